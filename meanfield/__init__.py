@@ -1,0 +1,77 @@
+"""Two-layer ReLU networks at large width: gradient flow, infinite-width limits, the phase diagram.
+
+The public names are loaded on first use, so that ``import meanfield`` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meanfield import datasets, plotting
+    from meanfield.errors import InputError, MissingExtraError, StoreError
+    from meanfield.experiments import PhaseDiagram, phase_diagram
+    from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
+    from meanfield.particles import Particles
+    from meanfield.problem import Problem
+    from meanfield.regime import Regime, classify, exponents
+    from meanfield.scaling import PowerLaw, Scaling
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "InputError": "errors",
+    "MissingExtraError": "errors",
+    "Particles": "particles",
+    "PhaseDiagram": "experiments",
+    "PowerLaw": "scaling",
+    "Problem": "problem",
+    "Regime": "regime",
+    "Scaling": "scaling",
+    "Status": "flow",
+    "StoreError": "errors",
+    "Trajectory": "flow",
+    "classify": "regime",
+    "exponents": "regime",
+    "gradient_descent": "flow",
+    "gradient_flow": "flow",
+    "phase_diagram": "experiments",
+}
+_ROOMS = ("datasets", "plotting")
+
+__all__ = [  # noqa: RUF022 - in the order in which a user meets them
+    "Problem",
+    "Scaling",
+    "PowerLaw",
+    "Regime",
+    "classify",
+    "exponents",
+    "Particles",
+    "gradient_flow",
+    "gradient_descent",
+    "Trajectory",
+    "Status",
+    "phase_diagram",
+    "PhaseDiagram",
+    "InputError",
+    "StoreError",
+    "MissingExtraError",
+    "datasets",
+    "plotting",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"meanfield.{_HOMES[name]}"), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"meanfield.{name}")
+    else:
+        raise AttributeError(f"module 'meanfield' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,226 @@
+"""The regression problem: samples with their bias column, targets, and what is exact about both.
+
+Gradient flow moves every input weight inside the span of the samples only, so the flow runs in
+``rank`` dimensions however large d is; :attr:`Problem.basis` spans them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import InputError
+
+#: Directions whose cosine differs from 1 by less than this are one ray: rounding of the
+#: normalisation is a few ulp, and closer samples cannot be told apart by the kernels either.
+_SAME_RAY = 1e-14
+#: Beyond these sizes squares overflow or vanish in double precision.
+_LARGEST, _SMALLEST = 1e140, 1e-140
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Problem:
+    """A regression data set for a two-layer network ``f(x) = (1/alpha) sum_k a_k relu(w_k . x)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,) or (n, d_in)
+        Samples, one per row; a one-dimensional array means n samples of one feature.
+    y : array_like, shape (n,) or (n, 1)
+        Targets.
+    bias : bool
+        Append a column of ones, so that the last input weight is the neuron's bias (it counts in d).
+    name : str
+        Short name for figures and tables.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n, d)
+        Samples including the bias column; read-only.
+    y : ndarray, shape (n,)
+        Targets; read-only.
+
+    Raises
+    ------
+    InputError
+        For arrays that are not numeric, finite and of matching shapes; for all-zero inputs.
+
+    Examples
+    --------
+    >>> problem = Problem([-1.0, 0.0, 1.0], [1.0, 0.0, 1.0])
+    >>> problem.n, problem.d, problem.rank
+    (3, 2, 2)
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    bias: bool
+    name: str
+
+    def __init__(self, x: ArrayLike, y: ArrayLike, *, bias: bool = True, name: str = "data") -> None:
+        inputs = _as_inputs(x)
+        targets = _as_targets(y)
+        if inputs.shape[0] != targets.shape[0]:
+            hint = (
+                "; give a single sample as x of shape (1, d_in)"
+                if targets.shape[0] == 1
+                else "; give one row of x for each entry of y"
+            )
+            raise InputError(f"x holds {inputs.shape[0]} samples but y holds {targets.shape[0]}{hint}")
+        if not inputs.any():
+            raise InputError(
+                f"every input of the {inputs.shape[0]} samples is zero, so nothing can be learned from "
+                "them; give x with at least one non-zero entry"
+            )
+        if bias:
+            inputs = np.column_stack([inputs, np.ones(inputs.shape[0])])
+        object.__setattr__(self, "x", _frozen(inputs))
+        object.__setattr__(self, "y", _frozen(targets))
+        object.__setattr__(self, "bias", bool(bias))
+        object.__setattr__(self, "name", str(name))
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.x.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Dimension of the input weights, bias included."""
+        return int(self.x.shape[1])
+
+    @property
+    def d_in(self) -> int:
+        """Number of features that the user gives, bias not included."""
+        return self.d - int(self.bias)
+
+    @cached_property
+    def basis(self) -> NDArray[np.float64]:
+        """Orthonormal basis of the samples' span, shape (d, rank); the identity at full rank."""
+        _, singular, rows = np.linalg.svd(self.x, full_matrices=False)
+        rank = int(np.sum(singular > singular[0] * max(self.x.shape) * np.finfo(np.float64).eps))
+        return _frozen(np.eye(self.d) if rank == self.d else rows[:rank].T)
+
+    @property
+    def rank(self) -> int:
+        """Dimension of the samples' span: the flow runs in as many dimensions."""
+        return int(self.basis.shape[1])
+
+    @cached_property
+    def reduced(self) -> NDArray[np.float64]:
+        """The samples in coordinates of :attr:`basis`, shape (n, rank)."""
+        return self.x if self.rank == self.d else _frozen(self.x @ self.basis)
+
+    @cached_property
+    def loss_floor(self) -> float:
+        """A loss R that no network can go below: contradictory labels, and samples on one ray.
+
+        The network is positively homogeneous, so on samples ``c_i x`` (c_i >= 0, all on one ray)
+        it takes the values ``c_i t`` for a single t; the best t leaves
+        ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``. Duplicates are the case c_i = 1 and zero rows
+        the case c_i = 0.
+        """
+        lengths = np.linalg.norm(self.x, axis=1)
+        zero = lengths == 0.0
+        left_over = float(np.sum(self.y[zero] ** 2))
+        directions = self.x[~zero] / lengths[~zero, None]
+        c, y = lengths[~zero], self.y[~zero]
+        free = np.ones(len(y), dtype=bool)
+        for i in range(len(y)):
+            if not free[i]:
+                continue
+            ray = free & (directions @ directions[i] >= 1.0 - _SAME_RAY)
+            ray[i] = True
+            free &= ~ray
+            t = np.dot(c[ray], y[ray]) / np.dot(c[ray], c[ray])
+            left_over += float(np.sum((y[ray] - c[ray] * t) ** 2))
+        return left_over / (2 * self.n)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the data: two problems with the same samples and targets share it."""
+        digest = hashlib.sha256(repr((self.x.shape, self.bias)).encode())
+        digest.update(np.ascontiguousarray(self.x).tobytes())
+        digest.update(self.y.tobytes())
+        return digest.hexdigest()
+
+    def loss(self, output: NDArray[np.float64]) -> float:
+        """Loss ``R = (1/2n) sum_i (f(x_i) - y_i)**2`` of outputs on the samples, shape (n,)."""
+        e = output - self.y
+        return float(np.dot(e, e)) / (2 * self.n)
+
+    def with_bias(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Turn a user's new inputs, shape (k,) or (k, d_in), into rows of d entries.
+
+        Raises
+        ------
+        InputError
+            If the number of features differs from the problem's.
+        """
+        points = _as_inputs(x)
+        if points.shape[1] != self.d_in:
+            raise InputError(
+                f"x has {points.shape[1]} features but the problem has {self.d_in}; "
+                f"give points of shape (k, {self.d_in})"
+            )
+        return np.column_stack([points, np.ones(len(points))]) if self.bias else points
+
+    def __repr__(self) -> str:
+        return f"Problem({self.name!r}, n={self.n}, d={self.d}, bias={self.bias})"
+
+
+def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    if array.flags.writeable and array.base is not None:
+        array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise InputError(f"{name} has masked entries; fill them or drop those samples")
+    try:
+        raw = np.asarray(values)
+        if np.iscomplexobj(raw):
+            raise InputError(f"{name} is complex; give real numbers")
+        array = np.array(raw, dtype=np.float64)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
+    if not np.all(np.isfinite(array)):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(
+            f"{name}{list(where)} is {array[where]}; every entry must be a finite number: "
+            "drop or fill such samples"
+        )
+    largest = float(np.max(np.abs(array), initial=0.0))
+    if largest > _LARGEST or 0.0 < largest < _SMALLEST:
+        raise InputError(
+            f"the entries of {name} reach {largest:.3g}, beyond what double precision can square; "
+            "rescale the data to order one"
+        )
+    return array
+
+
+def _as_inputs(x: ArrayLike) -> NDArray[np.float64]:
+    array = _as_floats(x, "x")
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"x has shape {np.shape(x)}; give (n,) or (n, d_in) with n, d_in >= 1")
+    return array
+
+
+def _as_targets(y: ArrayLike) -> NDArray[np.float64]:
+    array = _as_floats(y, "y")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"y has shape {np.shape(y)}; give one target per sample, shape (n,)")
+    return array

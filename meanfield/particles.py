@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,8 +77,9 @@ class Particles:
         width : int
             Number of neurons m, twins included.
         antisymmetric : bool
-            Give every neuron (a, w) a twin (-a, w), so that the initial output is exactly zero;
-            then ``width`` must be even. Twins are neighbours: neurons 2j and 2j + 1.
+            Give every neuron (a, w) a twin (-a, w), so that the initial output is zero (to the
+            rounding of the sum over neurons); then ``width`` must be even. Twins are neighbours:
+            neurons 2j and 2j + 1.
         rng : int, SeedSequence, Generator or None
             Source of randomness.
 
@@ -94,8 +97,8 @@ class Particles:
         >>> from meanfield import Problem, Scaling
         >>> problem = Problem([-1.0, 1.0], [0.0, 1.0])
         >>> network = Particles.sample(problem, Scaling.named("ntk"), width=100, rng=0)
-        >>> network.size, float(abs(network.output(problem.x)).max())
-        (100, 0.0)
+        >>> network.size, bool(abs(network.output(problem.x)).max() < 1e-12)
+        (100, True)
         """
         count = _as_count(width, even=antisymmetric)
         generator = np.random.default_rng(rng)
@@ -146,18 +149,15 @@ class Particles:
         2.0
         """
         a, w = _as_floats("a", a), _as_floats("w", w)
-        if a.ndim != 1 or a.size == 0 or w.ndim != 2 or w.shape[0] != a.shape[0]:
-            raise InputError(f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N >= 1")
+        if a.ndim != 1 or a.size == 0 or w.ndim != 2 or w.shape[0] != a.shape[0] or w.size == 0:
+            raise InputError(f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N, d >= 1")
         weights = np.ones(a.shape[0]) if weight is None else _as_floats("weight", weight)
         if weights.shape != a.shape or np.any(weights < 0) or not weights.sum() > 0:
             raise InputError(
                 f"weight has shape {weights.shape} and minimum {weights.min(initial=0.0):g}; "
                 f"give {a.size} numbers >= 0 with a positive sum"
             )
-        for name, scale in (("kappa", kappa), ("kappa_prime", kappa_prime)):
-            if not (math.isfinite(scale) and scale > 0):
-                raise InputError(f"{name} is {scale}; give a positive finite number")
-        return cls(a, w, weights, float(kappa), float(kappa_prime))
+        return cls(a, w, weights, _as_scale("kappa", kappa), _as_scale("kappa_prime", kappa_prime))
 
     @property
     def size(self) -> int:
@@ -190,7 +190,8 @@ class Particles:
     @property
     def amplitude(self) -> NDArray[np.float64]:
         """Amplitude ``|a_k| |w_k|`` of each neuron, shape (N,)."""
-        return np.abs(self.a) * np.linalg.norm(self.w, axis=1)
+        norms: NDArray[np.float64] = np.linalg.norm(self.w, axis=1)
+        return np.abs(self.a) * norms
 
     def output(self, x: ArrayLike) -> NDArray[np.float64]:
         """Evaluate the network on rows of d entries (bias column included).
@@ -241,10 +242,19 @@ def _as_count(width: float, *, even: bool) -> int:
     return count
 
 
+def _as_scale(name: str, value: Any) -> float:
+    if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
+        raise InputError(f"{name} is {value!r}; give a positive finite number")
+    return float(value)
+
+
 def _as_floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        raw = np.asarray(values)
+        if np.iscomplexobj(raw):
+            raise TypeError("complex")
+        array = np.array(raw, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
     if not np.all(np.isfinite(array)):
         raise InputError(f"{name} has entries that are not finite; give finite numbers only")

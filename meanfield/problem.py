@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.errors import InputError
 
-#: Directions whose cosine differs from 1 by less than this are one ray: rounding of the
-#: normalisation is a few ulp, and closer samples cannot be told apart by the kernels either.
+#: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
+#: cosine would not do: it is 1 to double precision up to angles of 1e-8.)
 _SAME_RAY = 1e-14
 #: Beyond these sizes squares overflow or vanish in double precision.
 _LARGEST, _SMALLEST = 1e140, 1e-140
@@ -133,7 +133,7 @@ class Problem:
         for i in range(len(y)):
             if not free[i]:
                 continue
-            ray = free & (directions @ directions[i] >= 1.0 - _SAME_RAY)
+            ray = free & (np.linalg.norm(directions - directions[i], axis=1) <= _SAME_RAY)
             ray[i] = True
             free &= ~ray
             t = np.dot(c[ray], y[ray]) / np.dot(c[ray], c[ray])
@@ -144,8 +144,8 @@ class Problem:
     def fingerprint(self) -> str:
         """SHA-256 of the data: two problems with the same samples and targets share it."""
         digest = hashlib.sha256(repr((self.x.shape, self.bias)).encode())
-        digest.update(np.ascontiguousarray(self.x).tobytes())
-        digest.update(self.y.tobytes())
+        for array in (self.x, self.y):
+            digest.update((array + 0.0).tobytes())  # adding zero turns -0.0 into 0.0
         return digest.hexdigest()
 
     def loss(self, output: NDArray[np.float64]) -> float:
@@ -188,10 +188,13 @@ def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
         raw = np.asarray(values)
         if np.iscomplexobj(raw):
             raise InputError(f"{name} is complex; give real numbers")
-        array = np.array(raw, dtype=np.float64)
+        if raw.dtype.kind in "mM":
+            raise InputError(f"{name} holds dates or durations; give real numbers")
+        with np.errstate(over="ignore"):  # wider floats may become infinite: refused below
+            array = np.array(raw, dtype=np.float64)
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
     if not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

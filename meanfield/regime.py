@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.errors import InputError
+
 #: Distances in the plane below this count as "on the boundary": exponents are given or measured
 #: from power laws in double precision, and nobody means gamma = 1 + 1e-12.
 ON_BOUNDARY = 1e-9
@@ -46,11 +48,18 @@ class Regime(enum.Enum):
         -------
         Regime
 
+        Raises
+        ------
+        InputError
+            If an exponent is not finite.
+
         Examples
         --------
         >>> Regime.classify(0.5, 0.0), Regime.classify(1.0, 0.0), Regime.classify(1.75, 0.0)
         (<Regime.LINEAR: 'linear'>, <Regime.CRITICAL: 'critical'>, <Regime.CONDENSED: 'condensed'>)
         """
+        if not (math.isfinite(gamma) and math.isfinite(gamma_prime)):
+            raise InputError(f"gamma is {gamma} and gamma_prime {gamma_prime}; give two finite exponents")
         depth = _depth(gamma, gamma_prime)
         if abs(depth) <= ON_BOUNDARY:
             return cls.CRITICAL

@@ -13,7 +13,8 @@ import inspect
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Protocol
 
 from meanfield.errors import InputError
@@ -40,7 +41,9 @@ SCHEME_LABELS: Mapping[str, str] = {
 _ALIASES = {"glorot": "xavier", "kaiming": "he", "mean_field": "mean-field", "meanfield": "mean-field"}
 
 #: Widths at which an exponent is read off a law: so large that corrections such as m + d are gone.
-_PROBES = (1e40, 1e60, 1e80)
+#: The smaller ones are for steep laws, which leave the range of double precision at the larger ones.
+_PROBES = ((1e40, 1e60, 1e80), (1e20, 1e25, 1e30))
+_SMALLEST_NORMAL = 1e-305
 _LARGEST_EXPONENT = 100.0
 
 
@@ -69,14 +72,17 @@ class PowerLaw:
     exponent: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.prefactor) and self.prefactor > 0):
-            raise InputError(f"a power law's prefactor is {self.prefactor}; give a positive number")
-        if not math.isfinite(self.exponent):
-            raise InputError(f"a power law's exponent is {self.exponent}; give a finite number")
+        if not _is_positive(self.prefactor):
+            raise InputError(f"a power law's prefactor is {self.prefactor!r}; give a positive number")
+        if not _is_finite(self.exponent):
+            raise InputError(f"a power law's exponent is {self.exponent!r}; give a finite number")
 
     def __call__(self, m: float, d: float = 1.0) -> float:
-        """Value at width m."""
-        return self.prefactor * float(m) ** self.exponent
+        """Value at width m; infinite beyond the range of double precision."""
+        try:
+            return float(self.prefactor * float(m) ** self.exponent)
+        except OverflowError:
+            return math.inf
 
 
 #: What a user may give for alpha, beta1 or beta2; a callable takes m, or m and d.
@@ -172,13 +178,14 @@ class Scaling:
         if key not in SCHEMES:
             raise InputError(f"no scheme is called {scheme!r}; choose one of {', '.join(SCHEMES)}")
         alpha, beta1, beta2 = SCHEMES[key]
+        law: Law = beta1
         if key == "e-ma-wu":
             if b is None:
                 raise InputError("scheme 'e-ma-wu' has a free exponent (beta = m**-b); give b")
-            beta1 = f"m^(-({_exponent_value('b', b)!r}))"
+            law = PowerLaw(1.0, -_exponent_value("b", b))
         elif b is not None:
             raise InputError(f"scheme {scheme!r} has no free exponent; leave b out")
-        return cls(alpha=alpha, beta1=beta1, beta2=beta2, name=SCHEME_LABELS[key])
+        return cls(alpha=alpha, beta1=law, beta2=beta2, name=SCHEME_LABELS[key])
 
     @classmethod
     def from_abc(cls, a: tuple[float, float], b: tuple[float, float], *, name: str = "") -> Scaling:
@@ -200,8 +207,8 @@ class Scaling:
         >>> mup.gamma, mup.gamma_prime, mup.regime.value
         (1.0, 0.0, 'critical')
         """
-        a1, a2 = (_exponent_value("a", value) for value in a)
-        b1, b2 = (_exponent_value("b", value) for value in b)
+        a1, a2 = _pair("a", a)
+        b1, b2 = _pair("b", b)
         return cls(
             alpha=PowerLaw(1.0, a1 + a2), beta1=PowerLaw(1.0, -b2), beta2=PowerLaw(1.0, -b1), name=name
         )
@@ -225,8 +232,8 @@ class Scaling:
 
         Examples
         --------
-        >>> Scaling.named("lecun").classify().distance
-        0.5
+        >>> round(Scaling.named("lecun").classify().distance, 4)
+        0.7071
         """
         return classify(self.gamma, self.gamma_prime, antisymmetric=antisymmetric)
 
@@ -234,17 +241,17 @@ class Scaling:
         """Energetic scale ``beta1 beta2 / alpha`` at width m (d where a law depends on it)."""
         m = _width(m)
         if self._laws is None:
-            return float(m**-self.gamma)
+            return _power("kappa", m, -self.gamma)
         alpha, beta1, beta2 = self._values(m, d)
-        return beta1 * beta2 / alpha
+        return _in_range("kappa", beta1 * beta2 / alpha, m)
 
     def kappa_prime(self, m: float, d: float | None = None) -> float:
         """Dynamical scale ``beta1 / beta2`` at width m (d where a law depends on it)."""
         m = _width(m)
         if self._laws is None:
-            return float(m**-self.gamma_prime)
+            return _power("kappa_prime", m, -self.gamma_prime)
         _, beta1, beta2 = self._values(m, d)
-        return beta1 / beta2
+        return _in_range("kappa_prime", beta1 / beta2, m)
 
     def tbar(self, steps: float, learning_rate: float, m: float, d: float | None = None) -> float:
         """Normalised time reached by gradient descent: ``steps * learning_rate / (beta1 beta2)``.
@@ -266,13 +273,11 @@ class Scaling:
         >>> Scaling(alpha=1, beta1="1/m", beta2=1).tbar(steps=10, learning_rate=0.1, m=100)
         100.0
         """
-        return steps * learning_rate / self._time_unit(m, d)
+        return steps * _learning_rate(learning_rate) / self._time_unit(m, d)
 
     def steps(self, tbar: float, learning_rate: float, m: float, d: float | None = None) -> float:
         """Number of gradient-descent steps to the normalised time tbar; the inverse of :meth:`tbar`."""
-        if not learning_rate > 0:
-            raise InputError(f"learning_rate is {learning_rate}; give a positive number")
-        return tbar * self._time_unit(m, d) / learning_rate
+        return tbar * self._time_unit(m, d) / _learning_rate(learning_rate)
 
     def _time_unit(self, m: float, d: float | None) -> float:
         if self._laws is None:
@@ -301,11 +306,49 @@ class Scaling:
         return f"Scaling(gamma={self.gamma:g}, gamma_prime={self.gamma_prime:g}{label})"
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_finite(value) and value > 0
+
+
 def _width(m: float) -> float:
-    m = float(m)
-    if not (math.isfinite(m) and m > 0):
-        raise InputError(f"width is {m:g}; give a positive finite number of neurons")
-    return m
+    if not _is_positive(m):
+        raise InputError(f"width is {m!r}; give a positive finite number of neurons")
+    return float(m)
+
+
+def _learning_rate(rate: float) -> float:
+    if not _is_positive(rate):
+        raise InputError(f"learning_rate is {rate!r}; give a positive number")
+    return float(rate)
+
+
+def _pair(name: str, values: Any) -> tuple[float, float]:
+    try:
+        first, second = values
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {values!r}; give two numbers ({name}1, {name}2)") from None
+    return _exponent_value(name, first), _exponent_value(name, second)
+
+
+def _power(name: str, m: float, exponent: float) -> float:
+    try:
+        value = m**exponent
+    except OverflowError:
+        value = math.inf
+    return _in_range(name, value, m)
+
+
+def _in_range(name: str, value: float, m: float) -> float:
+    if not 0.0 < value < math.inf:
+        raise InputError(
+            f"{name} is {value:g} at m = {m:g}, outside the range of double precision; "
+            "give a smaller width or smaller exponents"
+        )
+    return value
 
 
 def _exponent_value(name: str, value: Any) -> float:
@@ -333,10 +376,23 @@ def _parse_law(name: str, law: Any) -> _Law:
         ) from None
     if not (math.isfinite(constant) and constant > 0):
         raise InputError(f"{name} is {constant}; give a positive number")
-    return lambda m, d: constant
+    return PowerLaw(constant, 0.0)
 
 
-def _wrap_callable(law: Callable[..., float]) -> _Law:
+@dataclass(frozen=True)
+class _Function:
+    """A user's function of m, or of m and d."""
+
+    law: Callable[..., float]
+    takes_d: bool
+
+    def __call__(self, m: float, d: float) -> float:
+        if not self.takes_d:
+            return float(self.law(m))
+        return math.nan if math.isnan(d) else float(self.law(m, d))
+
+
+def _wrap_callable(law: Callable[..., float]) -> _Function:
     try:
         positional = [
             p
@@ -346,7 +402,7 @@ def _wrap_callable(law: Callable[..., float]) -> _Law:
         takes_d = len(positional) >= 2
     except (TypeError, ValueError):  # built-ins without a signature take m only
         takes_d = False
-    return (lambda m, d: float(law(m, d))) if takes_d else (lambda m, d: float(law(m)))
+    return _Function(law, takes_d)
 
 
 def _law_exponent(name: str, law: _Law) -> float:
@@ -354,20 +410,35 @@ def _law_exponent(name: str, law: _Law) -> float:
     if isinstance(law, PowerLaw):
         return law.exponent
     try:
-        logs = [math.log(law(m, 2.0)) for m in _PROBES]
-    except (ArithmeticError, ValueError) as error:
+        probes, logs = _logs(law)
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise InputError(
             f"{name} cannot be evaluated at large widths ({error}); give a law that is positive there"
         ) from None
-    low, high = (
-        (logs[i + 1] - logs[i]) / (math.log(_PROBES[i + 1]) - math.log(_PROBES[i])) for i in (0, 1)
-    )
+    low, high = ((logs[i + 1] - logs[i]) / (math.log(probes[i + 1]) - math.log(probes[i])) for i in (0, 1))
     if not abs(high - low) < 1e-9:
         raise InputError(
             f"{name} is not a power law at large widths (its slope still changes from {low:.6g} to "
             f"{high:.6g}); the phase diagram is about power laws in m: give one"
         )
     return high
+
+
+def _logs(law: _Law) -> tuple[tuple[float, ...], list[float]]:
+    """Probes at which a law is in the range of double precision, and its logarithms there."""
+    failure: Exception = ValueError("it has no value")
+    for probes in _PROBES:
+        try:
+            values = [law(m, 2.0) for m in probes]
+        except (ArithmeticError, InputError) as error:
+            failure = error
+            continue
+        if all(_SMALLEST_NORMAL < value < math.inf for value in values):
+            return probes, [math.log(value) for value in values]
+        failure = ValueError(f"at m = {probes[0]:g} it is {values[0]:g}, at m = {probes[2]:g} {values[2]:g}")
+        if not all(value >= 0.0 for value in values):
+            break
+    raise failure
 
 
 def _tidy(exponent: float) -> float:
@@ -385,25 +456,29 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-def _parse_expression(name: str, text: str) -> _Law:
-    """Read an expression in m and d: numbers, + - * / ^ **, brackets and sqrt."""
+@dataclass(frozen=True)
+class _Expression:
+    """An expression in m and d: numbers, + - * / ^ **, brackets and sqrt.
 
-    def refuse(reason: str) -> InputError:
-        return InputError(
-            f"{name} is {text!r}: {reason}; write an expression in m and d such as 'sqrt(2/(m+d))' or '3*m^-0.5'"
-        )
+    A class rather than a closure, so that scalings can be compared and sent to other processes.
+    """
 
-    if len(text) > 200:
-        raise refuse("it is longer than 200 characters")
-    try:
-        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise refuse("it cannot be read") from None
+    name: str
+    text: str
+    tree: ast.expr = field(compare=False, repr=False)
 
-    def evaluate(node: ast.expr, m: float, d: float) -> float:
+    def __call__(self, m: float, d: float) -> float:
+        try:
+            return self._value(self.tree, m, d)
+        except (OverflowError, ZeroDivisionError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise _refusal(self.name, self.text, f"it has no value at m = {m:g} ({error.args[-1]})") from None
+
+    def _value(self, node: ast.expr, m: float, d: float) -> float:
         match node:
             case ast.Constant(value=bool()):
-                raise refuse("only numbers, m, d, sqrt and + - * / ^ are understood")
+                pass
             case ast.Constant(value=int() | float() as number):
                 return float(number)
             case ast.Name(id="m"):
@@ -411,26 +486,32 @@ def _parse_expression(name: str, text: str) -> _Law:
             case ast.Name(id="d"):
                 return d
             case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return -evaluate(inner, m, d)
+                return -self._value(inner, m, d)
             case ast.UnaryOp(op=ast.UAdd(), operand=inner):
-                return evaluate(inner, m, d)
+                return self._value(inner, m, d)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-                result = _OPERATORS[type(op)](evaluate(left, m, d), evaluate(right, m, d))
+                result = _OPERATORS[type(op)](self._value(left, m, d), self._value(right, m, d))
                 if isinstance(result, complex):
-                    raise refuse("it takes a root of a negative number")
+                    raise _refusal(self.name, self.text, "it takes a root of a negative number")
                 return float(result)
             case ast.Call(func=ast.Name(id="sqrt"), args=[inner], keywords=[]):
-                return math.sqrt(evaluate(inner, m, d))
-            case _:
-                raise refuse("only numbers, m, d, sqrt and + - * / ^ are understood")
+                return math.sqrt(self._value(inner, m, d))
+        raise _refusal(self.name, self.text, "only numbers, m, d, sqrt and + - * / ^ are understood")
 
-    def law(m: float, d: float) -> float:
-        try:
-            return evaluate(tree, m, d)
-        except (OverflowError, ZeroDivisionError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise refuse(f"it has no value at m = {m:g} ({error})") from None
 
+def _parse_expression(name: str, text: str) -> _Expression:
+    if len(text) > 200:
+        raise _refusal(name, text[:40] + "...", "it is longer than 200 characters")
+    try:
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _refusal(name, text, "it cannot be read") from None
+    law = _Expression(name, text, tree)
     law(1000.0, 2.0)  # an unreadable expression is refused at once
     return law
+
+
+def _refusal(name: str, text: str, reason: str) -> InputError:
+    return InputError(
+        f"{name} is {text!r}: {reason}; write an expression in m and d such as 'sqrt(2/(m+d))' or '3*m^-0.5'"
+    )

@@ -1,0 +1,94 @@
+"""Checks that the readers share: counts, files, and the problem that is made of a file's arrays."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.errors import InputError
+from meanfield.problem import Problem
+
+#: More unpacked data than this is refused (2 GiB): a corrupt or crafted size would otherwise
+#: exhaust the memory, and no honest data set of this package comes near.
+LARGEST = 1 << 31
+#: Deflate cannot shrink data by more than this factor, so a packed file bounds its contents.
+DEFLATE_RATIO = 1032
+
+
+def whole_number(name: str, value: Any, *, least: int = 1) -> int:
+    """Return a count given by the user as an int, or raise InputError."""
+    try:
+        count = int(value)
+        fits = count == value and count >= least
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise InputError(f"{name} is {value!r}; give a whole number >= {least}")
+    return count
+
+
+def finite_number(name: str, value: Any) -> float:
+    """Return a number given by the user as a float, or raise InputError."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{name} is {value!r}; give a finite number")
+    return number
+
+
+def regular_file(path: str | os.PathLike[str]) -> tuple[Path, int]:
+    """Return the path of an existing, non-empty regular file and its size in bytes."""
+    try:
+        file = Path(path)
+        status = os.stat(file)
+    except FileNotFoundError:
+        raise InputError(f"there is no file {str(path)!r}; check the path") from None
+    except (TypeError, ValueError):
+        raise InputError(f"{path!r} is not the path of a file; give a string or a Path") from None
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{str(file)!r} is a folder; give the path of a file inside it")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{str(file)!r} is a device or a pipe; give the path of a regular file")
+    if status.st_size == 0:
+        raise InputError(f"{str(file)!r} is empty; give a file with one row per sample")
+    check_size(file, status.st_size)
+    return file, status.st_size
+
+
+def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """Return the error for a file that the system refuses to open or read."""
+    return InputError(
+        f"{str(path)!r} cannot be read ({error.strerror or error}); check the path and its permissions"
+    )
+
+
+def check_size(path: Path, size: int) -> None:
+    """Raise InputError if a file claims more data than is accepted."""
+    if size > LARGEST:
+        raise InputError(
+            f"{str(path)!r} claims {size} bytes of data, more than the {LARGEST} accepted here; "
+            "if the file is not corrupt, save a selection of its samples"
+        )
+
+
+def problem_of(path: Path, x: NDArray[np.generic], y: NDArray[np.generic], bias: bool) -> Problem:
+    """Return the problem of a file's arrays; errors name the file."""
+    if x.ndim > 0 and x.shape[0] == 1:
+        raise InputError(
+            f"{str(path)!r} holds one sample (x has shape {x.shape}); a regression needs at least two, "
+            "one row per sample; is the file transposed?"
+        )
+    try:
+        return Problem(x, y, bias=bias, name=path.stem)
+    except InputError as error:
+        raise InputError(f"in {str(path)!r} {error}") from None

@@ -1,0 +1,90 @@
+"""Step-size control: which attempts are accepted, and how long the next step is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from meanfield.flow.method import Attempt, State
+from meanfield.flow.observables import Observation
+from meanfield.flow.system import CanonicalSystem
+
+#: Individual particles may be off by this much more than outputs: many cross a kink in one step,
+#: and their errors, of either sign, average out in everything that is a sum over particles.
+PARTICLE_FACTOR = 3.0
+_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+#: A step may raise the loss by this share: rounding.
+_ROUNDING = 1e-9
+
+
+class StepControl:
+    """Accepts steps by their estimated error and chooses the length of the next one.
+
+    A step is accepted if the loss did not rise and the estimated error is at most
+
+    - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples),
+    - ``3 rtol`` times their displacement so far in the particles, for p and q apart.
+
+    The displacement, not the size, is the scale for particles: in the linear regime parameters
+    hardly move, and everything that matters is in how.
+
+    Parameters
+    ----------
+    rtol, atol : float
+        Tolerances.
+    error_order : int
+        Power of h with which the method's estimate falls.
+    """
+
+    def __init__(self, rtol: float, atol: float, error_order: int) -> None:
+        self.rtol = rtol
+        self.atol = atol
+        self._exponent = 1.0 / error_order
+        self._after_rejection = False
+
+    def error(self, before: State, attempt: Attempt, seen: Observation, system: CanonicalSystem) -> float:
+        """Estimated error in units of the tolerance; the step is good if it is at most 1."""
+        if not (math.isfinite(attempt.state.loss) and np.all(np.isfinite(attempt.layer_error))):
+            return math.inf
+        allowed = self.rtol * _rms(before.e) + self.atol * system.y_scale
+        errors = [_over(_rms(attempt.output_error), allowed)]
+        for error, moved in zip(attempt.layer_error, (seen.p_moved, seen.q_moved), strict=True):
+            errors.append(_over(float(error), PARTICLE_FACTOR * self.rtol * moved))
+        return max(errors)
+
+    def accepts(self, before: State, attempt: Attempt, error: float, rounding: float) -> bool:
+        """Whether an attempt of this error becomes the new state; ``rounding`` is that of outputs."""
+        highest = before.loss * (1.0 + _ROUNDING) + 8.0 * rounding**2
+        return error <= 1.0 and attempt.state.loss <= highest
+
+    def next_h(self, h: float, error: float, accepted: bool) -> float:
+        """Length of the next step after one of length h with this error."""
+        factor = _GROW if error == 0.0 else _SAFETY * error**-self._exponent if error < math.inf else 0.0
+        factor = min(max(factor, _SHRINK), _GROW)
+        if not accepted:
+            factor = min(factor, 0.5)
+        elif self._after_rejection:
+            factor = min(factor, 1.0)
+        self._after_rejection = not accepted
+        return h * factor
+
+
+def first_h(system: CanonicalSystem, state: State) -> float:
+    """Length of the first step: a tenth of the fastest time scale at the start.
+
+    The residual changes at the rate of the largest eigenvalue of K/n, a particle at most at the
+    rate ``(1/n) sum_i |e_i| |x_i|``.
+    """
+    K = system.gram(state.theta)
+    residual_rate = float(np.linalg.eigvalsh(K)[-1]) / system.n
+    particle_rate = float(np.abs(state.e) @ np.linalg.norm(system.x, axis=1)) / system.n
+    return 0.1 / (residual_rate + particle_rate)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values * values)))
+
+
+def _over(error: float, allowed: float) -> float:
+    return error / allowed if allowed > 0.0 else 0.0 if error == 0.0 else math.inf

@@ -1,0 +1,132 @@
+"""Plain full-batch gradient descent at a given learning rate: what people run, for comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meanfield.errors import InputError
+from meanfield.flow.gradient_flow import FlowInterrupted
+from meanfield.flow.method import State
+from meanfield.flow.observables import Observer
+from meanfield.flow.recording import Progress, Recorder, SaveTimes
+from meanfield.flow.status import Status
+from meanfield.flow.stopping import (
+    AtRounding,
+    LossBelow,
+    SecondsReached,
+    Snapshot,
+    StepsReached,
+    StopRule,
+    UserRule,
+)
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.trajectory import Trajectory
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+
+
+@dataclass(frozen=True)
+class _LossAbove:
+    limit: float
+
+    def check(self, now: Snapshot) -> Status | None:
+        return None if now.loss <= self.limit else Status.DIVERGED  # also for nan
+
+
+def gradient_descent(
+    problem: Problem,
+    particles: Particles,
+    *,
+    learning_rate: float,
+    loss_tol: float = 1e-6,
+    max_steps: int = 100_000,
+    max_seconds: float | None = None,
+    stop: Callable[[Snapshot], bool] | None = None,
+    save_parameters: bool = False,
+    progress: bool | Callable[[Snapshot], object] | None = None,
+) -> Trajectory:
+    """Train by full-batch gradient descent on ``R = (1/2n) sum (f - y)**2``.
+
+    Parameters
+    ----------
+    problem, particles, loss_tol, max_seconds, stop, save_parameters, progress
+        As in :func:`~meanfield.flow.gradient_flow`.
+    learning_rate : float
+        Step of normalised time per iteration. A learning rate of the user's own parameters is
+        ``Scaling.tbar(1, learning_rate, m, d)`` here; it is stable below 2 over the largest
+        eigenvalue of the loss's Hessian, which changes during training.
+    max_steps : int
+        Number of iterations.
+
+    Returns
+    -------
+    Trajectory
+        Status DIVERGED if the loss exceeds a million times its initial value.
+
+    Raises
+    ------
+    InputError
+        If the learning rate is not positive and finite.
+    FlowInterrupted
+        On Ctrl-C; the exception holds the trajectory so far.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=100, rng=0)
+    >>> run = mf.gradient_descent(problem, network, learning_rate=0.1, loss_tol=1e-3)
+    >>> run.status.name
+    'CONVERGED'
+    """
+    if not (math.isfinite(learning_rate) and learning_rate > 0):
+        raise InputError(f"learning_rate is {learning_rate}; give a positive number")
+    if not loss_tol >= 0 or max_steps < 1:
+        raise InputError(f"loss_tol is {loss_tol} and max_steps {max_steps}; give >= 0 and >= 1")
+    system = CanonicalSystem(problem, particles)
+    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    rules: list[StopRule] = [AtRounding(), _LossAbove(1e6 * (state.loss + problem.loss(np.zeros(problem.n))))]
+    rules += [LossBelow(loss_tol)] if loss_tol > 0 else []
+    rules += [UserRule(stop)] if stop is not None else []
+    rules += [StepsReached(max_steps)]
+    rules += [SecondsReached(max_seconds)] if max_seconds is not None else []
+    recorder = Recorder(
+        system,
+        observer := Observer(system),
+        save_times=SaveTimes(None),
+        save_parameters=save_parameters,
+        rules=rules,
+        progress=Progress(progress, loss_tol=loss_tol, t_end=learning_rate * max_steps),
+    )
+
+    def finish(status: Status) -> Trajectory:
+        return recorder.finish(status, method="gradient-descent", rtol=math.nan, atol=math.nan)
+
+    try:
+        return finish(_descend(system, observer, recorder, state, learning_rate))
+    except KeyboardInterrupt:
+        raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
+
+
+def _descend(
+    system: CanonicalSystem, observer: Observer, recorder: Recorder, state: State, learning_rate: float
+) -> Status:
+    # Descent in any of the parametrisations takes the same path: in canonical coordinates its step
+    # is kappa times that of tbar.
+    h = system.kappa * learning_rate
+    velocity, steps = np.empty_like(state.theta), 0
+    loss_rate = math.nan
+    while True:
+        status = recorder.accept(steps * learning_rate, state, observer.measure(state), loss_rate)
+        if status is not None:
+            return status
+        system.pullback(state.theta, -state.e / system.n, velocity)
+        loss_rate = float(np.sum(system.weight * velocity**2)) * system.kappa**2
+        theta = state.theta + h * velocity
+        steps += 1
+        state = State(steps * h, theta, system.residual(theta))

@@ -1,0 +1,232 @@
+"""Gradient flow of a two-layer network, without a learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from numpy.typing import ArrayLike
+
+from meanfield.errors import InputError
+from meanfield.flow.control import StepControl, first_h
+from meanfield.flow.linearly_implicit import LinearlyImplicit
+from meanfield.flow.method import Method, State
+from meanfield.flow.observables import Observer
+from meanfield.flow.recording import Progress, Recorder, SaveTimes
+from meanfield.flow.status import Status
+from meanfield.flow.stopping import (
+    AtRounding,
+    LossBelow,
+    SecondsReached,
+    Snapshot,
+    Stationary,
+    StepsReached,
+    StopRule,
+    TimeReached,
+    UserRule,
+)
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.trajectory import Trajectory
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+
+#: Methods of integration by name.
+METHODS: dict[str, type[Method]] = {LinearlyImplicit.name: LinearlyImplicit}
+
+#: Speed, relative to the largest, below which a run counts as resting.
+STATIONARITY = 1e-6
+_SMALLEST_STEP = 1e-14
+
+
+class FlowInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a run; ``.trajectory`` holds the run so far (status INTERRUPTED)."""
+
+    def __init__(self, trajectory: Trajectory) -> None:
+        super().__init__(f"interrupted at tbar = {trajectory.time[-1]:.4g}; the run so far is in .trajectory")
+        self.trajectory = trajectory
+
+
+def gradient_flow(
+    problem: Problem,
+    particles: Particles,
+    *,
+    loss_tol: float = 1e-6,
+    t_end: float | None = None,
+    save_at: ArrayLike | None = None,
+    rtol: float = 3e-3,
+    atol: float = 1e-6,
+    method: str = LinearlyImplicit.name,
+    max_steps: int = 20_000,
+    max_seconds: float | None = None,
+    stationarity: float = STATIONARITY,
+    stop: Callable[[Snapshot], bool] | None = None,
+    save_parameters: bool = False,
+    progress: bool | Callable[[Snapshot], object] | None = None,
+) -> Trajectory:
+    """Train a two-layer ReLU network by gradient flow on ``R = (1/2n) sum (f - y)**2``.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    particles : Particles
+        The network at time 0.
+    loss_tol : float
+        Stop once ``R <= loss_tol``; 0 switches the rule off. (On the mean square without the 1/2,
+        a tolerance of 1e-6 is ``loss_tol=5e-7`` here.)
+    t_end : float, optional
+        Stop at this normalised time tbar.
+    save_at : array_like, optional
+        Times (tbar) to keep, met exactly; by default at most 32 states per decade of time. The
+        start and the end are always kept.
+    rtol, atol : float
+        Tolerated error of one step: of the outputs relative to the residual (and, for ``atol``, to
+        the targets), and of the particles relative to three times their displacement so far.
+    method : str
+        Method of integration; see ``meanfield.flow.METHODS``.
+    max_steps : int
+        Stop after this many steps.
+    max_seconds : float, optional
+        Stop after this wall time.
+    stationarity : float
+        Stop at a stationary point: once the speed is below this share of its largest value while the
+        loss hardly falls any more; 0 switches the rule off.
+    stop : callable, optional
+        Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
+    save_parameters : bool
+        Keep a and w at the saved times, too (memory: T N (d + 1) doubles).
+    progress : None, bool or callable
+        None shows a bar on a terminal once the run has lasted two seconds, True at once, False
+        never; a callable gets a Snapshot after each step.
+
+    Returns
+    -------
+    Trajectory
+        ``status`` says which rule fired and ``status.remedy`` what to do about it.
+
+    Raises
+    ------
+    InputError
+        For arguments that cannot be used, and for a ``loss_tol`` below what any network can reach
+        on these data (contradictory labels).
+    FlowInterrupted
+        On Ctrl-C; the exception holds the trajectory so far.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=1000, rng=0)
+    >>> run = mf.gradient_flow(problem, network)
+    >>> run.status.name, bool(run.loss[-1] <= 1e-6)
+    ('CONVERGED', True)
+    """
+    _check(problem, loss_tol=loss_tol, t_end=t_end, rtol=rtol, atol=atol, max_steps=max_steps,
+           max_seconds=max_seconds, stationarity=stationarity)  # fmt: skip
+    if method not in METHODS:
+        raise InputError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
+    save_times = SaveTimes(save_at)
+    if t_end is None and loss_tol == 0 and save_times.last < math.inf:
+        t_end = save_times.last
+    system = CanonicalSystem(problem, particles)
+    observer = Observer(system)
+    control = StepControl(rtol, atol, METHODS[method].error_order)
+    horizon = math.inf if t_end is None else float(t_end)
+    recorder = Recorder(
+        system,
+        observer,
+        save_times=save_times,
+        save_parameters=save_parameters,
+        rules=_rules(loss_tol, horizon, max_steps, max_seconds, stationarity, stop),
+        progress=Progress(progress, loss_tol=loss_tol, t_end=horizon),
+    )
+
+    def finish(status: Status) -> Trajectory:
+        return recorder.finish(status, method=method, rtol=rtol, atol=atol)
+
+    try:
+        return finish(_integrate(METHODS[method](system), control, observer, recorder, save_times, horizon))
+    except KeyboardInterrupt:
+        raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
+
+
+def _integrate(
+    method: Method,
+    control: StepControl,
+    observer: Observer,
+    recorder: Recorder,
+    save_times: SaveTimes,
+    t_end: float,
+) -> Status:
+    system = recorder.system
+    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    seen = observer.measure(state)
+    status = recorder.accept(0.0, state, seen, math.nan)
+    if status is not None:
+        return status
+    now, h = 0.0, first_h(system, state)
+    while True:
+        # A step that would reach a time to be met ends exactly there; the length that the error
+        # allows is kept for the step after it.
+        meet = min(save_times.upcoming(), t_end)
+        allowed, room = h, system.kappa * (meet - now)
+        meets = room <= h * (1.0 + 1e-12)
+        attempt = method.step(state, room if meets else h)
+        seen_next = observer.measure(attempt.state)
+        error = control.error(state, attempt, seen_next, system)
+        accepted = control.accepts(state, attempt, error, seen_next.rounding)
+        h = control.next_h(room if meets else h, error, accepted)
+        if accepted:
+            if meets:
+                h = max(h, allowed)
+            now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
+            state, seen = attempt.state, seen_next
+            status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa)
+            if status is not None:
+                return status
+        else:
+            recorder.reject()
+            if h <= _SMALLEST_STEP * max(state.s, 1e-300):
+                return Status.STEP_TOO_SMALL
+
+
+def _rules(
+    loss_tol: float,
+    t_end: float,
+    max_steps: int,
+    max_seconds: float | None,
+    stationarity: float,
+    stop: Callable[[Snapshot], bool] | None,
+) -> list[StopRule]:
+    rules: list[StopRule] = []
+    if loss_tol > 0:
+        rules.append(LossBelow(loss_tol))
+    if stop is not None:
+        rules.append(UserRule(stop))
+    if math.isfinite(t_end):
+        rules.append(TimeReached(t_end))
+    rules.append(AtRounding())
+    if stationarity > 0:
+        rules.append(Stationary(stationarity))
+    rules.append(StepsReached(max_steps))
+    if max_seconds is not None:
+        rules.append(SecondsReached(max_seconds))
+    return rules
+
+
+def _check(problem: Problem, *, loss_tol: float, **numbers: float | None) -> None:
+    if not (math.isfinite(loss_tol) and loss_tol >= 0):
+        raise InputError(f"loss_tol is {loss_tol}; give a number >= 0 (0 switches the rule off)")
+    if 0 < loss_tol <= problem.loss_floor:
+        raise InputError(
+            f"loss_tol is {loss_tol:g}, but contradictory labels keep the loss of any network on these data "
+            f"above {problem.loss_floor:.4g}; give a larger loss_tol, or 0 to train until the flow rests"
+        )
+    for name, value in numbers.items():
+        if value is None:
+            continue
+        zero_allowed = name in ("atol", "stationarity")
+        if not (math.isfinite(value) and (value > 0 or (zero_allowed and value == 0))):
+            raise InputError(f"{name} is {value}; give a {'number >= 0' if zero_allowed else 'positive number'}")
+    if numbers["rtol"] is not None and numbers["rtol"] >= 1:
+        raise InputError(f"rtol is {numbers['rtol']:g}; give a relative tolerance below 1")

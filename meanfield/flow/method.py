@@ -1,0 +1,74 @@
+"""The step protocol: what a method of integration is to the driver.
+
+A method is a small class that is built on a :class:`~meanfield.flow.system.CanonicalSystem` and
+turns a state and a step size into an attempt: a new state and an estimate of the error made. It
+neither chooses step sizes nor accepts its own attempts; that is :mod:`meanfield.flow.control`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from meanfield.flow.system import Array, CanonicalSystem
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A point of the flow.
+
+    Attributes
+    ----------
+    s : float
+        Canonical time ``kappa tbar``.
+    theta : ndarray, shape (1 + r, N)
+        Canonical parameters. Methods reuse buffers: copy it to keep it beyond the next step.
+    e : ndarray, shape (n,)
+        Residual ``f - y`` at theta.
+    """
+
+    s: float
+    theta: Array
+    e: Array
+
+    @property
+    def loss(self) -> float:
+        """``R = (1/2n) sum_i e_i**2``."""
+        return float(self.e @ self.e) / (2 * self.e.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """A step that was tried.
+
+    Attributes
+    ----------
+    state : State
+        Where it leads.
+    loss_rate : float
+        ``-dR/ds`` at the start of the step, ``kappa sum_k weight_k |d(p_k, q_k)/ds|**2``.
+    output_error : ndarray, shape (n,)
+        Estimated error of the outputs made in this step.
+    layer_error : ndarray, shape (2,)
+        Weighted norms of the estimated error of p and q.
+    """
+
+    state: State
+    loss_rate: float
+    output_error: Array
+    layer_error: Array
+
+
+class Method(Protocol):
+    """One way to take a step."""
+
+    #: Name under which users choose it.
+    name: ClassVar[str]
+    #: Power of h with which the estimated error of a step falls.
+    error_order: ClassVar[int]
+
+    def __init__(self, system: CanonicalSystem) -> None:
+        """Bind the method to a system and allocate its buffers."""
+
+    def step(self, state: State, h: float) -> Attempt:
+        """Try a step of canonical length h."""

@@ -1,0 +1,231 @@
+"""What is kept of a run: save times, the record, and the progress shown while it goes on."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from meanfield.errors import InputError
+from meanfield.flow.method import State
+from meanfield.flow.observables import Observation, Observer
+from meanfield.flow.status import Status
+from meanfield.flow.stopping import Snapshot, StopRule
+from meanfield.flow.system import Array, CanonicalSystem
+from meanfield.flow.trajectory import Stats, Trajectory
+
+#: Without save times of the user's own, at most this many states per decade of time are kept.
+PER_DECADE = 32
+#: A run that lasts longer than this many seconds shows a progress bar.
+_QUIET_SECONDS = 2.0
+
+
+class SaveTimes:
+    """Times (tbar) at which states are kept: the user's own, met exactly, or a geometric thinning.
+
+    Parameters
+    ----------
+    save_at : array_like or None
+        Increasing times >= 0.
+    """
+
+    def __init__(self, save_at: ArrayLike | None) -> None:
+        self._times: Array | None = None
+        self._next = 0
+        self._ratio = 10.0 ** (1.0 / PER_DECADE)
+        self._last = 0.0
+        if save_at is not None:
+            try:
+                times = np.atleast_1d(np.asarray(save_at, dtype=np.float64))
+            except (TypeError, ValueError):
+                raise InputError(f"save_at is {save_at!r}; give increasing times >= 0 (tbar)") from None
+            ok = times.ndim == 1 and times.size > 0 and np.all(np.isfinite(times))
+            if not (ok and times[0] >= 0 and np.all(np.diff(times) > 0)):
+                raise InputError("save_at must hold increasing finite times >= 0 (tbar); sort it")
+            self._times = times[times > 0]  # the start is always kept
+
+    @property
+    def last(self) -> float:
+        """The last time to be met; infinite if there is none."""
+        return math.inf if self._times is None or not self._times.size else float(self._times[-1])
+
+    def upcoming(self) -> float:
+        """The next time that has to be met exactly; infinite if there is none."""
+        if self._times is None or self._next >= self._times.size:
+            return math.inf
+        return float(self._times[self._next])
+
+    def due(self, now: float) -> bool:
+        """Whether the state at this time is kept."""
+        if self._times is not None:
+            hit = now == self.upcoming()
+            self._next += int(hit)
+            return hit
+        due = now >= self._last * self._ratio
+        if due:
+            self._last = now
+        return due
+
+
+class Recorder:
+    """Keeps the series of a run, its statistics and its progress; ends up as a Trajectory."""
+
+    def __init__(
+        self,
+        system: CanonicalSystem,
+        observer: Observer,
+        *,
+        save_times: SaveTimes,
+        save_parameters: bool,
+        rules: list[StopRule],
+        progress: Progress,
+    ) -> None:
+        self.system = system
+        self._observer = observer
+        self._save_times = save_times
+        self._save_parameters = save_parameters
+        self._rules = rules
+        self._progress = progress
+        self._rows: list[tuple[float, float, Array, float, float]] = []
+        self._parameters: list[tuple[Array, Array]] = []
+        self._started = time.monotonic()
+        self._steps, self._rejected = -1, 0  # the initial state is not a step
+        self._rd_w_max = self._rd_a_max = self._drift = self._capacity = 0.0
+        self._last: tuple[float, State, Observation] | None = None
+
+    def reject(self) -> None:
+        """Count a rejected step."""
+        self._rejected += 1
+
+    def accept(self, now: float, state: State, seen: Observation, loss_rate: float) -> Status | None:
+        """Take in the state at time ``now`` (tbar); returns the status to stop with, if any."""
+        self._steps += 1
+        self._rd_w_max = max(self._rd_w_max, seen.rd_w)
+        self._rd_a_max = max(self._rd_a_max, seen.rd_a)
+        self._drift = max(self._drift, seen.drift)
+        self._capacity = max(self._capacity, seen.capacity)
+        self._last = (now, state, seen)
+        if self._steps == 0 or self._save_times.due(now):
+            self._keep()
+        snapshot = Snapshot(
+            time=now,
+            loss=state.loss,
+            output=state.e + self.system.problem.y,
+            rd_w=seen.rd_w,
+            rd_a=seen.rd_a,
+            steps=self._steps,
+            seconds=time.monotonic() - self._started,
+            loss_rate=loss_rate,
+            rounding=seen.rounding,
+        )
+        self._progress.update(snapshot)
+        for rule in self._rules:
+            status = rule.check(snapshot)
+            if status is not None:
+                return status
+        return None
+
+    def finish(self, status: Status, *, method: str, rtol: float, atol: float) -> Trajectory:
+        """The trajectory so far, ending at the last accepted state."""
+        self._progress.close()
+        assert self._last is not None
+        now, state, _ = self._last
+        if self._rows[-1][0] != now:
+            self._keep()
+        times, losses, outputs, rd_w, rd_a = zip(*self._rows, strict=True)
+        saved = zip(*self._parameters, strict=True) if self._save_parameters else (None, None)
+        saved_a, saved_w = (None if series is None else np.array(series) for series in saved)
+        return Trajectory(
+            problem=self.system.problem,
+            time=np.array(times),
+            loss=np.array(losses),
+            output=np.array(outputs),
+            rd_w=np.array(rd_w),
+            rd_a=np.array(rd_a),
+            initial=self.system.particles,
+            final=self.system.to_particles(state.theta),
+            status=status,
+            stats=Stats(
+                method=method,
+                rtol=rtol,
+                atol=atol,
+                steps=self._steps,
+                rejected=self._rejected,
+                passes=self.system.passes,
+                seconds=time.monotonic() - self._started,
+                rd_w_max=self._rd_w_max,
+                rd_a_max=self._rd_a_max,
+                conservation_drift=self._drift,
+                capacity=self._capacity,
+            ),
+            saved_a=saved_a,
+            saved_w=saved_w,
+        )
+
+    def _keep(self) -> None:
+        assert self._last is not None
+        now, state, seen = self._last
+        self._rows.append((now, state.loss, state.e + self.system.problem.y, seen.rd_w, seen.rd_a))
+        if self._save_parameters:
+            particles = self.system.to_particles(state.theta)
+            self._parameters.append((particles.a, particles.w))
+
+
+class Progress:
+    """Progress of a run: a bar over the decades of loss (or of time), and the user's callback.
+
+    Parameters
+    ----------
+    progress : None, bool or callable
+        True and False switch the bar on and off; None shows it on a terminal once the run has
+        lasted two seconds; a callable is called with a :class:`Snapshot` after each step.
+    loss_tol, t_end : float
+        Where the run will end, as far as is known.
+    """
+
+    def __init__(
+        self, progress: bool | Callable[[Snapshot], object] | None, *, loss_tol: float, t_end: float
+    ) -> None:
+        self._callback = progress if callable(progress) else None
+        shown = progress is True or (progress is None and sys.stderr.isatty())
+        self._loss_tol, self._t_end = loss_tol, t_end
+        self._first_loss: float | None = None
+        self._bar: Any = None
+        if shown:
+            self._bar = tqdm(
+                total=1.0,
+                desc="gradient flow",
+                delay=0.0 if progress is True else _QUIET_SECONDS,
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} {postfix}",
+                leave=False,
+            )
+
+    def update(self, now: Snapshot) -> None:
+        """Show the state of the run."""
+        if self._callback is not None:
+            self._callback(now)
+        if self._bar is None:
+            return
+        if self._first_loss is None:
+            self._first_loss = now.loss
+        self._bar.n = max(self._bar.n, self._fraction(now))
+        self._bar.set_postfix_str(f"tbar={now.time:.3g} loss={now.loss:.3g} steps={now.steps}", refresh=False)
+        self._bar.update(0)
+
+    def _fraction(self, now: Snapshot) -> float:
+        done = now.time / self._t_end if math.isfinite(self._t_end) else 0.0
+        if self._loss_tol > 0 and self._first_loss is not None and self._first_loss > self._loss_tol:
+            fallen = math.log(self._first_loss / max(now.loss, self._loss_tol))
+            done = max(done, fallen / math.log(self._first_loss / self._loss_tol))
+        return min(max(done, 0.0), 1.0)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()

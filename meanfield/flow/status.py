@@ -1,0 +1,35 @@
+"""Why a run stopped, and what to do about it."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Status(enum.Enum):
+    """Reason for the end of a run; the value says what to do."""
+
+    CONVERGED = "the loss reached loss_tol"
+    REACHED_TIME = "the flow reached t_end"
+    STATIONARY = (
+        "the flow came to rest at a loss above loss_tol: a stationary point; other seeds or a larger width "
+        "may avoid it, stationarity=0 goes on regardless"
+    )
+    MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"
+    MAX_SECONDS = "the wall time reached max_seconds; raise max_seconds, or start again from run.final"
+    ROUNDING = "the residual reached the rounding of the outputs: nothing is left to learn in double precision"
+    USER = "the stop rule given by the user fired"
+    STEP_TOO_SMALL = (
+        "the step size fell below rounding; raise rtol, or check the data for entries of very different size"
+    )
+    DIVERGED = "the loss grew without bound; lower learning_rate, or use gradient_flow, which has none"
+    INTERRUPTED = "the run was interrupted; start again from run.final"
+
+    @property
+    def remedy(self) -> str:
+        """One sentence: what happened and what to do."""
+        return self.value
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended where it was meant to."""
+        return self in (Status.CONVERGED, Status.REACHED_TIME, Status.ROUNDING, Status.USER)

@@ -1,0 +1,140 @@
+"""Stop rules: small objects that look at the run after each step and say whether, and why, to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from meanfield.flow.status import Status
+from meanfield.flow.system import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a stop rule or a progress callback sees of a run.
+
+    Attributes
+    ----------
+    time : float
+        Normalised time tbar.
+    loss : float
+        ``R = (1/2n) sum (f - y)**2``.
+    output : ndarray, shape (n,)
+        Network outputs on the samples.
+    rd_w, rd_a : float
+        Relative displacements.
+    steps : int
+        Accepted steps so far.
+    seconds : float
+        Wall time so far.
+    loss_rate : float
+        ``-dR/dtbar`` at the start of the last step (nan before the first).
+    rounding : float
+        Uncertainty of an output by rounding.
+    """
+
+    time: float
+    loss: float
+    output: Array
+    rd_w: float
+    rd_a: float
+    steps: int
+    seconds: float
+    loss_rate: float
+    rounding: float
+
+
+class StopRule(Protocol):
+    """Looks at the run so far."""
+
+    def check(self, now: Snapshot) -> Status | None:
+        """The status to stop with, or None to go on."""
+
+
+@dataclass(frozen=True)
+class LossBelow:
+    """Stop once the loss is at most ``tol``."""
+
+    tol: float
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        return Status.CONVERGED if now.loss <= self.tol else None
+
+
+class AtRounding:
+    """Stop once the residual is what rounding makes of zero."""
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        return Status.ROUNDING if now.loss <= 2.0 * now.rounding**2 else None
+
+
+@dataclass(frozen=True)
+class TimeReached:
+    """Stop at the time ``t_end`` (tbar)."""
+
+    t_end: float
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        return Status.REACHED_TIME if now.time >= self.t_end else None
+
+
+class Stationary:
+    """Stop when the flow rests although the loss is not small.
+
+    By the energy law ``-dR/dt`` is the mean square speed of the particles. The flow rests if the
+    speed fell below ``tol`` times its largest value and the loss would fall by less than the share
+    ``tol`` if the whole time so far passed again: exponential convergence to zero loss never
+    satisfies the second, an early plateau with growing particles never the first.
+    """
+
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
+        self._fastest = 0.0
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        if np.isnan(now.loss_rate):
+            return None
+        self._fastest = max(self._fastest, now.loss_rate)
+        slow = now.loss_rate <= self.tol**2 * self._fastest
+        return Status.STATIONARY if slow and now.time * now.loss_rate <= self.tol * now.loss else None
+
+
+@dataclass(frozen=True)
+class StepsReached:
+    """Stop after ``max_steps`` accepted steps."""
+
+    max_steps: int
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        return Status.MAX_STEPS if now.steps >= self.max_steps else None
+
+
+class SecondsReached:
+    """Stop after ``max_seconds`` of wall time."""
+
+    def __init__(self, max_seconds: float) -> None:
+        self._deadline = time.monotonic() + max_seconds
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        return Status.MAX_SECONDS if time.monotonic() >= self._deadline else None
+
+
+@dataclass(frozen=True)
+class UserRule:
+    """Stop when the user's function of the snapshot is true."""
+
+    rule: Callable[[Snapshot], bool]
+
+    def check(self, now: Snapshot) -> Status | None:
+        """See :class:`StopRule`."""
+        return Status.USER if self.rule(now) else None

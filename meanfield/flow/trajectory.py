@@ -1,0 +1,267 @@
+"""The result of a run: times, losses, outputs, displacements, and the network at both ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import InputError, MissingExtraError
+from meanfield.flow.status import Status
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+
+if TYPE_CHECKING:
+    import xarray
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a run cost and how far it can be trusted.
+
+    Attributes
+    ----------
+    method : str
+        Name of the method of integration.
+    rtol, atol : float
+        Tolerances (nan for gradient descent).
+    steps, rejected : int
+        Accepted and rejected steps.
+    passes : int
+        Passes over all particles, the unit of cost.
+    seconds : float
+        Wall time.
+    rd_w_max, rd_a_max : float
+        Supremum of RD_w and RD_a over all steps, not only the saved ones.
+    conservation_drift : float
+        Largest mean change of ``p**2 - |q|**2`` over the mean of ``p**2 + |q|**2``; 0 for the exact flow.
+    capacity : float
+        Largest ratio of an output to its bound by the weights' norms; at most 1 for the exact flow.
+    """
+
+    method: str
+    rtol: float
+    atol: float
+    steps: int
+    rejected: int
+    passes: int
+    seconds: float
+    rd_w_max: float
+    rd_a_max: float
+    conservation_drift: float
+    capacity: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """A run of gradient flow (or descent) at its saved times.
+
+    Attributes
+    ----------
+    problem : Problem
+        The data.
+    time : ndarray, shape (T,)
+        Saved times in units of ``time_unit``; the first is 0 and the last the end.
+    loss : ndarray, shape (T,)
+        ``R = (1/2n) sum (f - y)**2``.
+    output : ndarray, shape (T, n)
+        Network outputs on the samples.
+    rd_w, rd_a : ndarray, shape (T,)
+        Relative displacement of input and output weights.
+    initial, final : Particles
+        The network at the start and at the end.
+    status : Status
+        Why the run stopped; ``status.remedy`` says what to do.
+    stats : Stats
+        Cost and reliability.
+    saved_a, saved_w : ndarray, shapes (T, N) and (T, N, d), or None
+        Parameters at the saved times, if they were asked for.
+    time_unit : str
+        ``"tbar"``, the normalised time ``t / (beta1 beta2)``.
+    """
+
+    problem: Problem
+    time: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    output: NDArray[np.float64]
+    rd_w: NDArray[np.float64]
+    rd_a: NDArray[np.float64]
+    initial: Particles
+    final: Particles
+    status: Status
+    stats: Stats
+    saved_a: NDArray[np.float64] | None = None
+    saved_w: NDArray[np.float64] | None = None
+    time_unit: str = "tbar"
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended where it was meant to (loss_tol, t_end or the user's rule)."""
+        return self.status.converged
+
+    def particles(self, at: float | None = None) -> Particles:
+        """The network at the end, or at a saved time.
+
+        Parameters
+        ----------
+        at : float, optional
+            One of :attr:`time`; needs ``save_parameters=True`` in the run.
+
+        Raises
+        ------
+        InputError
+            If parameters were not saved, or not at this time.
+        """
+        if at is None:
+            return self.final
+        index = int(np.argmin(np.abs(self.time - at)))
+        if not np.isclose(self.time[index], at, rtol=1e-9, atol=0.0):
+            raise InputError(
+                f"nothing was saved at time {at:g} (the closest is {self.time[index]:.9g}); "
+                "give one of run.time, or run again with save_at"
+            )
+        if index == len(self.time) - 1:
+            return self.final
+        if index == 0:
+            return self.initial
+        if self.saved_a is None or self.saved_w is None:
+            raise InputError("parameters were not saved along this run; run again with save_parameters=True")
+        return self.initial.moved(self.saved_a[index], self.saved_w[index])
+
+    def predict(self, x: ArrayLike, at: float | None = None) -> NDArray[np.float64]:
+        """The learned function on new inputs.
+
+        Parameters
+        ----------
+        x : array_like, shape (k,) or (k, d_in)
+            Inputs as the user gives them, without a bias column.
+        at : float, optional
+            A saved time; by default the end.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+        """
+        return self.particles(at).output(self.problem.with_bias(x))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the run to an NPZ file (no pickle inside) and return its path.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to write; ``.npz`` is appended if missing. An existing file is replaced only once
+            the new one is complete.
+        """
+        target = Path(path)
+        if target.suffix != ".npz":
+            target = target.with_name(target.name + ".npz")
+        meta = {
+            "format": _FORMAT,
+            "bias": self.problem.bias,
+            "name": self.problem.name,
+            "kappa": self.initial.kappa,
+            "kappa_prime": self.initial.kappa_prime,
+            "status": self.status.name,
+            "stats": asdict(self.stats),
+            "time_unit": self.time_unit,
+        }
+        arrays = {name: getattr(self, name) for name in _SERIES}
+        x = self.problem.x[:, : self.problem.d_in]
+        arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
+        arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
+        if self.saved_a is not None and self.saved_w is not None:
+            arrays |= {"saved_a": self.saved_a, "saved_w": self.saved_w}
+        temporary = target.with_name(target.name + ".part")
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise InputError(
+                f"the run cannot be written to {target} ({error}); give a writable place"
+            ) from None
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Trajectory:
+        """Read a run written by :meth:`save`.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                arrays = {key: data[key] for key in data.files}
+            meta = json.loads(str(arrays.pop("meta")))
+            return cls._from_file(meta, arrays)
+        except FileNotFoundError:
+            raise InputError(f"there is no file {path}; give the path of a run saved by Trajectory.save") from None
+        except Exception as error:
+            raise InputError(
+                f"{path} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "
+                "give a file written by Trajectory.save"
+            ) from None
+
+    @classmethod
+    def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
+        if meta["format"] != _FORMAT:
+            raise InputError(f"its format is {meta['format']}, this version reads {_FORMAT}")
+        problem = Problem(arrays["x"], arrays["y"], bias=meta["bias"], name=meta["name"])
+        scales = {"kappa": meta["kappa"], "kappa_prime": meta["kappa_prime"], "weight": arrays["weight"]}
+        initial = Particles.from_arrays(arrays["a0"], arrays["w0"], **scales)
+        steps = len(arrays["time"])
+        for name in _SERIES:
+            expected = (steps, problem.n) if name == "output" else (steps,)
+            if arrays[name].shape != expected:
+                raise InputError(f"{name} has shape {arrays[name].shape}, expected {expected}")
+        return cls(
+            problem=problem,
+            **{name: arrays[name] for name in _SERIES},
+            initial=initial,
+            final=Particles.from_arrays(arrays["a1"], arrays["w1"], **scales),
+            status=Status[meta["status"]],
+            stats=Stats(**{field.name: meta["stats"][field.name] for field in fields(Stats)}),
+            saved_a=arrays.get("saved_a"),
+            saved_w=arrays.get("saved_w"),
+            time_unit=meta["time_unit"],
+        )
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The series as an ``xarray.Dataset`` over time and sample (extra ``[xarray]``)."""
+        try:
+            import xarray
+        except ImportError:
+            raise MissingExtraError(
+                "to_xarray needs xarray, which is not installed; pip install 'meanfield-nn[xarray]'"
+            ) from None
+        return xarray.Dataset(
+            {
+                "loss": ("time", self.loss),
+                "rd_w": ("time", self.rd_w),
+                "rd_a": ("time", self.rd_a),
+                "output": (("time", "sample"), self.output),
+                "target": ("sample", self.problem.y),
+            },
+            coords={"time": ("time", self.time, {"units": self.time_unit})},
+            attrs={"status": self.status.name, "width": self.initial.width},
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Trajectory({self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
+            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps})"
+        )
+
+
+_SERIES = ("time", "loss", "output", "rd_w", "rd_a")

@@ -1,0 +1,35 @@
+"""Numba kernels: plain arrays in, plain arrays out, no checks.
+
+The floors above validate and call these; use them directly if you want only speed. Every kernel's
+docstring states shapes and cost, and tests/naive.py holds its obvious twin.
+"""
+
+from meanfield.kernels.dense import (
+    BLOCK,
+    CHUNK,
+    combination_norms,
+    combine,
+    gram,
+    observe,
+    output,
+    pullback,
+    tangent,
+)
+from meanfield.kernels.threads import ChunkCall, chunk_count, get_threads, run_chunks, set_threads
+
+__all__ = [
+    "BLOCK",
+    "CHUNK",
+    "ChunkCall",
+    "chunk_count",
+    "combination_norms",
+    "combine",
+    "get_threads",
+    "gram",
+    "observe",
+    "output",
+    "pullback",
+    "run_chunks",
+    "set_threads",
+    "tangent",
+]

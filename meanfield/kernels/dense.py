@@ -1,0 +1,266 @@
+"""Dense kernels for samples in any dimension: output, pullback, tangent and Gram matrix.
+
+Conventions of every kernel here (plain arrays, no checks):
+
+- ``theta`` is the state in canonical coordinates, shape (1 + r, N): row 0 holds p, row 1 + c the
+  c-th coordinate of q. Neurons are the contiguous axis, so that loops over them vectorise.
+- ``x`` holds the samples, shape (n, r); ``weight`` the multiplicities, shape (N,).
+- Neurons are taken in chunks of :data:`CHUNK`, ``first <= chunk < last``. Sums over neurons go to
+  one row of ``partial`` per chunk; adding the rows in order gives the same bits however the chunks
+  were shared between threads.
+- relu'(0) = 0.
+
+The feature map of neuron k at sample i is ``Phi_ik = d(p relu(q . x_i))/d(p, q)``:
+``(relu(z_ik), p_k 1[z_ik > 0] x_i)`` with the pre-activation ``z_ik = q_k . x_i``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meanfield.kernels.jit import kernel
+
+#: Neurons per chunk: the grain of threading and of the fixed summation order.
+CHUNK = 2048
+#: Neurons per block: a few rows of this many doubles stay in the first-level cache.
+BLOCK = 256
+
+
+# The small functions below run over one block. They take views of equal length: loops over views
+# vectorise, loops with offsets do not.
+
+
+@kernel
+def _preactivation(q, x_i, z):
+    """z[k] = q_k . x_i for a block of neurons; q has shape (r, block)."""
+    r = x_i.shape[0]
+    if r == 1:
+        q0, x0 = q[0], x_i[0]
+        for k in range(z.shape[0]):
+            z[k] = q0[k] * x0
+        return
+    q0, q1, x0, x1 = q[0], q[1], x_i[0], x_i[1]
+    for k in range(z.shape[0]):
+        z[k] = q0[k] * x0 + q1[k] * x1
+    c = 2
+    while c + 3 < r:
+        q0, q1, q2, q3 = q[c], q[c + 1], q[c + 2], q[c + 3]
+        x0, x1, x2, x3 = x_i[c], x_i[c + 1], x_i[c + 2], x_i[c + 3]
+        for k in range(z.shape[0]):
+            z[k] += (q0[k] * x0 + q1[k] * x1) + (q2[k] * x2 + q3[k] * x3)
+        c += 4
+    while c < r:
+        q0, x0 = q[c], x_i[c]
+        for k in range(z.shape[0]):
+            z[k] += q0[k] * x0
+        c += 1
+
+
+@kernel
+def _multiply(u, v, out):
+    for k in range(out.shape[0]):
+        out[k] = u[k] * v[k]
+
+
+@kernel
+def _dot(u, v):
+    total = 0.0
+    for k in range(u.shape[0]):
+        total += u[k] * v[k]
+    return total
+
+
+@kernel
+def _dot_relu(u, z):
+    total = 0.0
+    for k in range(u.shape[0]):
+        total += u[k] * (z[k] if z[k] > 0.0 else 0.0)
+    return total
+
+
+@kernel
+def _add_relu(c, z, out):
+    for k in range(out.shape[0]):
+        out[k] += c * (z[k] if z[k] > 0.0 else 0.0)
+
+
+@kernel
+def _add_step(c, z, out):
+    for k in range(out.shape[0]):
+        out[k] += c if z[k] > 0.0 else 0.0
+
+
+@kernel
+def _tangent_sum(w, p, dp, z, dz):
+    total = 0.0
+    for k in range(w.shape[0]):
+        total += w[k] * (z[k] * dp[k] + p[k] * dz[k]) if z[k] > 0.0 else 0.0
+    return total
+
+
+@kernel
+def output(theta, weight, x, first, last, partial):
+    """Network output without its factor: ``partial[chunk, i] = sum_k weight_k p_k relu(z_ik)``.
+
+    ``partial`` has shape (chunks, n). Cost: n (2 r + 3) flops per neuron.
+    """
+    n, size = x.shape[0], theta.shape[1]
+    z_block, wp_block = np.empty(BLOCK), np.empty(BLOCK)
+    for chunk in range(first, last):
+        partial[chunk, :] = 0.0
+        stop = min((chunk + 1) * CHUNK, size)
+        for lo in range(chunk * CHUNK, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            q, z, wp = theta[1:, lo:hi], z_block[: hi - lo], wp_block[: hi - lo]
+            _multiply(weight[lo:hi], theta[0, lo:hi], wp)
+            for i in range(n):
+                _preactivation(q, x[i], z)
+                partial[chunk, i] += _dot_relu(wp, z)
+
+
+@kernel
+def pullback(theta, c, x, first, last, out):
+    """Pull a vector on the samples back to the neurons: ``out_k = sum_i c_i Phi_ik``, shape (1 + r, N).
+
+    With ``c = -e/n`` this is the velocity of the gradient flow. Cost: n (4 r + 4) flops per neuron.
+    """
+    n, r, size = x.shape[0], x.shape[1], theta.shape[1]
+    z_block = np.empty(BLOCK)
+    for chunk in range(first, last):
+        stop = min((chunk + 1) * CHUNK, size)
+        for lo in range(chunk * CHUNK, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            p, q, z = theta[0, lo:hi], theta[1:, lo:hi], z_block[: hi - lo]
+            rows = out[:, lo:hi]
+            rows[:] = 0.0
+            for i in range(n):
+                _preactivation(q, x[i], z)
+                _add_relu(c[i], z, rows[0])
+                for col in range(r):
+                    _add_step(c[i] * x[i, col], z, rows[1 + col])
+            for row in range(1, r + 1):
+                _multiply(rows[row], p, rows[row])
+
+
+@kernel
+def tangent(theta, weight, v, x, first, last, partial):
+    """Change of the output along a velocity: ``partial[chunk, i] = sum_k weight_k Phi_ik . v_k``.
+
+    ``v`` has the shape of ``theta``, ``partial`` (chunks, n). Cost: n (4 r + 5) flops per neuron.
+    """
+    n, size = x.shape[0], theta.shape[1]
+    z_block, dz_block = np.empty(BLOCK), np.empty(BLOCK)
+    for chunk in range(first, last):
+        partial[chunk, :] = 0.0
+        stop = min((chunk + 1) * CHUNK, size)
+        for lo in range(chunk * CHUNK, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            z, dz = z_block[: hi - lo], dz_block[: hi - lo]
+            for i in range(n):
+                _preactivation(theta[1:, lo:hi], x[i], z)
+                _preactivation(v[1:, lo:hi], x[i], dz)
+                partial[chunk, i] += _tangent_sum(weight[lo:hi], theta[0, lo:hi], v[0, lo:hi], z, dz)
+
+
+@kernel
+def gram(theta, weight, x, first, last, partial_a, partial_w):
+    """Two parts of the tangent Gram matrix (lower triangles), shapes (chunks, n, n).
+
+    ``partial_a[chunk, i, j] = sum_k weight_k relu(z_ik) relu(z_jk)`` and
+    ``partial_w[chunk, i, j] = sum_k weight_k p_k**2 1[z_ik > 0] 1[z_jk > 0]``; the Gram matrix is
+    ``K_ij = a_ij + (x_i . x_j) w_ij``. Cost: 2 n r + 2 n (n + 1) flops per neuron.
+    """
+    n, size = x.shape[0], theta.shape[1]
+    relu, active, root = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.empty(BLOCK)
+    for chunk in range(first, last):
+        partial_a[chunk] = 0.0
+        partial_w[chunk] = 0.0
+        stop = min((chunk + 1) * CHUNK, size)
+        for lo in range(chunk * CHUNK, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            p, w = theta[0, lo:hi], weight[lo:hi]
+            # Half of the weight goes into each factor: the sums are then squares on the diagonal.
+            for k in range(hi - lo):
+                root[k] = np.sqrt(w[k])
+            for i in range(n):
+                z, on = relu[i, : hi - lo], active[i, : hi - lo]
+                _preactivation(theta[1:, lo:hi], x[i], z)
+                for k in range(hi - lo):
+                    on[k] = root[k] * p[k] if z[k] > 0.0 else 0.0
+                    z[k] = root[k] * z[k] if z[k] > 0.0 else 0.0
+                for j in range(i + 1):
+                    partial_a[chunk, i, j] += _dot(z, relu[j, : hi - lo])
+                    partial_w[chunk, i, j] += _dot(on, active[j, : hi - lo])
+
+
+@kernel
+def combine(base, increments, coefficients, first, last, out):
+    """``out = base + sum_j coefficients[j] increments[j]``; base (1 + r, N), increments (j, 1 + r, N)."""
+    count, rows, size = increments.shape
+    for chunk in range(first, last):
+        start = chunk * CHUNK
+        stop = min(start + CHUNK, size)
+        for row in range(rows):
+            target = out[row, start:stop]
+            target[:] = base[row, start:stop]
+            for j in range(count):
+                factor, term = coefficients[j], increments[j, row, start:stop]
+                for k in range(target.shape[0]):
+                    target[k] += factor * term[k]
+
+
+@kernel
+def combination_norms(increments, coefficients, weight, first, last, partial):
+    """Weighted sums of squares per layer of ``v = sum_j coefficients[j] increments[j]``.
+
+    ``partial[chunk] = (sum w v_p**2, sum w |v_q|**2)``; v itself is not kept.
+    """
+    count, rows, size = increments.shape
+    buffer = np.empty(CHUNK)
+    for chunk in range(first, last):
+        start = chunk * CHUNK
+        stop = min(start + CHUNK, size)
+        w, v = weight[start:stop], buffer[: stop - start]
+        partial[chunk, :] = 0.0
+        for row in range(rows):
+            v[:] = 0.0
+            for j in range(count):
+                factor, term = coefficients[j], increments[j, row, start:stop]
+                for k in range(v.shape[0]):
+                    v[k] += factor * term[k]
+            total = 0.0
+            for k in range(v.shape[0]):
+                total += w[k] * v[k] * v[k]
+            partial[chunk, min(row, 1)] += total
+
+
+@kernel
+def observe(theta, theta0, weight, first, last, partial):
+    """Sums over neurons behind the observables, five per chunk.
+
+    ``sum w (p - p0)**2``, ``sum w |q - q0|**2``, ``sum w p**2``, ``sum w |q|**2`` and
+    ``sum w |(p**2 - |q|**2) - (p0**2 - |q0|**2)|``, the drift of what the flow conserves.
+    """
+    rows, size = theta.shape
+    buffer = np.empty(CHUNK)
+    for chunk in range(first, last):
+        start = chunk * CHUNK
+        stop = min(start + CHUNK, size)
+        w, drift = weight[start:stop], buffer[: stop - start]
+        partial[chunk, :] = 0.0
+        drift[:] = 0.0
+        for row in range(rows):
+            now, initial = theta[row, start:stop], theta0[row, start:stop]
+            sign, layer = (1.0, 0) if row == 0 else (-1.0, 1)
+            moved, size2 = 0.0, 0.0
+            for k in range(w.shape[0]):
+                step = now[k] - initial[k]
+                moved += w[k] * step * step
+                size2 += w[k] * now[k] * now[k]
+                drift[k] += sign * step * (now[k] + initial[k])
+            partial[chunk, layer] += moved
+            partial[chunk, 2 + layer] += size2
+        off = 0.0
+        for k in range(w.shape[0]):
+            off += w[k] * abs(drift[k])
+        partial[chunk, 4] = off

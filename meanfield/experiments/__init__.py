@@ -1,0 +1,26 @@
+"""Floor 4: sweeps of cells over executors, their store, exponents with intervals, the phase diagram."""
+
+from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
+from meanfield.experiments.phase_diagram import PhaseDiagram, Row, SweepInterrupted, Zero, phase_diagram
+from meanfield.experiments.presets import PRESETS, Preset
+from meanfield.experiments.slopes import Slope, Verdict, fit_slope
+from meanfield.experiments.store import SweepStore
+
+__all__ = [
+    "PRESETS",
+    "Cell",
+    "CellResult",
+    "CellSettings",
+    "PhaseDiagram",
+    "Preset",
+    "Row",
+    "Slope",
+    "SweepInterrupted",
+    "SweepStore",
+    "Verdict",
+    "Zero",
+    "cell_particles",
+    "fit_slope",
+    "phase_diagram",
+    "run_cell",
+]

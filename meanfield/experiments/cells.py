@@ -1,0 +1,153 @@
+"""Cells of a sweep: one network trained at one scaling, as a pure function of its description."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.flow import gradient_flow
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+from meanfield.regime import exponents
+from meanfield.scaling import PowerLaw, Scaling
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes
+    ----------
+    gamma, gamma_prime : float
+        Exponents of the scaling.
+    width : int
+        The m of the scaling: neurons of the network, or of one of its twin halves (see
+        :class:`CellSettings`).
+    seed : int
+        Number of the random draw; the same for all scalings (paired) and widths (nested).
+    """
+
+    gamma: float
+    gamma_prime: float
+    width: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class CellSettings:
+    """What all cells of a sweep share.
+
+    Attributes
+    ----------
+    loss_tol : float
+        Training stops at ``R <= loss_tol``.
+    antisymmetric : bool
+        Pair every neuron with a twin, so that the initial output is zero.
+    per_half : bool
+        The width m counts the neurons of one twin half, as in Luo et al. 2021: the network has 2 m
+        neurons and ``kappa = m**-gamma``.
+    rtol, atol : float
+        Tolerances of the flow.
+    max_steps : int
+        Largest number of steps of a run.
+    entropy : int
+        Root of all random numbers of the sweep.
+    """
+
+    loss_tol: float
+    antisymmetric: bool = True
+    per_half: bool = False
+    rtol: float = 1e-2
+    atol: float = 1e-6
+    max_steps: int = 20_000
+    entropy: int = 0
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What is kept of a cell.
+
+    Attributes
+    ----------
+    cell : Cell
+        Its description.
+    rd_w, rd_a : float
+        Supremum over time of the relative displacements.
+    loss, time : float
+        Loss and normalised time at the end.
+    status : str
+        Name of the flow's status.
+    steps : int
+        Accepted steps.
+    conservation_drift, capacity : float
+        Reliability, as in :class:`meanfield.flow.Stats`.
+    seconds : float
+        Wall time.
+    """
+
+    cell: Cell
+    rd_w: float
+    rd_a: float
+    loss: float
+    time: float
+    status: str
+    steps: int
+    conservation_drift: float
+    capacity: float
+    seconds: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether training reached the loss tolerance."""
+        return self.status == "CONVERGED"
+
+
+def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
+    """Draw the network of a cell."""
+    halves = 2 if settings.per_half else 1
+    scaling = Scaling(
+        # kappa = (neurons / halves)**-gamma as a power law in the number of neurons
+        alpha=PowerLaw(halves**-cell.gamma, cell.gamma),
+        beta1=PowerLaw(halves ** (cell.gamma_prime / 2), -cell.gamma_prime / 2),
+        beta2=PowerLaw(halves ** (-cell.gamma_prime / 2), cell.gamma_prime / 2),
+    )
+    return Particles.sample(
+        problem,
+        scaling,
+        cell.width * halves,
+        antisymmetric=settings.antisymmetric,
+        rng=np.random.SeedSequence(settings.entropy, spawn_key=(cell.seed,)),
+    )
+
+
+def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult:
+    """Train one cell; a pure function of its arguments but for the wall time."""
+    run = gradient_flow(
+        problem,
+        cell_particles(problem, cell, settings),
+        loss_tol=settings.loss_tol,
+        rtol=settings.rtol,
+        atol=settings.atol,
+        max_steps=settings.max_steps,
+        progress=False,
+    )
+    return CellResult(
+        cell=cell,
+        rd_w=run.stats.rd_w_max,
+        rd_a=run.stats.rd_a_max,
+        loss=float(run.loss[-1]),
+        time=float(run.time[-1]),
+        status=run.status.name,
+        steps=run.stats.steps,
+        conservation_drift=run.stats.conservation_drift,
+        capacity=run.stats.capacity,
+        seconds=run.stats.seconds,
+    )
+
+
+def cost(cell: Cell) -> float:
+    """Rough relative cost of a cell: particles times steps, which grow in the condensed regime."""
+    S_w, S_a = exponents(cell.gamma, cell.gamma_prime)
+    return cell.width * math.exp(3.0 * max(float(S_w), 0.0) + 1.0 * max(float(S_a), 0.0))

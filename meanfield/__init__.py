@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from meanfield.errors import InputError, MissingExtraError, StoreError
     from meanfield.experiments import PhaseDiagram, phase_diagram
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
+    from meanfield.laws import PowerLaw
     from meanfield.particles import Particles
     from meanfield.problem import Problem
     from meanfield.regime import Regime, classify, exponents
-    from meanfield.scaling import PowerLaw, Scaling
+    from meanfield.scaling import Scaling
 
 __version__ = "0.1.0"
 
@@ -25,7 +26,7 @@ _HOMES = {
     "MissingExtraError": "errors",
     "Particles": "particles",
     "PhaseDiagram": "experiments",
-    "PowerLaw": "scaling",
+    "PowerLaw": "laws",
     "Problem": "problem",
     "Regime": "regime",
     "Scaling": "scaling",

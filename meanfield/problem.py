@@ -140,6 +140,11 @@ class Problem:
             left_over += float(np.sum((y[ray] - c[ray] * t) ** 2))
         return left_over / (2 * self.n)
 
+    @property
+    def zero_loss(self) -> float:
+        """Loss of the function that is zero: where antisymmetric networks start."""
+        return float(self.y @ self.y) / (2 * self.n)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the data: two problems with the same samples and targets share it."""

@@ -1,10 +1,11 @@
 """Floor 4: sweeps of cells over executors, their store, exponents with intervals, the phase diagram."""
 
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
-from meanfield.experiments.phase_diagram import PhaseDiagram, Row, SweepInterrupted, Zero, phase_diagram
+from meanfield.experiments.diagram import PhaseDiagram, Row, Zero
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.slopes import Slope, Verdict, fit_slope
 from meanfield.experiments.store import SweepStore
+from meanfield.experiments.sweep import SweepInterrupted, phase_diagram
 
 __all__ = [
     "PRESETS",

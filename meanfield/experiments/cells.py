@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.flow import gradient_flow
+from meanfield.laws import PowerLaw
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.regime import exponents
-from meanfield.scaling import PowerLaw, Scaling
+from meanfield.scaling import Scaling
 
 
 @dataclass(frozen=True, order=True)

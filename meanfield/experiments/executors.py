@@ -58,7 +58,8 @@ def run_cells(
             yield from _drain(pool, problem, cells[:-1], settings, _AHEAD * executor)
     else:
         raise InputError(
-            f"executor is {executor!r}; give None, a number of processes >= 1 or a concurrent.futures.Executor"
+            f"executor is {executor!r}; give None, a number of processes >= 1 or an executor of "
+            "concurrent.futures"
         )
 
 

@@ -50,7 +50,7 @@ class Slope:
         """Critical if the interval lies within +-0.05; else the sign, if it is certain."""
         if math.isnan(self.value):
             return Verdict.UNDECIDED
-        if -CRITICAL_BAND <= self.low and self.high <= CRITICAL_BAND:
+        if self.low >= -CRITICAL_BAND and self.high <= CRITICAL_BAND:
             return Verdict.CRITICAL
         if not self.excludes_zero:
             return Verdict.UNDECIDED

@@ -66,7 +66,9 @@ class SweepStore:
         """All finished cells."""
         columns = ", ".join(_CELL_COLUMNS + _RESULT_COLUMNS)
         count = len(_CELL_COLUMNS)
-        for row in self._connection.execute(f"SELECT {columns} FROM cells ORDER BY {', '.join(_CELL_COLUMNS)}"):
+        for row in self._connection.execute(
+            f"SELECT {columns} FROM cells ORDER BY {', '.join(_CELL_COLUMNS)}"
+        ):
             yield CellResult(Cell(*row[:count]), *row[count:])
 
     def add(self, result: CellResult) -> None:
@@ -128,21 +130,26 @@ class SweepStore:
             )
         if version != SCHEMA_VERSION:
             raise StoreError(
-                f"the store {self.path} has layout {version}, this version of meanfield reads {SCHEMA_VERSION}; "
-                "use the version that wrote it, or another path"
+                f"the store {self.path} has layout {version}, this version of meanfield reads "
+                f"{SCHEMA_VERSION}; use the version that wrote it, or another path"
             )
 
     def _prepare(self, problem: Problem) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        types = {field.name: _SQL_TYPES[str(field.type)] for field in (*fields(Cell), *fields(CellResult)[1:])}
+        types = {
+            field.name: _SQL_TYPES[str(field.type)] for field in (*fields(Cell), *fields(CellResult)[1:])
+        }
         columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in types.items())
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         self._connection.execute(
-            f"CREATE TABLE IF NOT EXISTS cells ({columns}, PRIMARY KEY ({', '.join(_CELL_COLUMNS)})) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+        )
+        self._connection.execute(
+            f"CREATE TABLE IF NOT EXISTS cells ({columns}, PRIMARY KEY ({', '.join(_CELL_COLUMNS)})) "
+            "WITHOUT ROWID"
         )
         self._connection.execute("COMMIT")
 
@@ -157,12 +164,16 @@ class SweepStore:
         kept = dict(self._connection.execute("SELECT key, value FROM meta"))
         if kept["problem"] != mine["problem"]:
             raise StoreError(
-                f"the store {self.path} belongs to another problem ({kept['problem_name']!r}, not these data); "
-                "give another path"
+                f"the store {self.path} belongs to another problem ({kept['problem_name']!r}, not these "
+                "data); give another path"
             )
         if kept["settings"] != mine["settings"]:
             theirs, ours = json.loads(kept["settings"]), asdict(settings)
-            changes = [f"{key} = {theirs.get(key)} there, {ours[key]} now" for key in ours if theirs.get(key) != ours[key]]
+            changes = [
+                f"{key} = {theirs.get(key)} there, {ours[key]} now"
+                for key in ours
+                if theirs.get(key) != ours[key]
+            ]
             raise StoreError(
                 f"the store {self.path} was run with other settings ({'; '.join(changes)}); "
                 "give another path, or the same settings"

@@ -1,7 +1,7 @@
 """Floor 2: gradient flow (step, control, stopping, observables, trajectory) and gradient descent."""
 
-from meanfield.flow.gradient_descent import gradient_descent
-from meanfield.flow.gradient_flow import METHODS, FlowInterrupted, gradient_flow
+from meanfield.flow.descent import gradient_descent
+from meanfield.flow.driver import METHODS, FlowInterrupted, gradient_flow
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot
 from meanfield.flow.trajectory import Stats, Trajectory

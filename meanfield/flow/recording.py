@@ -64,10 +64,10 @@ class SaveTimes:
     def due(self, now: float) -> bool:
         """Whether the state at this time is kept."""
         if self._times is not None:
-            hit = now == self.upcoming()
+            hit = bool(now == self.upcoming())
             self._next += int(hit)
             return hit
-        due = now >= self._last * self._ratio
+        due = bool(now >= self._last * self._ratio)
         if due:
             self._last = now
         return due

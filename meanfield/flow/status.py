@@ -16,7 +16,9 @@ class Status(enum.Enum):
     )
     MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"
     MAX_SECONDS = "the wall time reached max_seconds; raise max_seconds, or start again from run.final"
-    ROUNDING = "the residual reached the rounding of the outputs: nothing is left to learn in double precision"
+    ROUNDING = (
+        "the residual reached the rounding of the outputs: nothing is left to learn in double precision"
+    )
     USER = "the stop rule given by the user fired"
     STEP_TOO_SMALL = (
         "the step size fell below rounding; raise rtol, or check the data for entries of very different size"

@@ -69,7 +69,8 @@ class CanonicalSystem:
             2 * self.x.size + 3 * self.n,
             lambda lo, hi: kernels.output(theta, self.weight, self.x, lo, hi, self._samples),
         )
-        return self.kappa * self._samples.sum(axis=0) - self.problem.y
+        f: Array = self.kappa * self._samples.sum(axis=0)
+        return f - self.problem.y
 
     def pullback(self, theta: Array, c: Array, out: Array) -> Array:
         """``out = Phi^T c``, shape (1 + r, N), for a vector c on the samples."""
@@ -85,7 +86,8 @@ class CanonicalSystem:
             4 * self.x.size + 5 * self.n,
             lambda lo, hi: kernels.tangent(theta, self.weight, v, self.x, lo, hi, self._samples),
         )
-        return self.kappa * self._samples.sum(axis=0)
+        change: Array = self.kappa * self._samples.sum(axis=0)
+        return change
 
     def gram(self, theta: Array) -> Array:
         """Tangent Gram matrix ``K = kappa Phi W Phi^T``, shape (n, n)."""
@@ -95,7 +97,7 @@ class CanonicalSystem:
             2 * self.x.size + 2 * self.n**2,
             lambda lo, hi: kernels.gram(theta, self.weight, self.x, lo, hi, part_a, part_w),
         )
-        lower = self.kappa * (part_a.sum(axis=0) + (self.x @ self.x.T) * part_w.sum(axis=0))
+        lower: Array = self.kappa * (part_a.sum(axis=0) + (self.x @ self.x.T) * part_w.sum(axis=0))
         return np.tril(lower) + np.tril(lower, -1).T
 
     def combine(self, base: Array, increments: Array, coefficients: Array, out: Array) -> Array:
@@ -115,7 +117,8 @@ class CanonicalSystem:
             lambda lo, hi: kernels.combination_norms(increments, coefficients, self.weight, lo, hi, sums),
             counts=False,
         )
-        return np.sqrt(sums.sum(axis=0))
+        norms: Array = np.sqrt(sums.sum(axis=0))
+        return norms
 
     def observe(self, theta: Array) -> Array:
         """The five sums of :func:`meanfield.kernels.observe` against the initial state."""
@@ -125,7 +128,8 @@ class CanonicalSystem:
             lambda lo, hi: kernels.observe(theta, self.theta0, self.weight, lo, hi, sums),
             counts=False,
         )
-        return sums.sum(axis=0)
+        totals: Array = sums.sum(axis=0)
+        return totals
 
     def to_particles(self, theta: Array) -> Particles:
         """The state in normalised units, with the part of w outside the samples' span put back."""

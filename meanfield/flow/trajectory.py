@@ -206,7 +206,9 @@ class Trajectory:
             meta = json.loads(str(arrays.pop("meta")))
             return cls._from_file(meta, arrays)
         except FileNotFoundError:
-            raise InputError(f"there is no file {path}; give the path of a run saved by Trajectory.save") from None
+            raise InputError(
+                f"there is no file {path}; give the path of a run saved by Trajectory.save"
+            ) from None
         except Exception as error:
             raise InputError(
                 f"{path} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "

@@ -8,6 +8,7 @@ of threads.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -71,7 +72,7 @@ def run_chunks(size: int, flops: float, call: ChunkCall) -> None:
         return
     edges = [chunks * i // workers for i in range(workers + 1)]
     pool = _get_pool()
-    futures = [pool.submit(call, lo, hi) for lo, hi in zip(edges[1:-1], edges[2:], strict=True)]
+    futures = [pool.submit(call, lo, hi) for lo, hi in itertools.pairwise(edges[1:])]
     call(0, edges[1])
     for future in futures:
         future.result()

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from meanfield.errors import InputError
-from meanfield.flow.gradient_flow import FlowInterrupted
+from meanfield.flow.driver import FlowInterrupted
 from meanfield.flow.method import State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
@@ -90,7 +89,7 @@ def gradient_descent(
         raise InputError(f"loss_tol is {loss_tol} and max_steps {max_steps}; give >= 0 and >= 1")
     system = CanonicalSystem(problem, particles)
     state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
-    rules: list[StopRule] = [AtRounding(), _LossAbove(1e6 * (state.loss + problem.loss(np.zeros(problem.n))))]
+    rules: list[StopRule] = [AtRounding(), _LossAbove(1e6 * (state.loss + problem.zero_loss))]
     rules += [LossBelow(loss_tol)] if loss_tol > 0 else []
     rules += [UserRule(stop)] if stop is not None else []
     rules += [StepsReached(max_steps)]

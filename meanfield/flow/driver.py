@@ -227,6 +227,8 @@ def _check(problem: Problem, *, loss_tol: float, **numbers: float | None) -> Non
             continue
         zero_allowed = name in ("atol", "stationarity")
         if not (math.isfinite(value) and (value > 0 or (zero_allowed and value == 0))):
-            raise InputError(f"{name} is {value}; give a {'number >= 0' if zero_allowed else 'positive number'}")
+            raise InputError(
+                f"{name} is {value}; give a {'number >= 0' if zero_allowed else 'positive number'}"
+            )
     if numbers["rtol"] is not None and numbers["rtol"] >= 1:
         raise InputError(f"rtol is {numbers['rtol']:g}; give a relative tolerance below 1")

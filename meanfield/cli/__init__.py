@@ -1,0 +1,58 @@
+"""Floor 5: the command line. Every verb is a thin layer over a library call."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+from meanfield.errors import InputError, MissingExtraError, WorkerLostError
+
+#: Exit codes: success, a run that did not converge, input that cannot be used, Ctrl-C.
+OK, NOT_CONVERGED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        0 success, 1 something did not converge, 2 bad input, 130 interrupted.
+    """
+    from meanfield.cli.parser import build_parser
+
+    arguments = build_parser().parse_args(_join_negative_lists(sys.argv[1:] if argv is None else argv))
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except (InputError, MissingExtraError) as error:
+        print(f"meanfield: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except WorkerLostError as error:
+        print(f"meanfield: {error}", file=sys.stderr)
+        return NOT_CONVERGED
+    except KeyboardInterrupt as interrupt:
+        print(f"\nmeanfield: {interrupt or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _join_negative_lists(argv: Sequence[str]) -> list[str]:
+    """Turn ``--gamma-prime -0.4,0`` into one argument: argparse takes the list for an option."""
+    joined: list[str] = []
+    for argument in argv:
+        if joined and re.fullmatch(r"--[a-z0-9-]+", joined[-1]) and re.match(r"-[.\d]", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined

@@ -1,0 +1,218 @@
+"""What the verbs do: read arguments, call the library, print and write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.cli import report
+from meanfield.errors import InputError
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+from meanfield.scaling import Scaling
+
+if TYPE_CHECKING:
+    from meanfield.experiments import PhaseDiagram
+    from meanfield.flow import Trajectory
+
+_LAWS = ("alpha", "beta1", "beta2")
+
+
+def phase_diagram(arguments: argparse.Namespace) -> int:
+    """``meanfield phase-diagram``."""
+    from meanfield import experiments, plotting
+
+    problem = _problem(arguments)
+    preset = experiments.PRESETS[arguments.preset]
+    formats = _formats(arguments.formats)
+    out = _folder(arguments.out, problem)
+    store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
+    diagram = experiments.phase_diagram(
+        problem,
+        gamma=_numbers("--gamma", arguments.gamma) or preset.gamma,
+        gamma_prime=_numbers("--gamma-prime", arguments.gamma_prime) or preset.gamma_prime,
+        widths=[_whole("--widths", w) for w in _numbers("--widths", arguments.widths) or preset.widths],
+        seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
+        executor=_workers(arguments.workers),
+        store=store,
+        per_half=True,
+        loss_tol=arguments.loss_tol,
+        rng=arguments.rng,
+        progress=False if arguments.quiet else None,
+    )
+    written = [diagram.to_csv(out / "summary.csv"), diagram.runs_to_csv(out / "runs.csv")]
+    written += plotting.save(plotting.phase_diagram(diagram), out / "phase-diagram", formats=formats)
+    points = _spread_points(diagram)
+    written += plotting.save(
+        plotting.rd_against_width(diagram, points), out / "rd-against-width", formats=formats
+    )
+    written.append(store)
+    if arguments.json:
+        print(json.dumps(report.diagram_as_json(diagram, written), indent=2))
+    else:
+        print(report.diagram_as_text(diagram, written))
+    return 0 if all(result.converged for result in diagram.results) else 1
+
+
+def regime(arguments: argparse.Namespace) -> int:
+    """``meanfield regime``."""
+    scaling = _scaling(arguments, default=None)
+    place = scaling.classify(antisymmetric=not arguments.no_asi)
+    scales = None
+    if arguments.width is not None:
+        scales = (
+            scaling.kappa(arguments.width, arguments.dim),
+            scaling.kappa_prime(arguments.width, arguments.dim),
+        )
+    if arguments.json:
+        print(json.dumps(report.place_as_json(scaling, place, scales), indent=2))
+    else:
+        print(report.place_as_text(scaling, place, scales))
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """``meanfield train``."""
+    from meanfield.experiments.sweep import RELATIVE_LOSS_TOL
+    from meanfield.flow import FlowInterrupted, gradient_flow
+
+    problem = _problem(arguments)
+    scaling = _scaling(arguments, default="ntk")
+    formats = _formats(arguments.formats)
+    out = _folder(arguments.out, problem)
+    network = Particles.sample(
+        problem, scaling, arguments.width, antisymmetric=not arguments.no_asi, rng=arguments.rng
+    )
+    loss_tol = RELATIVE_LOSS_TOL * problem.zero_loss if arguments.loss_tol is None else arguments.loss_tol
+    try:
+        run = gradient_flow(
+            problem,
+            network,
+            loss_tol=loss_tol,
+            t_end=arguments.t_end,
+            max_seconds=arguments.max_seconds,
+            progress=False if arguments.quiet else None,
+        )
+    except FlowInterrupted as interrupt:
+        path = interrupt.trajectory.save(out / "run")
+        raise KeyboardInterrupt(f"interrupted; the run so far is in {path}") from None
+    written = [run.save(out / "run"), *_draw_run(run, out, formats)]
+    if arguments.json:
+        print(json.dumps(report.run_as_json(run, scaling, written), indent=2))
+    else:
+        print(report.run_as_text(run, scaling, written))
+    return 0 if run.converged else 1
+
+
+def _draw_run(run: Trajectory, out: Path, formats: tuple[str, ...]) -> list[Path]:
+    from meanfield import plotting
+
+    written = plotting.save(plotting.loss(run), out / "loss", formats=formats)
+    if run.problem.d_in == 1:
+        written += plotting.save(plotting.learned_function(run), out / "learned-function", formats=formats)
+    if run.problem.d == 2:
+        written += plotting.save(plotting.orientations(run), out / "orientations", formats=formats)
+    return written
+
+
+def _problem(arguments: argparse.Namespace) -> Problem:
+    from meanfield import datasets
+
+    if arguments.data is None:
+        if arguments.labels is not None:
+            raise InputError("--labels is given without --data; give the file of images with --data")
+        problem = datasets.four_points()
+        return (
+            Problem(problem.x[:, :1], problem.y, bias=False, name=problem.name)
+            if arguments.no_bias
+            else problem
+        )
+    return datasets.load(arguments.data, bias=not arguments.no_bias, targets=arguments.labels)
+
+
+def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:
+    laws = {name: getattr(arguments, name) for name in _LAWS if getattr(arguments, name) is not None}
+    exponents = arguments.gamma is not None or arguments.gamma_prime is not None
+    forms = [arguments.scheme is not None, bool(laws), exponents]
+    if sum(forms) > 1:
+        raise InputError("give the scaling in one form: a scheme's name, alpha, beta1 and beta2, or gamma")
+    if laws:
+        return Scaling(**laws)
+    if exponents:
+        return Scaling(arguments.gamma, arguments.gamma_prime)
+    scheme = arguments.scheme or default
+    if scheme is None:
+        raise InputError("no scaling given; give a scheme's name, --alpha --beta1 --beta2, or --gamma")
+    return Scaling.named(scheme, b=arguments.b)
+
+
+def _folder(given: str | None, problem: Problem) -> Path:
+    """The output folder, made and found writable before anything is computed."""
+    name = re.sub(r"[^\w.-]+", "-", problem.name).strip("-.") or "data"
+    folder = Path(given) if given is not None else Path("meanfield-output") / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written to the folder {folder} ({error.strerror}); "
+            "give a writable one with --out"
+        ) from None
+    return folder
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    formats = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not formats or not set(formats) <= {"png", "pdf", "svg"}:
+        raise InputError(f"--formats is {text!r}; give some of png, pdf and svg, separated by commas")
+    return formats
+
+
+def _workers(given: int | None) -> int | None:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = count if given is None else given
+    if workers < 1:
+        raise InputError(f"--workers is {workers}; give at least 1")
+    return None if workers == 1 else workers
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...]:
+    """Read ``0.5,1,1.5`` or ``START:STOP:STEP`` (the stop included)."""
+    if text is None:
+        return ()
+    try:
+        if ":" in text:
+            start, stop, step = (float(part) for part in text.split(":"))
+            count = round((stop - start) / step) + 1
+            if not 1 <= count <= 10_000:
+                raise ValueError
+            return tuple(float(np.round(start + i * step, 12)) for i in range(count))
+        numbers = tuple(float(part) for part in text.split(",") if part.strip())
+        if not numbers:
+            raise ValueError
+        return numbers
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise InputError(f"{option} is {text!r}; give numbers as 0.5,1,1.5 or START:STOP:STEP") from None
+
+
+def _whole(option: str, value: float) -> int:
+    if value != int(value) or value < 1:
+        raise InputError(f"{option} holds {value:g}; give positive whole numbers")
+    return int(value)
+
+
+def _spread_points(diagram: PhaseDiagram, most: int = 5) -> list[tuple[float, float]]:
+    """A few points along gamma at the gamma_prime closest to zero, for the figure of RD against m."""
+    gamma_prime = float(diagram.gamma_prime[np.argmin(np.abs(diagram.gamma_prime))])
+    picks = np.unique(
+        np.linspace(0, len(diagram.gamma) - 1, min(most, len(diagram.gamma))).round().astype(int)
+    )
+    return [(float(diagram.gamma[j]), gamma_prime) for j in picks]

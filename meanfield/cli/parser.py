@@ -1,0 +1,196 @@
+"""The grammar of the command line and its manual."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, TypeAlias
+
+import meanfield
+from meanfield.cli import commands
+from meanfield.scaling import SCHEMES
+
+if TYPE_CHECKING:
+    _Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_DESCRIPTION = """\
+At which initialisations does a two-layer ReLU network train like a kernel machine, and where do its
+neurons condense? meanfield trains networks by gradient flow, without a learning rate, and draws the
+phase diagram of Luo, Xu, Ma and Zhang (JMLR 2021) with the theory on top of it.
+"""
+
+_EXIT_CODES = """\
+exit codes:
+  0  success
+  1  a run did not converge, or a worker process died
+  2  bad input; one sentence on standard error says what to do
+  130  interrupted by Ctrl-C; what was finished is kept
+"""
+
+_PHASE_DIAGRAM = """\
+Train networks over a grid of scalings (gamma, gamma') and several widths m, measure how the relative
+displacement of the weights scales with m (RD_w ~ m^S_w), and draw the map of S_w with the predicted
+boundary. S_w < 0 is the linear regime, S_w > 0 the condensed one, S_w = 0 critical.
+
+Finished runs are kept in a store; the same command continues where it was stopped.
+"""
+
+_DATA = """\
+data files:
+  CSV or text  one sample per row, the last column is the target; no header (or start it with #)
+  NPZ          arrays x, shape (n, d), and y, shape (n,)
+  IDX          images in MNIST's format; give the file of labels with --labels
+"""
+
+_REGIME = """\
+Classify an initialisation f(x) = (1/alpha) sum_k a_k relu(w_k . x) with a ~ N(0, beta1^2) and
+w ~ N(0, beta2^2): by name, by its laws in the width m (and the input dimension d), or by its exponents.
+
+examples:
+  meanfield regime xavier
+  meanfield regime --alpha 'sqrt(m)' --beta1 1 --beta2 1
+  meanfield regime --gamma 1.75 --gamma-prime 0
+"""
+
+_TRAIN = """\
+Train one network by gradient flow and write its trajectory and figures: the loss, and for
+one-dimensional inputs the learned function and the orientations of the neurons.
+
+examples:
+  meanfield train --scheme ntk --width 1000
+  meanfield train --data mine.csv --gamma 1.75 --width 2000 --out condensed
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ``meanfield``; each verb's namespace carries its function as ``run``."""
+    parser = argparse.ArgumentParser(
+        prog="meanfield",
+        description=_DESCRIPTION,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"meanfield {meanfield.__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_phase_diagram(verbs)
+    _add_regime(verbs)
+    _add_train(verbs)
+    return parser
+
+
+def _verb(verbs: _Verbs, name: str, summary: str, text: str, epilog: str = "") -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=summary,
+        description=text,
+        epilog=epilog + _EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return verb
+
+
+def _add_data(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("data")
+    group.add_argument("--data", metavar="FILE", help="your data (default: the paper's four points)")
+    group.add_argument("--labels", metavar="FILE", help="file of labels, for IDX images")
+    group.add_argument("--no-bias", action="store_true", help="networks without a bias")
+
+
+def _add_output(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("output")
+    group.add_argument(
+        "--out", metavar="DIR", help="folder for what is written (default: meanfield-output/NAME-OF-DATA)"
+    )
+    group.add_argument(
+        "--formats",
+        metavar="LIST",
+        default="png,pdf,svg",
+        help="file formats of figures (default: png,pdf,svg)",
+    )
+    group.add_argument("--json", action="store_true", help="print JSON on standard output, for scripts")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_phase_diagram(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "phase-diagram", "measure and draw the phase diagram", _PHASE_DIAGRAM, _DATA + "\n")
+    _add_data(verb)
+    group = verb.add_argument_group("grid")
+    group.add_argument(
+        "--preset",
+        choices=("quick", "paper"),
+        default="quick",
+        help="quick: under a minute on two cores (default); paper: the published map",
+    )
+    group.add_argument("--gamma", metavar="LIST", help="values of gamma: 0.5,1,1.5 or START:STOP:STEP")
+    group.add_argument("--gamma-prime", metavar="LIST", help="values of gamma'")
+    group.add_argument(
+        "--widths", metavar="LIST", help="widths m of one twin half: networks have 2 m neurons"
+    )
+    group.add_argument("--seeds", metavar="N", type=int, help="random draws per point and width")
+    group.add_argument(
+        "--rng", metavar="N", type=int, default=0, help="root of all random numbers (default: 0)"
+    )
+    group.add_argument(
+        "--loss-tol",
+        metavar="R",
+        type=float,
+        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of the zero function's)",
+    )
+    group = verb.add_argument_group("running")
+    group.add_argument(
+        "--workers", metavar="N", type=int, help="worker processes (default: one per processor)"
+    )
+    group.add_argument(
+        "--store", metavar="FILE", help="store of finished runs (default: in the output folder)"
+    )
+    _add_output(verb)
+    verb.set_defaults(run=commands.phase_diagram)
+
+
+def _add_scaling(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("scaling")
+    group.add_argument("--alpha", metavar="LAW", help="output factor, such as 'sqrt(m)'")
+    group.add_argument("--beta1", metavar="LAW", help="spread of the output weights, such as 'sqrt(2/(m+1))'")
+    group.add_argument("--beta2", metavar="LAW", help="spread of the input weights, such as 'sqrt(1/d)'")
+    group.add_argument("--gamma", type=float, help="exponent of kappa = m^-gamma")
+    group.add_argument(
+        "--gamma-prime", type=float, help="exponent of kappa' = m^-gamma' (default: 0, with --gamma)"
+    )
+    group.add_argument("-b", type=float, help="exponent of beta = m^-b, for e-ma-wu")
+
+
+def _add_regime(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "regime", "classify an initialisation", _REGIME, "")
+    verb.add_argument("scheme", nargs="?", help=f"one of {', '.join(SCHEMES)}")
+    _add_scaling(verb)
+    verb.add_argument("--width", metavar="M", type=float, help="print kappa and kappa' at this width, too")
+    verb.add_argument(
+        "--dim", metavar="D", type=float, default=2, help="input dimension d, bias included (default: 2)"
+    )
+    verb.add_argument("--no-asi", action="store_true", help="initial output not zero: no twins")
+    verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    verb.set_defaults(run=commands.regime)
+
+
+def _add_train(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "train", "train one network by gradient flow", _TRAIN, "\n" + _DATA + "\n")
+    _add_data(verb)
+    verb.add_argument("--scheme", help=f"one of {', '.join(SCHEMES)} (default: ntk)")
+    _add_scaling(verb)
+    group = verb.add_argument_group("network and flow")
+    group.add_argument(
+        "--width", metavar="M", type=int, default=1000, help="number of neurons (default: 1000)"
+    )
+    group.add_argument(
+        "--no-asi", action="store_true", help="no antisymmetric twins: initial output not zero"
+    )
+    group.add_argument("--rng", metavar="N", type=int, default=0, help="seed of the draw (default: 0)")
+    group.add_argument(
+        "--loss-tol",
+        metavar="R",
+        type=float,
+        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of the zero function's)",
+    )
+    group.add_argument("--t-end", metavar="TBAR", type=float, help="stop at this normalised time")
+    group.add_argument("--max-seconds", metavar="S", type=float, help="stop after this wall time")
+    _add_output(verb)
+    verb.set_defaults(run=commands.train)

@@ -1,0 +1,164 @@
+"""Tables and JSON that the commands print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meanfield.regime import Classification, Regime
+from meanfield.scaling import Scaling
+
+if TYPE_CHECKING:
+    from meanfield.experiments import PhaseDiagram, Row, Slope
+    from meanfield.flow import Trajectory
+
+_MEANING = {
+    Regime.LINEAR: "the weights hardly move, relatively, as m grows: trains like a kernel machine",
+    Regime.CRITICAL: "the weights move by a share that stays finite as m grows: mean-field training",
+    Regime.CONDENSED: "the weights move ever more as m grows: neurons condense onto a few directions",
+}
+
+
+def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
+    """The summary table of a phase diagram, as a page of text."""
+    what = "m in each of two twin halves" if diagram.settings.per_half else "m neurons"
+    lines = [
+        f"{diagram.problem.name}: {diagram.problem.n} samples, d = {diagram.problem.d}; widths "
+        f"{', '.join(str(int(m)) for m in diagram.widths)} ({what}), {len(diagram.seeds)} seeds",
+        "",
+        "gamma'   gamma   S_w measured          predicted   S_a measured          predicted   verdict    "
+        "agrees",
+    ]
+    for row in diagram.rows:
+        agrees = {True: "yes", False: "NO", None: "-"}[row.agrees]
+        lines.append(
+            f"{row.gamma_prime:6.2f}  {row.gamma:6.2f}   {_slope(row.S_w)}  {row.predicted_S_w:+9.3f}   "
+            f"{_slope(row.S_a)}  {row.predicted_S_a:+9.3f}   {row.verdict.value:<10} {agrees}"
+        )
+    decided = [row.agrees for row in diagram.rows if row.agrees is not None]
+    failed = [result for result in diagram.results if not result.converged]
+    lines += ["", f"{sum(decided)} of {len(decided)} decided points agree with the theory's regime."]
+    for zero in diagram.zeros:
+        lines.append(
+            f"S_w changes sign at gamma = {zero.gamma:.3f} [{zero.low:.3f}, {zero.high:.3f}] for gamma' = "
+            f"{zero.gamma_prime:g} (theory: {1 + max(zero.gamma_prime, 0):g})"
+        )
+    lines.append("Measured slopes belong to these widths; predicted ones are the limit m -> infinity.")
+    if failed:
+        worst = failed[0]
+        lines.append(
+            f"{len(failed)} of {len(diagram.results)} runs did not converge (the first: gamma = "
+            f"{worst.cell.gamma:g}, gamma' = {worst.cell.gamma_prime:g}, m = {worst.cell.width}: "
+            f"{worst.status}); they are left out."
+        )
+    return "\n".join([*lines, "", *_paths(written)])
+
+
+def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str, Any]:
+    """The summary table of a phase diagram, for scripts."""
+    return {
+        "problem": {"name": diagram.problem.name, "n": diagram.problem.n, "d": diagram.problem.d},
+        "settings": asdict(diagram.settings),
+        "widths": [int(m) for m in diagram.widths],
+        "seeds": [int(seed) for seed in diagram.seeds],
+        "points": [_row_as_json(row) for row in diagram.rows],
+        "zeros": [asdict(zero) for zero in diagram.zeros],
+        "runs": len(diagram.results),
+        "not_converged": sum(not result.converged for result in diagram.results),
+        "written": [str(path) for path in written],
+    }
+
+
+def place_as_text(scaling: Scaling, place: Classification, scales: tuple[float, float] | None) -> str:
+    """Where a scaling lies in the phase diagram, as a few lines of text."""
+    title = f"{scaling.name}: " if scaling.name else ""
+    lines = [
+        f"{title}gamma = {place.gamma:g}, gamma' = {place.gamma_prime:g}",
+        f"regime    {place.regime.value}: {_MEANING[place.regime]}",
+        f"boundary  distance {place.distance:.4g} to the line {place.boundary}, at "
+        f"({place.nearest[0]:g}, {place.nearest[1]:g})",
+        f"exponents RD_w ~ m^{place.S_w:.4g}, RD_a ~ m^{place.S_a:.4g}",
+    ]
+    if scales is not None:
+        lines.append(f"scales    kappa = {scales[0]:.6g}, kappa' = {scales[1]:.6g} at this width")
+    return "\n".join(lines)
+
+
+def place_as_json(
+    scaling: Scaling, place: Classification, scales: tuple[float, float] | None
+) -> dict[str, Any]:
+    """Where a scaling lies in the phase diagram, for scripts."""
+    data = {**asdict(place), "regime": place.regime.value, "name": scaling.name}
+    if scales is not None:
+        data |= {"kappa": scales[0], "kappa_prime": scales[1]}
+    return data
+
+
+def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> str:
+    """The outcome of a run, as a few lines of text."""
+    stats = run.stats
+    lines = [
+        f"{run.problem.name}: {run.problem.n} samples, d = {run.problem.d}; width {run.initial.width:g}, "
+        f"gamma = {scaling.gamma:g}, gamma' = {scaling.gamma_prime:g} ({scaling.regime.value} regime)",
+        f"status    {run.status.name}: {run.status.remedy}",
+        f"loss      {run.loss[-1]:.4g} (from {run.loss[0]:.4g}) at tbar = {run.time[-1]:.4g}",
+        f"change    RD_w = {run.rd_w[-1]:.4g}, RD_a = {run.rd_a[-1]:.4g}",
+        f"cost      {stats.steps} steps ({stats.rejected} rejected), {stats.seconds:.2f} s",
+        f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves",
+    ]
+    return "\n".join([*lines, "", *_paths(written)])
+
+
+def run_as_json(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> dict[str, Any]:
+    """The outcome of a run, for scripts."""
+    return {
+        "gamma": scaling.gamma,
+        "gamma_prime": scaling.gamma_prime,
+        "regime": scaling.regime.value,
+        "width": run.initial.width,
+        "status": run.status.name,
+        "converged": run.converged,
+        "time": float(run.time[-1]),
+        "time_unit": run.time_unit,
+        "loss": float(run.loss[-1]),
+        "rd_w": float(run.rd_w[-1]),
+        "rd_a": float(run.rd_a[-1]),
+        "stats": asdict(run.stats),
+        "written": [str(path) for path in written],
+    }
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    return {
+        "gamma": row.gamma,
+        "gamma_prime": row.gamma_prime,
+        "S_w": _finite(row.S_w.value),
+        "S_w_interval": [_finite(row.S_w.low), _finite(row.S_w.high)],
+        "S_w_predicted": row.predicted_S_w,
+        "S_a": _finite(row.S_a.value),
+        "S_a_interval": [_finite(row.S_a.low), _finite(row.S_a.high)],
+        "S_a_predicted": row.predicted_S_a,
+        "verdict": row.verdict.value,
+        "regime": row.regime.value,
+        "agrees": row.agrees,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows neither nan nor infinity."""
+    return value if math.isfinite(value) else None
+
+
+def _slope(slope: Slope) -> str:
+    if math.isnan(slope.value):
+        return f"{'no runs':<20}"
+    if math.isinf(slope.low):
+        return f"{slope.value:+.3f} (no interval)"
+    return f"{slope.value:+.3f} +- {(slope.high - slope.low) / 2:.3f}    "[:20]
+
+
+def _paths(written: Sequence[Path]) -> list[str]:
+    return ["written:", *(f"  {path}" for path in written)]

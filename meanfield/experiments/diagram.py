@@ -1,0 +1,245 @@
+"""The result of a phase-diagram sweep: exponents with intervals, verdicts, zeros and tables."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.errors import InputError
+from meanfield.experiments.cells import CellResult, CellSettings
+from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
+from meanfield.problem import Problem
+from meanfield.regime import Regime, exponents
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Zero:
+    """Where the measured slope S_w changes sign along gamma, at one gamma_prime."""
+
+    gamma_prime: float
+    gamma: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of the plane in the summary table.
+
+    Attributes
+    ----------
+    gamma, gamma_prime : float
+        The point.
+    S_w, S_a : Slope
+        Measured exponents.
+    predicted_S_w, predicted_S_a : float
+        Asymptotic exponents of the theory.
+    verdict : Verdict
+        What the measurement says.
+    regime : Regime
+        What the theory says.
+    agrees : bool or None
+        Whether they agree; None if the measurement does not decide.
+    """
+
+    gamma: float
+    gamma_prime: float
+    S_w: Slope
+    S_a: Slope
+    predicted_S_w: float
+    predicted_S_a: float
+    verdict: Verdict
+    regime: Regime
+    agrees: bool | None
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseDiagram:
+    """Measured exponents over a grid of the plane, with every run behind them.
+
+    Attributes
+    ----------
+    problem : Problem
+        The data.
+    settings : CellSettings
+        What all runs share.
+    gamma, gamma_prime : ndarray, shapes (G,) and (P,)
+        The grid.
+    widths, seeds : ndarray of int, shapes (W,) and (S,)
+        The ensemble at each point; see :attr:`CellSettings.per_half` for what a width counts.
+    rd_w, rd_a : ndarray, shape (P, G, W, S)
+        Suprema of the relative displacements; nan where a run is missing or did not converge.
+    confidence : float
+        Level of the intervals.
+    results : tuple of CellResult
+        All runs, sorted by cell.
+    missing : int
+        Cells that have not been run.
+    """
+
+    problem: Problem
+    settings: CellSettings
+    gamma: Array
+    gamma_prime: Array
+    widths: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    rd_w: Array
+    rd_a: Array
+    confidence: float
+    results: tuple[CellResult, ...]
+    missing: int
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The summary table, by gamma_prime and gamma."""
+        return tuple(self._row(i, j) for i in range(len(self.gamma_prime)) for j in range(len(self.gamma)))
+
+    @property
+    def S_w(self) -> Array:
+        """Measured exponent of RD_w, shape (P, G)."""
+        return self._map(lambda row: row.S_w.value)
+
+    @property
+    def S_a(self) -> Array:
+        """Measured exponent of RD_a, shape (P, G)."""
+        return self._map(lambda row: row.S_a.value)
+
+    @property
+    def S_w_interval(self) -> Array:
+        """Confidence interval of S_w, shape (P, G, 2)."""
+        return np.stack([self._map(lambda row: row.S_w.low), self._map(lambda row: row.S_w.high)], axis=-1)
+
+    @property
+    def S_a_interval(self) -> Array:
+        """Confidence interval of S_a, shape (P, G, 2)."""
+        return np.stack([self._map(lambda row: row.S_a.low), self._map(lambda row: row.S_a.high)], axis=-1)
+
+    @property
+    def predicted_S_w(self) -> Array:
+        """Asymptotic exponent of RD_w by the theory, shape (P, G)."""
+        return self._map(lambda row: row.predicted_S_w)
+
+    @property
+    def verdicts(self) -> list[list[Verdict]]:
+        """Verdict at each point, P lists of G."""
+        flat = [row.verdict for row in self.rows]
+        size = len(self.gamma)
+        return [flat[start : start + size] for start in range(0, len(flat), size)]
+
+    @cached_property
+    def zeros(self) -> tuple[Zero, ...]:
+        """Sign changes of the measured S_w along gamma, where a row has one, with intervals.
+
+        The slope is interpolated linearly between neighbouring points; the interval is where the
+        ends of the slopes' confidence intervals cross zero.
+        """
+        found = []
+        for i, gamma_prime in enumerate(self.gamma_prime):
+            low, high = self.S_w_interval[i].T
+            crossing = _crossing(self.gamma, self.S_w[i])
+            if crossing is not None:
+                earliest, latest = _crossing(self.gamma, high), _crossing(self.gamma, low)
+                found.append(
+                    Zero(
+                        float(gamma_prime),
+                        crossing,
+                        crossing if earliest is None else min(earliest, crossing),
+                        crossing if latest is None else max(latest, crossing),
+                    )
+                )
+        return tuple(found)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write the summary table as CSV and return its path."""
+        header = [
+            "gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_predicted",
+            "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "regime", "agrees",
+        ]  # fmt: skip
+        rows = [
+            [
+                r.gamma, r.gamma_prime, r.S_w.value, r.S_w.low, r.S_w.high, r.predicted_S_w,
+                r.S_a.value, r.S_a.low, r.S_a.high, r.predicted_S_a,
+                r.verdict.value, r.regime.value, "" if r.agrees is None else r.agrees,
+            ]
+            for r in self.rows
+        ]  # fmt: skip
+        return _write_csv(path, header, rows)
+
+    def runs_to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write every run as CSV (all but its wall time, so that the file is reproducible)."""
+        header = [
+            "gamma", "gamma_prime", "width", "seed", "rd_w", "rd_a", "loss", "time", "status", "steps",
+            "conservation_drift", "capacity",
+        ]  # fmt: skip
+        rows = [
+            [getattr(r.cell, name) if hasattr(r.cell, name) else getattr(r, name) for name in header]
+            for r in self.results
+        ]
+        return _write_csv(path, header, rows)
+
+    def _row(self, i: int, j: int) -> Row:
+        gamma, gamma_prime = float(self.gamma[j]), float(self.gamma_prime[i])
+        S_w = fit_slope(self.widths, self.rd_w[i, j], confidence=self.confidence)
+        S_a = fit_slope(self.widths, self.rd_a[i, j], confidence=self.confidence)
+        predicted_w, predicted_a = exponents(gamma, gamma_prime, antisymmetric=self.settings.antisymmetric)
+        regime = Regime.classify(gamma, gamma_prime)
+        return Row(
+            gamma=gamma,
+            gamma_prime=gamma_prime,
+            S_w=S_w,
+            S_a=S_a,
+            predicted_S_w=float(predicted_w),
+            predicted_S_a=float(predicted_a),
+            verdict=S_w.verdict,
+            regime=regime,
+            agrees=_agreement(S_w.verdict, regime, float(predicted_w)),
+        )
+
+    def _map(self, value: Callable[[Row], float]) -> Array:
+        return np.array([value(row) for row in self.rows]).reshape(len(self.gamma_prime), len(self.gamma))
+
+    def __repr__(self) -> str:
+        return (
+            f"PhaseDiagram({self.problem.name!r}, {len(self.gamma)} x {len(self.gamma_prime)} points, "
+            f"widths {list(map(int, self.widths))}, {len(self.seeds)} seeds, {self.missing} cells missing)"
+        )
+
+
+def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None:
+    """Whether a verdict is what theory says, as far as a band around zero can tell."""
+    if verdict is Verdict.UNDECIDED:
+        return None
+    if verdict is Verdict.CRITICAL:
+        return abs(predicted) <= CRITICAL_BAND
+    return bool(verdict.value == regime.value)
+
+
+def _crossing(gamma: Array, slope: Array) -> float | None:
+    """First upward zero of a piecewise-linear slope; None if there is none between finite values."""
+    for j in range(len(gamma) - 1):
+        if slope[j] <= 0.0 < slope[j + 1]:
+            share = -slope[j] / (slope[j + 1] - slope[j])
+            return float(gamma[j] + share * (gamma[j + 1] - gamma[j])) if math.isfinite(share) else None
+    return None
+
+
+def _write_csv(path: str | os.PathLike[str], header: list[str], rows: Sequence[Sequence[object]]) -> Path:
+    target = Path(path)
+    try:
+        with target.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows(rows)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}); give a writable place") from None
+    return target

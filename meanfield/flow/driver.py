@@ -13,6 +13,7 @@ from meanfield.flow.linearly_implicit import LinearlyImplicit
 from meanfield.flow.method import Method, State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
+from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import (
     AtRounding,
@@ -31,7 +32,10 @@ from meanfield.particles import Particles
 from meanfield.problem import Problem
 
 #: Methods of integration by name.
-METHODS: dict[str, type[Method]] = {LinearlyImplicit.name: LinearlyImplicit}
+METHODS: dict[str, type[Method]] = {
+    ResidualSpace.name: ResidualSpace,
+    LinearlyImplicit.name: LinearlyImplicit,
+}
 
 #: Speed, relative to the largest, below which a run counts as resting.
 STATIONARITY = 1e-6
@@ -53,9 +57,9 @@ def gradient_flow(
     loss_tol: float = 1e-6,
     t_end: float | None = None,
     save_at: ArrayLike | None = None,
-    rtol: float = 3e-3,
+    rtol: float = 1e-3,
     atol: float = 1e-6,
-    method: str = LinearlyImplicit.name,
+    method: str = ResidualSpace.name,
     max_steps: int = 20_000,
     max_seconds: float | None = None,
     stationarity: float = STATIONARITY,
@@ -181,7 +185,7 @@ def _integrate(
                 h = max(h, allowed)
             now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
             state, seen = attempt.state, seen_next
-            status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa)
+            status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa, attempt.events)
             if status is not None:
                 return status
         else:

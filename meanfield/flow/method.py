@@ -37,6 +37,36 @@ class State:
         return float(self.e @ self.e) / (2 * self.e.size)
 
 
+@dataclass(frozen=True)
+class EventCounts:
+    """Events that particles met at the kinks of the ReLU; zeros for methods that do not see them.
+
+    Attributes
+    ----------
+    crossed : int
+        Kinks crossed.
+    slid : int
+        Times that a neuron began to slide along a kink.
+    origin : int
+        Times that a sliding neuron passed the origin of q, or came to rest there.
+    unresolved : int
+        Particles whose events in one step were too many to follow; not zero is a reason for doubt.
+    """
+
+    crossed: int = 0
+    slid: int = 0
+    origin: int = 0
+    unresolved: int = 0
+
+    def __add__(self, other: EventCounts) -> EventCounts:
+        return EventCounts(
+            self.crossed + other.crossed,
+            self.slid + other.slid,
+            self.origin + other.origin,
+            self.unresolved + other.unresolved,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """A step that was tried.
@@ -51,12 +81,15 @@ class Attempt:
         Estimated error of the outputs made in this step.
     layer_error : ndarray, shape (2,)
         Weighted norms of the estimated error of p and q.
+    events : EventCounts
+        Events met in the step.
     """
 
     state: State
     loss_rate: float
     output_error: Array
     layer_error: Array
+    events: EventCounts = EventCounts()
 
 
 class Method(Protocol):

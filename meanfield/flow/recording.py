@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from meanfield.errors import InputError
-from meanfield.flow.method import State
+from meanfield.flow.method import EventCounts, State
 from meanfield.flow.observables import Observation, Observer
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
@@ -97,15 +97,24 @@ class Recorder:
         self._started = time.monotonic()
         self._steps, self._rejected = -1, 0  # the initial state is not a step
         self._rd_w_max = self._rd_a_max = self._drift = self._capacity = 0.0
+        self._events = EventCounts()
         self._last: tuple[float, State, Observation] | None = None
 
     def reject(self) -> None:
         """Count a rejected step."""
         self._rejected += 1
 
-    def accept(self, now: float, state: State, seen: Observation, loss_rate: float) -> Status | None:
+    def accept(
+        self,
+        now: float,
+        state: State,
+        seen: Observation,
+        loss_rate: float,
+        events: EventCounts = EventCounts(),  # noqa: B008 - immutable
+    ) -> Status | None:
         """Take in the state at time ``now`` (tbar); returns the status to stop with, if any."""
         self._steps += 1
+        self._events += events
         self._rd_w_max = max(self._rd_w_max, seen.rd_w)
         self._rd_a_max = max(self._rd_a_max, seen.rd_a)
         self._drift = max(self._drift, seen.drift)
@@ -163,6 +172,7 @@ class Recorder:
                 rd_a_max=self._rd_a_max,
                 conservation_drift=self._drift,
                 capacity=self._capacity,
+                events=self._events,
             ),
             saved_a=saved_a,
             saved_w=saved_w,

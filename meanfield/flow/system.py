@@ -100,6 +100,20 @@ class CanonicalSystem:
         lower: Array = self.kappa * (part_a.sum(axis=0) + (self.x @ self.x.T) * part_w.sum(axis=0))
         return np.tril(lower) + np.tril(lower, -1).T
 
+    def move(self, theta: Array, e: Array, h: float, out: Array) -> Array:
+        """Move all particles for a canonical time h under the constant residual e, kinks included.
+
+        Writes the new state to ``out`` and returns the counts of events, shape (4,) (see
+        :func:`meanfield.kernels.move`).
+        """
+        events = np.empty((self._chunks, 4), dtype=np.int64)
+        self._run(
+            4 * self.x.size + 20 * self.n,
+            lambda lo, hi: kernels.move(theta, e, self.x, h, lo, hi, out, events),
+        )
+        total: Array = events.sum(axis=0)
+        return total
+
     def combine(self, base: Array, increments: Array, coefficients: Array, out: Array) -> Array:
         """``out = base + sum_j coefficients_j increments_j``."""
         self._run(
@@ -115,6 +129,17 @@ class CanonicalSystem:
         self._run(
             2 * increments.shape[0] * increments.shape[1],
             lambda lo, hi: kernels.combination_norms(increments, coefficients, self.weight, lo, hi, sums),
+            counts=False,
+        )
+        norms: Array = np.sqrt(sums.sum(axis=0))
+        return norms
+
+    def distance(self, theta: Array, other: Array) -> Array:
+        """Weighted Euclidean distances between the p and q parts of two states, shape (2,)."""
+        sums = np.empty((self._chunks, 2))
+        self._run(
+            4 * theta.shape[0],
+            lambda lo, hi: kernels.distance(theta, other, self.weight, lo, hi, sums),
             counts=False,
         )
         norms: Array = np.sqrt(sums.sum(axis=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.errors import InputError, MissingExtraError
+from meanfield.flow.method import EventCounts
 from meanfield.flow.status import Status
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -40,6 +41,8 @@ class Stats:
         Wall time.
     rd_w_max, rd_a_max : float
         Supremum of RD_w and RD_a over all steps, not only the saved ones.
+    events : EventCounts
+        What happened at kinks (zeros for methods that do not see them).
     conservation_drift : float
         Largest mean change of ``p**2 - |q|**2`` over the mean of ``p**2 + |q|**2``; 0 for the exact flow.
     capacity : float
@@ -57,6 +60,7 @@ class Stats:
     rd_a_max: float
     conservation_drift: float
     capacity: float
+    events: EventCounts = field(default_factory=EventCounts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +237,7 @@ class Trajectory:
             initial=initial,
             final=Particles.from_arrays(arrays["a1"], arrays["w1"], **scales),
             status=Status[meta["status"]],
-            stats=Stats(**{field.name: meta["stats"][field.name] for field in fields(Stats)}),
+            stats=Stats(**{**meta["stats"], "events": EventCounts(**meta["stats"]["events"])}),
             saved_a=arrays.get("saved_a"),
             saved_w=arrays.get("saved_w"),
             time_unit=meta["time_unit"],

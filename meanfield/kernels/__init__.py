@@ -9,12 +9,14 @@ from meanfield.kernels.dense import (
     CHUNK,
     combination_norms,
     combine,
+    distance,
     gram,
     observe,
     output,
     pullback,
     tangent,
 )
+from meanfield.kernels.motion import move
 from meanfield.kernels.threads import ChunkCall, chunk_count, get_threads, run_chunks, set_threads
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "chunk_count",
     "combination_norms",
     "combine",
+    "distance",
     "get_threads",
     "gram",
+    "move",
     "observe",
     "output",
     "pullback",

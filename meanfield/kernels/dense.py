@@ -8,7 +8,7 @@ Conventions of every kernel here (plain arrays, no checks):
 - Neurons are taken in chunks of :data:`CHUNK`, ``first <= chunk < last``. Sums over neurons go to
   one row of ``partial`` per chunk; adding the rows in order gives the same bits however the chunks
   were shared between threads.
-- relu'(0) = 0.
+- relu'(0) = 0. Comparisons are written so that a pre-activation that is NaN stays NaN in relu.
 
 The feature map of neuron k at sample i is ``Phi_ik = d(p relu(q . x_i))/d(p, q)``:
 ``(relu(z_ik), p_k 1[z_ik > 0] x_i)`` with the pre-activation ``z_ik = q_k . x_i``.
@@ -74,14 +74,14 @@ def _dot(u, v):
 def _dot_relu(u, z):
     total = 0.0
     for k in range(u.shape[0]):
-        total += u[k] * (z[k] if z[k] > 0.0 else 0.0)
+        total += u[k] * (0.0 if z[k] < 0.0 else z[k])
     return total
 
 
 @kernel
 def _add_relu(c, z, out):
     for k in range(out.shape[0]):
-        out[k] += c * (z[k] if z[k] > 0.0 else 0.0)
+        out[k] += c * (0.0 if z[k] < 0.0 else z[k])
 
 
 @kernel
@@ -94,7 +94,7 @@ def _add_step(c, z, out):
 def _tangent_sum(w, p, dp, z, dz):
     total = 0.0
     for k in range(w.shape[0]):
-        total += w[k] * (z[k] * dp[k] + p[k] * dz[k]) if z[k] > 0.0 else 0.0
+        total += 0.0 if z[k] <= 0.0 else w[k] * (z[k] * dp[k] + p[k] * dz[k])
     return total
 
 
@@ -187,7 +187,7 @@ def gram(theta, weight, x, first, last, partial_a, partial_w):
                 _preactivation(theta[1:, lo:hi], x[i], z)
                 for k in range(hi - lo):
                     on[k] = root[k] * p[k] if z[k] > 0.0 else 0.0
-                    z[k] = root[k] * z[k] if z[k] > 0.0 else 0.0
+                    z[k] = 0.0 if z[k] < 0.0 else root[k] * z[k]
                 for j in range(i + 1):
                     partial_a[chunk, i, j] += _dot(z, relu[j, : hi - lo])
                     partial_w[chunk, i, j] += _dot(on, active[j, : hi - lo])
@@ -231,6 +231,23 @@ def combination_norms(increments, coefficients, weight, first, last, partial):
             total = 0.0
             for k in range(v.shape[0]):
                 total += w[k] * v[k] * v[k]
+            partial[chunk, min(row, 1)] += total
+
+
+@kernel
+def distance(theta, other, weight, first, last, partial):
+    """Weighted squared distances per layer: ``partial[chunk]`` for p and for q."""
+    rows, size = theta.shape
+    for chunk in range(first, last):
+        start = chunk * CHUNK
+        stop = min(start + CHUNK, size)
+        w = weight[start:stop]
+        partial[chunk, :] = 0.0
+        for row in range(rows):
+            u, v = theta[row, start:stop], other[row, start:stop]
+            total = 0.0
+            for k in range(w.shape[0]):
+                total += w[k] * (u[k] - v[k]) * (u[k] - v[k])
             partial[chunk, min(row, 1)] += total
 
 

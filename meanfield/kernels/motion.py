@@ -1,0 +1,316 @@
+"""Exact motion of particles under a residual that is held constant, with kinks as events.
+
+While its activation pattern is fixed, a particle obeys ``dp/ds = -q.G``, ``dq/ds = -p G`` with
+``G = (1/n) sum_{i active} e_i x_i``: a hyperbolic rotation in the plane of p and sigma = q.u, u = G/|G|.
+The pattern changes when some z_i = q.x_i reaches zero, at a root of a quadratic. There the particle
+crosses, or, if both sides push towards the kink, slides along it: q then moves with G projected off
+x_i, which is the convex combination of both sides' G that keeps z_i = 0 (Filippov). Several kinks may
+be slid on at once. All formulas use ``eps = exp(|G| s) - 1``: near the origin of q, and for tiny
+steps, the plain exponentials would lose every digit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meanfield.kernels.dense import CHUNK
+from meanfield.kernels.jit import kernel
+
+#: |z_i| below this share of |q||x_i| is on the kink: rounding of a position that was set there.
+_ON_KINK = 1e-12
+#: Sliding directions that are dependent up to this share count once.
+_DEPENDENT = 1e-10
+#: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up.
+CROSSED, SLID, ORIGIN, GAVE_UP = 0, 1, 2, 3
+
+
+@kernel
+def _gradient(on, e, x, G):
+    """G = sum over active samples of e_i x_i (e already divided by n)."""
+    G[:] = 0.0
+    for i in range(x.shape[0]):
+        if on[i]:
+            for c in range(x.shape[1]):
+                G[c] += e[i] * x[i, c]
+
+
+@kernel
+def _settle(p, on, slide, count, e, x, G, pulls, matrix):
+    """Release sliding kinks that no longer hold; returns how many are left.
+
+    ``slide[:count]`` are the kinks slid on. The pulls lambda_i solve ``(G + sum lambda_i e_i x_i) . x_j = 0``
+    for all of them; a kink holds while p e_i > 0 and 0 < lambda_i < 1. One with lambda_i >= 1 is left
+    on its active side, one with lambda_i <= 0 on the other. If p e_i <= 0 both sides push away: of the
+    two possible futures the inactive one is taken.
+    """
+    r = x.shape[1]
+    for _ in range(count):
+        _gradient(on, e, x, G)
+        worst, by, active = -1, 0.0, False
+        for a in range(count):
+            if p * e[slide[a]] <= 0.0:
+                worst, by, active = a, np.inf, False
+        if worst < 0:
+            for a in range(count):
+                for b in range(count):
+                    matrix[a, b] = 0.0
+                    for c in range(r):
+                        matrix[a, b] += x[slide[a], c] * x[slide[b], c]
+                pulls[a] = 0.0
+                for c in range(r):
+                    pulls[a] -= G[c] * x[slide[a], c]
+            if not _solve(matrix, pulls, count):
+                worst, by = count - 1, np.inf  # dependent kinks: the last one adds nothing
+                active = on[slide[worst]]
+            else:
+                for a in range(count):
+                    share = pulls[a] / e[slide[a]]
+                    if share >= 1.0 and share - 1.0 >= by:
+                        worst, by, active = a, share - 1.0, True
+                    if share <= 0.0 and -share >= by:
+                        worst, by, active = a, -share, False
+        if worst < 0:
+            break
+        on[slide[worst]] = active
+        for a in range(worst, count - 1):
+            slide[a] = slide[a + 1]
+        count -= 1
+    return count
+
+
+@kernel
+def _solve(matrix, b, size):
+    """Solve a small symmetric positive definite system in place; False if it is singular."""
+    for a in range(size):
+        pivot = matrix[a, a]
+        if pivot <= 0.0:
+            return False
+        for row in range(a + 1, size):
+            factor = matrix[row, a] / pivot
+            before = matrix[row, row]
+            for col in range(a, size):
+                matrix[row, col] -= factor * matrix[a, col]
+            if matrix[row, row] <= _DEPENDENT * before:
+                return False
+            b[row] -= factor * b[a]
+    for back in range(size):
+        a = size - 1 - back
+        for col in range(a + 1, size):
+            b[a] -= matrix[a, col] * b[col]
+        b[a] /= matrix[a, a]
+    return True
+
+
+@kernel
+def _project(G, slide, count, x, basis):
+    """Remove from G its part in the span of the kinks slid on (modified Gram-Schmidt)."""
+    r = x.shape[1]
+    for a in range(count):
+        for c in range(r):
+            basis[a, c] = x[slide[a], c]
+        for _ in range(2):  # twice is enough
+            for b in range(a):
+                dot = 0.0
+                for c in range(r):
+                    dot += basis[a, c] * basis[b, c]
+                for c in range(r):
+                    basis[a, c] -= dot * basis[b, c]
+        norm = 0.0
+        for c in range(r):
+            norm += basis[a, c] ** 2
+        norm = np.sqrt(norm)
+        for c in range(r):
+            basis[a, c] /= norm
+    for a in range(count):
+        dot = 0.0
+        for c in range(r):
+            dot += G[c] * basis[a, c]
+        for c in range(r):
+            G[c] -= dot * basis[a, c]
+
+
+@kernel
+def _first_root(half, b, ds):
+    """Smallest positive root of ``half eps**2 - b eps - ds = 0``, infinity if there is none."""
+    disc = b * b + 4.0 * half * ds
+    if disc < 0.0:
+        return np.inf
+    t = b + np.sqrt(disc) if b >= 0.0 else b - np.sqrt(disc)
+    best = np.inf
+    if half != 0.0:
+        root = t / (2.0 * half)
+        if root > 0.0:
+            best = root
+    if t != 0.0:
+        root = -2.0 * ds / t
+        if 0.0 < root < best:
+            best = root
+    return best
+
+
+@kernel
+def _next_event(p, s0, z, speed, on, sliding, eps_max):
+    """First kink that is reached before ``eps_max``: its sample (-1 if none) and its eps."""
+    half = 0.5 * (s0 - p)
+    # sigma moves by no more than this: most kinks are out of reach, at the price of a comparison.
+    reach = 0.5 * eps_max * (abs(s0) * eps_max + abs(p) * (2.0 + eps_max)) / (1.0 + eps_max)
+    first, eps_first = -1, eps_max
+    for i in range(z.shape[0]):
+        if sliding[i] or speed[i] == 0.0 or abs(z[i]) > 1.000001 * reach * abs(speed[i]):
+            continue
+        if z[i] == 0.0:
+            # On the kink: the particle leaves it to the side of its pattern, and may come back.
+            leaves_up = -p * speed[i] > 0.0
+            if p != 0.0 and leaves_up != on[i]:
+                return i, 0.0
+            eps = p / half if half != 0.0 else np.inf
+            if eps <= 0.0:
+                eps = np.inf
+        else:
+            eps = _first_root(half, p - z[i] / speed[i], -z[i] / speed[i])
+        if eps < eps_first:
+            first, eps_first = i, eps
+    return first, eps_first
+
+
+@kernel
+def _move_particle(
+    p, q, e, x, lengths, h, z, on, sliding, slide, G, ahead, speed, pulls, matrix, basis, stats
+):
+    """Move one particle for a time h; q is changed in place, the new p returned."""
+    n, r = x.shape
+    q_norm = 0.0
+    for c in range(r):
+        q_norm += q[c] * q[c]
+    q_norm = np.sqrt(q_norm)
+    count = 0
+    for i in range(n):
+        z[i] = 0.0
+        for c in range(r):
+            z[i] += q[c] * x[i, c]
+        on[i] = z[i] > 0.0
+        sliding[i] = False
+    if q_norm == 0.0:
+        return p  # at the origin the neuron is inactive on every sample
+    for i in range(n):
+        if abs(z[i]) <= _ON_KINK * q_norm * lengths[i] and lengths[i] > 0.0:
+            z[i] = 0.0
+            if p * e[i] > 0.0 and count < r:
+                on[i] = False
+                slide[count] = i
+                count += 1
+    if count > 0:
+        count = _settle(p, on, slide, count, e, x, G, pulls, matrix)
+    left = h
+    for _ in range(8 * n + 16):
+        for i in range(n):
+            sliding[i] = False
+        for a in range(count):
+            sliding[slide[a]] = True
+        _gradient(on, e, x, G)
+        if count > 0:
+            _project(G, slide, count, x, basis)
+        g = 0.0
+        for c in range(r):
+            g += G[c] * G[c]
+        g = np.sqrt(g)
+        if g * left == 0.0 or count >= r:
+            return p
+        s0 = 0.0
+        for c in range(r):
+            G[c] /= g
+            s0 += q[c] * G[c]
+        for i in range(n):
+            speed[i] = 0.0
+            for c in range(r):
+                speed[i] += G[c] * x[i, c]
+        eps_end = np.expm1(g * left)
+        i, eps = _next_event(p, s0, z, speed, on, sliding, eps_end)
+        # p = 0 ends a slide: beyond it both sides push away.
+        turns = False
+        if count > 0 and s0 != 0.0 and 0.0 < p / s0 < 1.0:
+            eps_turn = np.expm1(np.arctanh(p / s0))
+            if eps_turn <= eps:
+                eps, i, turns = eps_turn, -1, True
+        # On a plane, a slide that reaches another kink has reached the origin.
+        origin = r == 2 and count == 1 and i >= 0 and eps > 0.0
+        grow = 1.0 + eps
+        sinh, cosh1 = 0.5 * eps * (1.0 + grow) / grow, 0.5 * eps * eps / grow
+        moved = s0 * cosh1 - p * sinh
+        p = p + p * cosh1 - s0 * sinh
+        for c in range(r):
+            q[c] += moved * G[c]
+        for j in range(n):
+            if not sliding[j]:
+                z[j] += moved * speed[j]
+        if i < 0 and not turns:
+            return p
+        left = max(left - np.log1p(eps) / g, 0.0)
+        if turns:
+            p = 0.0
+            for a in range(count):
+                on[slide[a]] = False
+            count = 0
+        elif origin:
+            stats[ORIGIN] += 1
+            for c in range(r):
+                q[c] = 0.0
+            for j in range(n):
+                z[j] = 0.0
+                if not sliding[j]:
+                    on[j] = not on[j]
+            count = _settle(p, on, slide, count, e, x, ahead, pulls, matrix)
+            if count == 1:
+                # Still sliding: on outwards if the pull beyond the origin points the same way as
+                # the one that led there, else both rays point inwards and the neuron rests.
+                _gradient(on, e, x, ahead)
+                along = 0.0
+                for c in range(r):
+                    along += ahead[c] * G[c]
+                if along <= 0.0:
+                    return p
+        else:
+            z[i] = 0.0
+            if p * e[i] > 0.0 and count < r:
+                on[i] = False
+                slide[count] = i
+                before = count
+                count = _settle(p, on, slide, count + 1, e, x, G, pulls, matrix)
+                stats[SLID] += count > before
+                stats[CROSSED] += count <= before
+            else:
+                on[i] = not on[i]
+                stats[CROSSED] += 1
+    stats[GAVE_UP] += 1
+    return p
+
+
+@kernel
+def move(theta, e, x, h, first, last, out, stats):
+    """Move all particles for a time h under the constant residual e; writes the new state to ``out``.
+
+    ``stats[chunk]`` counts kinks crossed, slides begun, passages of the origin and particles whose
+    events were too many to follow. Shapes: theta and out (1 + r, N), e (n,), stats (chunks, 4).
+    Cost: about n (4 r + 10) flops per particle, and as much again for each event that it meets.
+    """
+    n, r = x.shape
+    size = theta.shape[1]
+    q, G, ahead = np.empty(r), np.empty(r), np.empty(r)
+    z, speed = np.empty(n), np.empty(n)
+    on, sliding = np.empty(n, np.bool_), np.empty(n, np.bool_)
+    slide = np.empty(r + 1, np.int64)
+    pulls, matrix, basis = np.empty(r + 1), np.empty((r + 1, r + 1)), np.empty((r + 1, r))
+    scaled, lengths = e / n, np.empty(n)
+    for i in range(n):
+        lengths[i] = np.sqrt(np.sum(x[i] ** 2))
+    for chunk in range(first, last):
+        stats[chunk, :] = 0
+        for k in range(chunk * CHUNK, min((chunk + 1) * CHUNK, size)):
+            for c in range(r):
+                q[c] = theta[1 + c, k]
+            out[0, k] = _move_particle(
+                theta[0, k], q, scaled, x, lengths, h, z, on, sliding, slide, G, ahead, speed,
+                pulls, matrix, basis, stats[chunk],
+            )  # fmt: skip
+            for c in range(r):
+                out[1 + c, k] = q[c]

@@ -16,7 +16,7 @@ from meanfield.kernels.dense import (
     pullback,
     tangent,
 )
-from meanfield.kernels.motion import move
+from meanfield.kernels.motion import move, slide_gram
 from meanfield.kernels.threads import ChunkCall, chunk_count, get_threads, run_chunks, set_threads
 
 __all__ = [
@@ -35,5 +35,6 @@ __all__ = [
     "pullback",
     "run_chunks",
     "set_threads",
+    "slide_gram",
     "tangent",
 ]

@@ -25,6 +25,14 @@ CROSSED, SLID, ORIGIN, GAVE_UP = 0, 1, 2, 3
 
 
 @kernel
+def _lengths(x):
+    lengths = np.empty(x.shape[0])
+    for i in range(x.shape[0]):
+        lengths[i] = np.sqrt(np.sum(x[i] ** 2))
+    return lengths
+
+
+@kernel
 def _gradient(on, e, x, G):
     """G = sum over active samples of e_i x_i (e already divided by n)."""
     G[:] = 0.0
@@ -102,30 +110,25 @@ def _solve(matrix, b, size):
 
 
 @kernel
-def _project(G, slide, count, x, basis):
-    """Remove from G its part in the span of the kinks slid on (modified Gram-Schmidt)."""
+def _orthonormal(slide, count, x, basis):
+    """Orthonormal basis of the kinks slid on, by modified Gram-Schmidt, done twice."""
     r = x.shape[1]
     for a in range(count):
-        for c in range(r):
-            basis[a, c] = x[slide[a], c]
-        for _ in range(2):  # twice is enough
+        basis[a] = x[slide[a]]
+        for _ in range(2):
             for b in range(a):
-                dot = 0.0
-                for c in range(r):
-                    dot += basis[a, c] * basis[b, c]
+                dot = np.sum(basis[a] * basis[b])
                 for c in range(r):
                     basis[a, c] -= dot * basis[b, c]
-        norm = 0.0
-        for c in range(r):
-            norm += basis[a, c] ** 2
-        norm = np.sqrt(norm)
-        for c in range(r):
-            basis[a, c] /= norm
+        basis[a] /= np.sqrt(np.sum(basis[a] ** 2))
+
+
+@kernel
+def _project(G, count, basis):
+    """Remove from G its part in the span of the basis."""
     for a in range(count):
-        dot = 0.0
-        for c in range(r):
-            dot += G[c] * basis[a, c]
-        for c in range(r):
+        dot = np.sum(G * basis[a])
+        for c in range(G.shape[0]):
             G[c] -= dot * basis[a, c]
 
 
@@ -174,14 +177,14 @@ def _next_event(p, s0, z, speed, on, sliding, eps_max):
 
 
 @kernel
-def _move_particle(
-    p, q, e, x, lengths, h, z, on, sliding, slide, G, ahead, speed, pulls, matrix, basis, stats
-):
-    """Move one particle for a time h; q is changed in place, the new p returned."""
+def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix):
+    """Pre-activations, pattern and kinks slid on at a position; how many, or -1 at the origin."""
     n, r = x.shape
     q_norm = 0.0
     for c in range(r):
         q_norm += q[c] * q[c]
+    if q_norm == 0.0:
+        return -1  # at the origin a neuron is inactive on every sample
     q_norm = np.sqrt(q_norm)
     count = 0
     for i in range(n):
@@ -189,18 +192,24 @@ def _move_particle(
         for c in range(r):
             z[i] += q[c] * x[i, c]
         on[i] = z[i] > 0.0
-        sliding[i] = False
-    if q_norm == 0.0:
-        return p  # at the origin the neuron is inactive on every sample
-    for i in range(n):
-        if abs(z[i]) <= _ON_KINK * q_norm * lengths[i] and lengths[i] > 0.0:
+        if abs(z[i]) <= _ON_KINK * q_norm * lengths[i]:
             z[i] = 0.0
             if p * e[i] > 0.0 and count < r:
                 on[i] = False
                 slide[count] = i
                 count += 1
-    if count > 0:
-        count = _settle(p, on, slide, count, e, x, G, pulls, matrix)
+    return _settle(p, on, slide, count, e, x, G, pulls, matrix) if count > 0 else 0
+
+
+@kernel
+def _move_particle(
+    p, q, e, x, lengths, h, z, on, sliding, slide, G, ahead, speed, pulls, matrix, basis, stats
+):
+    """Move one particle for a time h; q is changed in place, the new p returned."""
+    n, r = x.shape
+    count = _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix)
+    if count < 0:
+        return p
     left = h
     for _ in range(8 * n + 16):
         for i in range(n):
@@ -209,7 +218,8 @@ def _move_particle(
             sliding[slide[a]] = True
         _gradient(on, e, x, G)
         if count > 0:
-            _project(G, slide, count, x, basis)
+            _orthonormal(slide, count, x, basis)
+            _project(G, count, basis)
         g = 0.0
         for c in range(r):
             g += G[c] * G[c]
@@ -300,9 +310,7 @@ def move(theta, e, x, h, first, last, out, stats):
     on, sliding = np.empty(n, np.bool_), np.empty(n, np.bool_)
     slide = np.empty(r + 1, np.int64)
     pulls, matrix, basis = np.empty(r + 1), np.empty((r + 1, r + 1)), np.empty((r + 1, r))
-    scaled, lengths = e / n, np.empty(n)
-    for i in range(n):
-        lengths[i] = np.sqrt(np.sum(x[i] ** 2))
+    scaled, lengths = e / n, _lengths(x)
     for chunk in range(first, last):
         stats[chunk, :] = 0
         for k in range(chunk * CHUNK, min((chunk + 1) * CHUNK, size)):
@@ -314,3 +322,38 @@ def move(theta, e, x, h, first, last, out, stats):
             )  # fmt: skip
             for c in range(r):
                 out[1 + c, k] = q[c]
+
+
+@kernel
+def slide_gram(theta, weight, e, x, first, last, partial):
+    """What the tangent Gram matrix loses to sliding neurons, shape (chunks, n, n), lower triangles.
+
+    A neuron that slides moves q only within its kinks: its gradients ``p x_i`` count projected off
+    them. ``partial[chunk, i, j]`` sums ``weight_k p_k**2 (B x_i) . (B x_j)`` over the sliding neurons and
+    their active samples, B the projection onto the span of the kinks slid on; subtract it from K.
+    """
+    n, r = x.shape
+    size = theta.shape[1]
+    q, G, z, on = np.empty(r), np.empty(r), np.empty(n), np.empty(n, np.bool_)
+    slide, pulls = np.empty(r + 1, np.int64), np.empty(r + 1)
+    matrix, basis, along = np.empty((r + 1, r + 1)), np.empty((r + 1, r)), np.empty(n)
+    scaled, lengths = e / n, _lengths(x)
+    for chunk in range(first, last):
+        partial[chunk] = 0.0
+        for k in range(chunk * CHUNK, min((chunk + 1) * CHUNK, size)):
+            p = theta[0, k]
+            for c in range(r):
+                q[c] = theta[1 + c, k]
+            count = _classify(p, q, scaled, x, lengths, z, on, slide, G, pulls, matrix)
+            if count <= 0:
+                continue
+            _orthonormal(slide, count, x, basis)
+            for a in range(count):
+                for i in range(n):
+                    along[i] = 0.0
+                    # the Gram matrix takes a kink for active if rounding left z > 0 there
+                    if np.sum(q * x[i]) > 0.0:
+                        along[i] = p * np.sum(basis[a] * x[i])
+                for i in range(n):
+                    for j in range(i + 1):
+                        partial[chunk, i, j] += weight[k] * along[i] * along[j]

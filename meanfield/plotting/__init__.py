@@ -1,0 +1,23 @@
+"""Figures of results: each function draws the data and the theory that belongs to it.
+
+Every function takes the ``Axes`` to draw into, or makes a figure of its own at the width of a column,
+and returns the axes. All figures share one style, which is applied while they are drawn: the user's
+matplotlib settings are neither used nor changed, and no window system is needed.
+"""
+
+from meanfield.plotting.curves import learned_function, loss
+from meanfield.plotting.maps import phase_diagram
+from meanfield.plotting.neurons import orientations
+from meanfield.plotting.output import save
+from meanfield.plotting.style import new_axes
+from meanfield.plotting.widths import rd_against_width
+
+__all__ = [
+    "learned_function",
+    "loss",
+    "new_axes",
+    "orientations",
+    "phase_diagram",
+    "rd_against_width",
+    "save",
+]

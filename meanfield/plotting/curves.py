@@ -1,0 +1,201 @@
+"""What runs do: the functions they learn, and their loss against time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import InputError
+from meanfield.flow import Trajectory
+from meanfield.plotting.placing import key_outside, label_ends
+from meanfield.plotting.style import COLOURS, KAPPA, KAPPA_PRIME, fading, new_axes, number, settle, styled
+from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
+
+#: Functions are drawn this far beyond the data, as a share of their range, at this many points.
+_BEYOND, _POINTS = 0.08, 401
+
+
+@styled
+def learned_function(
+    runs: Trajectory | Sequence[Trajectory],
+    ax: Axes | None = None,
+    x: ArrayLike | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+) -> Axes:
+    """Learned functions of one-dimensional inputs, with the data and their linear interpolant.
+
+    Parameters
+    ----------
+    runs : Trajectory or sequence of Trajectory
+        Runs on the same data; several are drawn from faint to strong by width.
+    ax : Axes, optional
+        Where to draw, leaving room for labels on the right; by default a new figure of a column's width.
+    x : array_like, shape (k,), optional
+        Where to evaluate the functions; by default the range of the data and a little more.
+    labels : sequence of str, optional
+        Names of the runs; by default what they differ in (width, or kappa and kappa_prime).
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Its artists carry the labels ``data``, ``linear interpolant`` and those of the runs.
+
+    Raises
+    ------
+    InputError
+        If inputs have several features, runs are on different data, or labels do not match the runs.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20, rng=0)
+    >>> ax = mf.plotting.learned_function(mf.gradient_flow(problem, network, loss_tol=1e-3))
+    >>> [line.get_label() for line in ax.lines]
+    ['linear interpolant', '$m$ = 20', 'data']
+    """
+    named = sorted(zip(_as_runs(runs), _names(runs, labels), strict=True), key=lambda r: r[0].initial.width)
+    problem = _same_problem([run for run, _ in named])
+    if problem.d_in != 1:
+        raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
+    at = _inputs(problem, x)
+    ax = new_axes("column", 2.3) if ax is None else ax
+    knots, values = linear_interpolant(problem)
+    ax.plot(knots, values, color=COLOURS[1], lw=0.8, ls=(0, (4, 2)), zorder=3.5, label="linear interpolant")
+    ends: list[tuple[float, str, Any]] = [(float(values[-1]), "linear interpolant", COLOURS[1])]
+    for (run, name), colour in zip(named, fading(len(named)), strict=True):
+        f = run.predict(at)
+        ax.plot(at, f, color=colour, zorder=3, label=name)
+        ends.append((float(f[-1]), name, colour))
+    ax.plot(problem.x[:, 0], problem.y, ls="none", marker="o", ms=4.0, color="black", zorder=4, label="data")
+    ax.set_xlim(min(at[0], knots[0]), max(at[-1], knots[-1]))
+    ax.set(xlabel="input $x$", ylabel="output $f(x)$")
+    label_ends(ax, ends, lines=1)
+    settle(ax)
+    return ax
+
+
+@styled
+def loss(
+    runs: Trajectory | Sequence[Trajectory], ax: Axes | None = None, *, labels: Sequence[str] | None = None
+) -> Axes:
+    """Loss R against the normalised time tbar, on logarithmic axes.
+
+    Time zero has no place on a logarithmic axis: curves begin at the first saved time after it.
+
+    Parameters
+    ----------
+    runs : Trajectory or sequence of Trajectory
+        One or several runs.
+    ax : Axes, optional
+        Where to draw; by default a new figure of a column's width.
+    labels : sequence of str, optional
+        Names of the runs; by default what they differ in (width, or kappa and kappa_prime).
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        One line per run, with its name as the label.
+
+    Raises
+    ------
+    InputError
+        If there is no run, their times have different units, or labels do not match the runs.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20, rng=0)
+    >>> ax = mf.plotting.loss(mf.gradient_flow(problem, network, loss_tol=1e-3))
+    >>> print(ax.get_xlabel())
+    normalised time $\\bar t$
+    """
+    series, names = _as_runs(runs), _names(runs, labels)
+    units = {run.time_unit for run in series}
+    if units != {"tbar"}:
+        raise InputError(f"runs have the time units {sorted(units)}; give runs in tbar")
+    ax = new_axes("column", 2.2) if ax is None else ax
+    ordered = len({run.initial.width for run in series}) == len(series)
+    order = (
+        np.argsort([run.initial.width for run in series], kind="stable") if ordered else range(len(series))
+    )
+    colours = fading(len(series)) if ordered else [COLOURS[k % len(COLOURS)] for k in range(len(series))]
+    for index, colour in zip(order, colours, strict=True):
+        run = series[int(index)]
+        shown = (run.time > 0) & (run.loss > 0)
+        ax.plot(run.time[shown], run.loss[shown], color=colour, label=names[int(index)])
+    ax.set(xscale="log", yscale="log", xlabel=r"normalised time $\bar t$", ylabel="loss $R$")
+    low, high = ax.get_xlim()
+    if high > 10 * low:
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    if len(series) > 1:
+        key_outside(ax, {str(line.get_label()): line for line in ax.lines[-len(series) :]}, above=3.0,
+                    columns=4 if max(map(len, names)) <= 12 else 2)  # fmt: skip
+    settle(ax)
+    return ax
+
+
+def linear_interpolant(problem: Problem) -> tuple[Array, Array]:
+    """Knots and values of the interpolant of one-dimensional data; equal inputs are averaged.
+
+    Examples
+    --------
+    >>> linear_interpolant(Problem([1.0, 0.0, 1.0], [4.0, 0.0, 2.0]))
+    (array([0., 1.]), array([0., 3.]))
+    """
+    knots, group, count = np.unique(problem.x[:, 0], return_inverse=True, return_counts=True)
+    return knots, np.bincount(group.ravel(), weights=problem.y) / count
+
+
+def _as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
+    series = [runs] if isinstance(runs, Trajectory) else list(runs)
+    strangers = [type(run).__name__ for run in series if not isinstance(run, Trajectory)]
+    if strangers or not series:
+        given = f"holds a {strangers[0]}" if strangers else "is empty"
+        raise InputError(f"runs {given}; give one Trajectory or several")
+    return series
+
+
+def _names(runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None) -> list[str]:
+    """Names of runs by what they differ in."""
+    series = _as_runs(runs)
+    if labels is not None:
+        names = [labels] if isinstance(labels, str) else [str(label) for label in labels]
+        if len(names) != len(series):
+            raise InputError(f"labels holds {len(names)} names for {len(series)} runs; give one for each")
+        return names
+    widths = [f"$m$ = {number(run.initial.width)}" for run in series]
+    scales = [
+        f"{KAPPA} = {number(r.initial.kappa)}, {KAPPA_PRIME} = {number(r.initial.kappa_prime)}"
+        for r in series
+    ]
+    for names in (widths, scales, [f"{w}, {s}" for w, s in zip(widths, scales, strict=True)]):
+        if len(set(names)) == len(series):
+            return names
+    return [f"run {k + 1}" for k in range(len(series))]
+
+
+def _same_problem(runs: Sequence[Trajectory]) -> Problem:
+    problem = runs[0].problem
+    if any(run.problem.fingerprint != problem.fingerprint for run in runs):
+        raise InputError("the runs are on different data; give runs on one problem")
+    return problem
+
+
+def _inputs(problem: Problem, x: ArrayLike | None) -> Array:
+    """Where to evaluate: as given, or the range of the data and a little more."""
+    if x is not None:
+        return np.sort(problem.with_bias(x)[:, 0])
+    low, high = float(problem.x[:, 0].min()), float(problem.x[:, 0].max())
+    beyond = _BEYOND * (high - low) if high > low else 0.5 * max(abs(high), 1.0)
+    grid = np.linspace(low - beyond, high + beyond, _POINTS)
+    return np.unique(np.concatenate([grid, problem.x[:, 0]]))

@@ -1,0 +1,58 @@
+"""The key and the note below a phase diagram: what is theory, what is measured, on which ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
+
+from meanfield.experiments import PhaseDiagram
+from meanfield.plotting.placing import Room, key_outside
+from meanfield.plotting.style import SMALL, THEORY
+from meanfield.plotting.theory import CONTOUR
+
+#: Distances in points: from the axes' left edge, and below the axes, where its numbers and label are.
+_LEFT, _BELOW = -14.0, 26.0
+
+
+def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put the key and the note below the axes."""
+    assert ax.figure is not None
+    entries: dict[str, Any] = {"theory: boundary": Line2D([], [], color=THEORY, lw=2.0)}
+    entries["theory: $S_w$ (values at frame)"] = Line2D([], [], color=CONTOUR, lw=0.5)
+    for stars in (found for found in ax.containers if found.get_label() == "measured zeros"):
+        entries[f"measured: $S_w=0$ ({100 * diagram.confidence:g} %)"] = stars
+    drawn = {artist.get_label() for artist in ax.collections}
+    entries |= {label: Patch(**marks) for label, marks in cell_marks.items() if label in drawn}
+    far = key_outside(ax, entries, columns=2, left=_LEFT, below=_BELOW) + 3.0
+    shift = ScaledTranslation(_LEFT / 72, -far / 72, ax.figure.dpi_scale_trans)
+    ensemble = ax.text(
+        0.0, 0.0, note(diagram), transform=ax.transAxes + shift, fontsize=SMALL, color="0.25",
+        ha="left", va="top", linespacing=1.15,
+    )  # fmt: skip
+    ensemble.set_in_layout(False)
+    ax.add_artist(Room(ax, below=far + 2.5 * SMALL))
+
+
+def note(diagram: PhaseDiagram) -> str:
+    """Data, widths, seeds, and how far the measurement agrees with the theory, in two lines."""
+    widths, seeds = [int(m) for m in diagram.widths], len(diagram.seeds)
+    shown = ", ".join(map(str, widths)) if len(widths) <= 4 else f"{widths[0]}\u2013{widths[-1]}"
+    what = "neurons per twin half" if diagram.settings.per_half else "neurons"
+    verdicts = [row.agrees for row in diagram.rows]
+    counts = [f"{verdicts.count(True)} of {len(verdicts)} points agree with theory"]
+    counts += [f"{number} {word}" for number, word in _exceptions(diagram, verdicts) if number]
+    ensemble = f"{diagram.problem.name}; $m$ = {shown} {what}; {seeds} seed{'s' if seeds > 1 else ''}"
+    return ensemble + "\n" + ", ".join(counts)
+
+
+def _exceptions(diagram: PhaseDiagram, verdicts: list[bool | None]) -> list[tuple[int, str]]:
+    return [
+        (verdicts.count(False), "disagree"),
+        (verdicts.count(None), "undecided"),
+        (diagram.missing, "runs missing"),
+    ]

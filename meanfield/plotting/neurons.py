@@ -1,0 +1,162 @@
+"""Where neurons point: amplitudes against orientations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
+
+from meanfield.errors import InputError
+from meanfield.flow import Trajectory
+from meanfield.particles import Particles
+from meanfield.plotting.placing import Obstacles, PlacedText, key_outside
+from meanfield.plotting.style import COLOURS, FADING, FAINT, SMALL, new_axes, settle, styled
+from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
+
+#: Neurons beyond which single dots would only make a blob.
+_MANY = 10_000
+#: Samples beyond which their kinks are drawn without names.
+_NAMED = 12
+
+
+@styled
+def orientations(
+    neurons: Trajectory | Particles, ax: Axes | None = None, *, problem: Problem | None = None
+) -> Axes:
+    """Amplitude ``|a_k| |w_k|`` against orientation ``atan2(b_k, w_k)``, for d = 2.
+
+    Of a run, the initial neurons are faint and the final ones strong. Above 10 000 neurons the final
+    ones are counted in hexagons. Thin lines mark the two orientations at which a neuron's kink sits
+    on a sample (``w . x_i = 0``): a group of neurons on such a line bends the function there.
+
+    Parameters
+    ----------
+    neurons : Trajectory or Particles
+        A run, or neurons at one time.
+    ax : Axes, optional
+        Where to draw; by default a new figure of a column's width.
+    problem : Problem, optional
+        Data whose kinks are marked; by default those of the run.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Its artists carry the labels ``initial``, ``final`` and ``kinks at the samples``.
+
+    Raises
+    ------
+    InputError
+        If neurons is something else, or the input weights do not have two coordinates.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling(gamma=1.75), width=20, rng=0)
+    >>> ax = mf.plotting.orientations(network, problem=problem)
+    >>> ax.get_xlim() == (-np.pi, np.pi)
+    True
+    """
+    if isinstance(neurons, Trajectory):
+        initial, final, problem = neurons.initial, neurons.final, problem or neurons.problem
+    elif isinstance(neurons, Particles):
+        initial, final = None, neurons
+    else:
+        raise InputError(f"neurons is a {type(neurons).__name__}; give a Trajectory or Particles")
+    if final.d != 2 or (problem is not None and problem.d != 2):
+        raise InputError(
+            f"orientations are drawn for d = 2 (one feature and the bias), but here d = {final.d}"
+            + (f", and {problem.d} in the problem" if problem is not None else "")
+        )
+    ax = new_axes("column", 2.3) if ax is None else ax
+    _draw_neurons(ax, initial, final)
+    top = 1.08 * max(float(p.amplitude.max()) for p in (initial, final) if p is not None)
+    ax.set(xlim=(-math.pi, math.pi), ylim=(0.0, top if top > 0 else 1.0))
+    ax.set_xticks([-math.pi, -math.pi / 2, 0.0, math.pi / 2, math.pi],
+                  [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"])  # fmt: skip
+    ax.set(xlabel=r"orientation $\varphi$ (rad)", ylabel=r"amplitude $|a|\,|w|$")
+    if problem is not None:
+        _draw_kinks(ax, problem)
+    _explain(ax)
+    settle(ax)
+    return ax
+
+
+def kink_angles(problem: Problem) -> Array:
+    """The two orientations at which a neuron's kink sits on each sample, shape (n, 2).
+
+    Examples
+    --------
+    >>> kink_angles(Problem([1.0], [1.0])).round(4)
+    array([[-0.7854,  2.3562]])
+    """
+    first = np.arctan2(-problem.x[:, 0], problem.x[:, 1])
+    return np.column_stack([first, np.where(first > 0, first - math.pi, first + math.pi)])
+
+
+def _draw_neurons(ax: Axes, initial: Particles | None, final: Particles) -> None:
+    many = final.size > _MANY
+    alpha = min(0.9, max(0.25, 60.0 / math.sqrt(final.size)))
+    if initial is not None:
+        ax.plot(
+            initial.orientation, initial.amplitude, ls="none", marker="o", ms=1.2 if many else 2.0, mew=0,
+            color="0.6", alpha=0.08 if many else 0.6 * alpha, rasterized=many, zorder=2, label="initial",
+        )  # fmt: skip
+    if many:
+        top = max(float(final.amplitude.max()), 1e-300)
+        cells = ax.hexbin(
+            final.orientation, final.amplitude, gridsize=(90, 40), extent=(-math.pi, math.pi, 0.0, top),
+            bins="log", mincnt=1, cmap=FADING, linewidths=0.1, zorder=3, label="final",
+        )  # fmt: skip
+        assert ax.figure is not None
+        bar = ax.figure.colorbar(cells, ax=ax, pad=0.02, aspect=28, fraction=0.06)
+        bar.set_label("final neurons per hexagon", labelpad=1.0)
+        settle(bar.ax)
+    else:
+        ax.plot(
+            final.orientation, final.amplitude, ls="none", marker="o", ms=2.6, mew=0, color=COLOURS[0],
+            alpha=alpha, zorder=3, label="final",
+        )  # fmt: skip
+
+
+def _draw_kinks(ax: Axes, problem: Problem) -> None:
+    """Mark the orientations whose kink sits on a sample, and name the samples where there is room."""
+    assert ax.figure is not None
+    angles = kink_angles(problem)
+    ax.vlines(
+        np.unique(angles), 0.0, 1.0, transform=ax.get_xaxis_transform(), colors=FAINT, linewidths=0.5,
+        zorder=1, label="kinks at the samples",
+    )  # fmt: skip
+    if problem.n > _NAMED:
+        return
+    obstacles = Obstacles(ax)
+    above = ax.get_xaxis_transform() + ScaledTranslation(0.0, 1.5 / 72, ax.figure.dpi_scale_trans)
+    for i, pair in enumerate(angles):
+        for angle in pair:
+            name = PlacedText(
+                f"$x_{{{i + 1}}}$", [(float(angle), 1.0, 0.0)], obstacles, transform=above, fontsize=SMALL,
+                color="0.25", ha="center", va="bottom",
+            )  # fmt: skip
+            ax.add_artist(name)
+            name.set_clip_on(False)
+            obstacles.texts.append(name)
+
+
+def _explain(ax: Axes) -> None:
+    """Key in a row above the axes, beyond the names of the samples."""
+    looks = {
+        "initial": Line2D([], [], ls="none", marker="o", ms=3.0, mew=0, color="0.6"),
+        "final": Line2D([], [], ls="none", marker="o", ms=3.0, mew=0, color=COLOURS[0]),
+        "kinks at the samples": Line2D([], [], color=FAINT, lw=0.5),
+    }
+    drawn = {artist.get_label() for artist in (*ax.lines, *ax.collections)}
+    entries = {label: handle for label, handle in looks.items() if label in drawn}
+    if set(entries) == {"final"}:
+        return  # a single kind of mark explains itself
+    key_outside(ax, entries, columns=3, above=11.0)

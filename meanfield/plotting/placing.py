@@ -1,0 +1,265 @@
+"""Text that looks for a free place when it is drawn, and stays away if there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.path import Path
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, ScaledTranslation
+from numpy.typing import ArrayLike
+
+from meanfield.plotting.style import SMALL
+
+#: Distance in points that is kept between two texts.
+_GAP = 1.0
+#: Height of a row of a key, in points.
+_ROW = 10.0
+
+
+@dataclass
+class Obstacles:
+    """What text must not cover.
+
+    Attributes
+    ----------
+    ax : Axes
+        Its data coordinates are those of the points and lines.
+    points : list of (x, y, radius)
+        Markers, with their radius in points.
+    lines : list of ndarray, shape (k, 2)
+        Polylines.
+    texts : list of Text
+        Other texts; a :class:`PlacedText` counts once it has been placed.
+    """
+
+    ax: Axes
+    points: list[tuple[float, float, float]] = field(default_factory=list)
+    lines: list[np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
+
+    def add_line(self, x: ArrayLike, y: ArrayLike) -> None:
+        """Add a polyline in data coordinates."""
+        self.lines.append(np.column_stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)]))
+
+    def hit(self, box: Bbox, renderer: RendererBase, skip: Text | None = None) -> bool:
+        """Whether a box in display coordinates covers something."""
+        transform, unit = self.ax.transData, _points(renderer)
+        for x, y, radius in self.points:
+            px, py = transform.transform((x, y))
+            if box.overlaps(Bbox.from_bounds(px, py, 0, 0).padded(radius * unit)):
+                return True
+        if any(Path(transform.transform(line)).intersects_bbox(box, filled=False) for line in self.lines):
+            return True
+        return any(box.overlaps(other) for other in self._text_boxes(renderer, skip))
+
+    def _text_boxes(self, renderer: RendererBase, skip: Text | None) -> Iterator[Bbox]:
+        for text in self.texts:
+            if not isinstance(text, PlacedText):
+                yield text.get_window_extent(renderer)
+            elif text.box is not None and text is not skip:
+                yield text.box
+
+
+class PlacedText(Text):
+    """Text with candidate places, of which it takes the first free one at the size it is drawn.
+
+    Parameters
+    ----------
+    text : str
+        What it says.
+    spots : sequence of (x, y, rotation)
+        Candidates, best first, in the coordinates of ``transform``.
+    obstacles : Obstacles
+        What it must not cover.
+    inside : tuple of float, optional
+        Rectangle (x0, y0, x1, y1) in the same coordinates that it must not leave.
+    **kwargs
+        Of :class:`matplotlib.text.Text`.
+
+    Attributes
+    ----------
+    box : Bbox or None
+        Where it is, in display coordinates, since it was last drawn; None if it found no place.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        spots: Sequence[tuple[float, float, float]],
+        obstacles: Obstacles,
+        *,
+        inside: tuple[float, float, float, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(spots[0][0], spots[0][1], text, rotation=spots[0][2], **kwargs)
+        self._spots, self._obstacles, self._inside = tuple(spots), obstacles, inside
+        self.box: Bbox | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether a place was found when it was last drawn."""
+        return self.box is not None
+
+    def place(self, renderer: RendererBase) -> Bbox | None:
+        """Move to the first free place and return its box."""
+        gap, transform = _GAP * _points(renderer), self.get_transform()
+        room = self._room(gap)
+        measured: dict[float, Bbox] = {}  # by rotation, with the anchor at the origin
+        for x, y, rotation in self._spots:
+            anchor_x, anchor_y = transform.transform((x, y))
+            if rotation not in measured:
+                self.set_position((x, y))
+                self.set_rotation(rotation)
+                measured[rotation] = self.get_window_extent(renderer).translated(-anchor_x, -anchor_y)
+            box = measured[rotation].translated(anchor_x, anchor_y)
+            outside = room is not None and (
+                box.x0 < room.x0 or box.y0 < room.y0 or box.x1 > room.x1 or box.y1 > room.y1
+            )
+            if not outside and not self._obstacles.hit(box.padded(gap), renderer, skip=self):
+                self.set_position((x, y))
+                self.set_rotation(rotation)
+                return box
+        return None
+
+    def _room(self, gap: float) -> Bbox | None:
+        if self._inside is None:
+            return None
+        x0, y0, x1, y1 = self._inside
+        return Bbox(self.get_transform().transform([(x0, y0), (x1, y1)])).padded(-0.5 * gap)
+
+    def draw(self, renderer: RendererBase, *args: Any, **kwargs: Any) -> None:
+        """Draw it if it finds a place."""
+        self.box = self.place(renderer) if self.get_visible() else None
+        if self.box is not None:
+            super().draw(renderer, *args, **kwargs)
+
+
+def _points(renderer: RendererBase) -> float:
+    """Display units of one point."""
+    return float(np.asarray(renderer.points_to_pixels(1.0), dtype=np.float64))
+
+
+class Room(Artist):
+    """Room outside the axes that a layout keeps free; it draws nothing.
+
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    above, below : float
+        Distances from the axes, in points.
+    """
+
+    def __init__(self, ax: Axes, *, above: float = 0.0, below: float = 0.0) -> None:
+        super().__init__()
+        self._room = (ax, above, below)
+        self.set_clip_on(False)
+
+    def get_window_extent(self, renderer: RendererBase | None = None) -> Bbox:
+        """The room, at the left edge of the axes."""
+        ax, above, below = self._room
+        assert ax.figure is not None
+        unit, box = ax.figure.dpi / 72, ax.bbox
+        return Bbox([[box.x0, box.y0 - below * unit], [box.x0 + unit, box.y1 + above * unit]])
+
+
+def key_outside(
+    ax: Axes,
+    entries: Mapping[str, Any],
+    *,
+    columns: int,
+    left: float = 0.0,
+    above: float = 0.0,
+    below: float = 0.0,
+) -> float:
+    """Put a key above or below the axes, in points from them, and keep room for it.
+
+    Its width takes no part in the layout: a key wider than the axes would shrink them at every draw.
+
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    entries : mapping of str to artist
+        Texts and what they stand for.
+    columns : int
+        Number of columns.
+    left, above, below : float
+        Offset of its left edge, and distance from the axes, on one of the two sides.
+
+    Returns
+    -------
+    float
+        Distance of its far edge from the axes, in points.
+    """
+    assert ax.figure is not None
+    shift = ScaledTranslation(left / 72, (above - below) / 72, ax.figure.dpi_scale_trans)
+    legend = ax.legend(
+        list(entries.values()), list(entries), ncols=columns, borderpad=0.0,
+        loc="upper left" if below else "lower left", bbox_to_anchor=(0.0, 0.0 if below else 1.0),
+        bbox_transform=ax.transAxes + shift,
+    )  # fmt: skip
+    legend.set_in_layout(False)
+    legend.set_zorder(8)
+    far = above + below + _ROW * -(-len(entries) // columns)
+    ax.add_artist(Room(ax, below=far) if below else Room(ax, above=far))
+    return far
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]], *, lines: int) -> None:
+    """Name curves at their right ends, beside the axes, without overlaps.
+
+    Parameters
+    ----------
+    ax : Axes
+        With its final scales and limits.
+    ends : sequence of (y, text, colour)
+        Heights of the ends in data coordinates; those that are not finite are left out.
+    lines : int
+        Lines of text in a name.
+    """
+    shown = [end for end in ends if np.isfinite(end[0])]
+    if not shown:
+        return
+    ax.set_ylim(*ax.get_ylim())  # the heights below are those of the limits now
+    heights = ax.transAxes.inverted().transform(ax.transData.transform([(1.0, y) for y, _, _ in shown]))[:, 1]
+    assert ax.figure is not None
+    room = 72 * ax.get_window_extent().height / ax.figure.dpi
+    height = 1.15 * lines * SMALL / room
+    places = np.array(spread(np.clip(heights, height / 2, 1.0 - height / 2), height + 2.0 / room))
+    places -= max(places.max() - (1.0 - height / 2), 0.0)
+    for place, (_, text, colour) in zip(places, shown, strict=True):
+        ax.annotate(
+            text, (1.0, place), xycoords="axes fraction", xytext=(4, 0), textcoords="offset points",
+            color=colour, fontsize=SMALL, va="center", ha="left", annotation_clip=False, linespacing=1.1,
+        )  # fmt: skip
+
+
+def spread(wanted: ArrayLike, gap: float) -> list[float]:
+    """Positions near the wanted ones that keep a distance of at least ``gap``, in the same order.
+
+    Examples
+    --------
+    >>> spread([0.0, 5.0, 5.2], 1.0)
+    [0.0, 4.6, 5.6]
+    """
+    target = np.asarray(wanted, dtype=np.float64)
+    order = np.argsort(target, kind="stable")
+    # Without the gaps the task is a monotone least-squares fit: pool neighbours that are out of order.
+    blocks: list[list[float]] = []
+    for value in target[order] - gap * np.arange(len(target)):
+        blocks.append([float(value)])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    pooled = [float(np.mean(block)) for block in blocks for _ in block]
+    result = np.empty(len(target))
+    result[order] = np.array(pooled) + gap * np.arange(len(target))
+    return [round(float(value), 12) for value in result]

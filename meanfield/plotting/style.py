@@ -1,0 +1,162 @@
+"""The one style of all figures: sizes in print, fonts, colours; applied in a context, never globally."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from meanfield.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Widths in print, in inches.
+WIDTHS = {"column": 3.25, "page": 6.75}
+#: Text sizes in points: axes and labels, then numbers inside a figure.
+TEXT, SMALL = 8.0, 6.5
+
+#: Settings on top of matplotlib's own defaults.
+STYLE: dict[str, Any] = {
+    "font.family": ["STIXGeneral", "DejaVu Serif"],
+    "mathtext.fontset": "stix",
+    "font.size": TEXT,
+    "axes.labelsize": TEXT,
+    "axes.titlesize": TEXT,
+    "legend.fontsize": 7.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "axes.linewidth": 0.6,
+    "axes.labelpad": 2.0,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.2,
+    "legend.labelspacing": 0.3,
+    "legend.borderaxespad": 0.0,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType: text stays text
+    "svg.fonttype": "none",
+    "svg.hashsalt": "meanfield",
+} | {
+    f"{axis}tick.{kind}.{name}": value
+    for axis in "xy"
+    for kind, size in (("major", 2.5), ("minor", 1.5))
+    for name, value in (("size", size), ("width", 0.5), ("pad", 2.0))
+}
+
+#: Measured exponents: blue below zero, orange above; both ends light enough for black text on them.
+DIVERGING = LinearSegmentedColormap.from_list(
+    "meanfield",
+    [
+        (0.0, "#2f6fae"), (0.25, "#7fb2d9"), (0.43, "#cfe2f0"), (0.5, "#fbfbfb"),
+        (0.57, "#fbdfc2"), (0.75, "#efa660"), (1.0, "#c96a1b"),
+    ],
+)  # fmt: skip
+#: Shades of one hue, faint to strong: families of curves, densities.
+FADING = LinearSegmentedColormap.from_list("fading", ["#a9cbe3", "#2f7ab5", "#08305c"])
+#: Lines of several kinds (Okabe and Ito's colours that stand on white), with markers for grey prints.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#8c6d1f", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+#: The prime of the mathematical font is too small at this size.
+GAMMA_PRIME, KAPPA, KAPPA_PRIME = "$\\gamma$\u2032", "$\\kappa$", "$\\kappa$\u2032"
+#: Theory is black or grey; data are black dots.
+THEORY, FAINT = "black", "0.55"
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function in the style, whatever the user's settings are; they are untouched afterwards."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.style.context(["default", STYLE]):
+            return function(*args, **kwargs)
+
+    return run
+
+
+@styled
+def new_axes(width: str | float = "column", height: float | None = None) -> Axes:
+    """Make an empty figure of a size in print and return its axes.
+
+    Parameters
+    ----------
+    width : {"column", "page"} or float
+        3.25 or 6.75 inches, or a number of inches.
+    height : float, optional
+        Inches; by default three quarters of the width.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Of a new figure (``.figure``), which belongs to no window and needs no closing.
+
+    Raises
+    ------
+    InputError
+        If the size is not positive, or has an unknown name.
+
+    Examples
+    --------
+    >>> ax = new_axes("page", 3.0)
+    >>> [float(size) for size in ax.figure.get_size_inches()]
+    [6.75, 3.0]
+    """
+    inches = WIDTHS.get(width) if isinstance(width, str) else width
+    if inches is None or not 0.0 < inches < 100.0:
+        raise InputError(f"width is {width!r}; give 'column', 'page' or a number of inches")
+    height = 0.75 * inches if height is None else height
+    if not 0.0 < height < 100.0:
+        raise InputError(f"height is {height!r}; give a number of inches")
+    return Figure(figsize=(inches, height), layout="constrained").add_subplot()
+
+
+def settle(ax: Axes) -> None:
+    """Give the axes themselves the style, also where they were made before or ticks are made later."""
+    for axis in (ax.xaxis, ax.yaxis):
+        # Ticks are copies of the first one, whenever they are made.
+        ticks = [*axis.get_major_ticks(1), *axis.get_minor_ticks(1)]
+        for text in [axis.label, axis.get_offset_text(), *(t for k in ticks for t in (k.label1, k.label2))]:
+            text.set_fontfamily(STYLE["font.family"])
+            text.set_math_fontfamily(STYLE["mathtext.fontset"])
+        axis.label.set_fontsize(TEXT)
+        axis.labelpad = STYLE["axes.labelpad"]
+    for which in ("major", "minor"):
+        looks = {name: STYLE[f"xtick.{which}.{name}"] for name in ("size", "width", "pad")}
+        ax.tick_params(
+            which=which, length=looks["size"], width=looks["width"], pad=looks["pad"],
+            labelsize=STYLE["xtick.labelsize"],
+        )  # fmt: skip
+    for spine in ax.spines.values():
+        spine.set_linewidth(STYLE["axes.linewidth"])
+
+
+def fading(count: int) -> list[tuple[float, float, float, float]]:
+    """Shades of one hue for an ordered family of curves, from faint to strong."""
+    return [FADING(1.0 if count == 1 else i / (count - 1)) for i in range(count)]
+
+
+def number(value: float) -> str:
+    """A positive number as it is written in text.
+
+    Examples
+    --------
+    >>> number(4000.0), number(2.5e-07), number(1e60)
+    ('4000', '$2.5\\\\times10^{-7}$', '$10^{60}$')
+    """
+    if 1e-3 <= value < 1e5:
+        return f"{value:.0f}" if value >= 1e3 or value == round(value) else f"{value:.3g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    digits = digits.rstrip("0").rstrip(".")
+    factor = "" if digits == "1" else rf"{digits}\times"
+    return f"${factor}10^{{{int(exponent)}}}$"

@@ -1,0 +1,168 @@
+"""The theory's part of a phase diagram: boundary, contours of the exponent, regimes, known schemes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
+
+from meanfield.plotting.placing import Obstacles, PlacedText
+from meanfield.plotting.style import SMALL, TEXT, THEORY
+from meanfield.regime import Regime, boundary_gamma, exponents
+from meanfield.scaling import SCHEMES, Scaling
+
+Array = NDArray[np.float64]
+
+_MESH = 241
+#: Colour of the contours and of their values.
+CONTOUR = "0.3"
+#: Steps between contours; the first that gives at most this many of them is taken.
+_STEPS, _MOST_CONTOURS = (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0), 12
+#: Schemes this far outside the measured grid, in units of its extent, still widen the view.
+_REACH, _MARGIN = 0.3, 0.07
+
+
+@dataclass(frozen=True)
+class View:
+    """A rectangle of the plane."""
+
+    gamma: tuple[float, float]
+    gamma_prime: tuple[float, float]
+
+    @property
+    def spans(self) -> tuple[float, float]:
+        """Width and height."""
+        return self.gamma[1] - self.gamma[0], self.gamma_prime[1] - self.gamma_prime[0]
+
+    def around(self, points: Sequence[tuple[float, float]]) -> View:
+        """Extend it by the points that lie modestly outside, with a margin."""
+        (g0, g1), (p0, p1), (width, height) = self.gamma, self.gamma_prime, self.spans
+        for g, p in points:
+            near_g = self.gamma[0] - _REACH * width <= g <= self.gamma[1] + _REACH * width
+            near_p = self.gamma_prime[0] - _REACH * height <= p <= self.gamma_prime[1] + _REACH * height
+            if near_g and near_p:
+                g0, g1 = min(g0, g - _MARGIN * width), max(g1, g + _MARGIN * width)
+                p0, p1 = min(p0, p - _MARGIN * height), max(p1, p + _MARGIN * height)
+        return View((g0, g1), (p0, p1))
+
+    def holds(self, point: tuple[float, float]) -> bool:
+        """Whether a point lies inside."""
+        (g0, g1), (p0, p1) = self.gamma, self.gamma_prime
+        return g0 <= point[0] <= g1 and p0 <= point[1] <= p1
+
+
+def scheme_points() -> dict[tuple[float, float], str]:
+    """Points of the common schemes that have no free exponent, with the names of all that share one."""
+    names: dict[tuple[float, float], list[str]] = {}
+    for key, laws in SCHEMES.items():
+        if not any("b" in law for law in laws):
+            scheme = Scaling.named(key)
+            names.setdefault((scheme.gamma, scheme.gamma_prime), []).append(scheme.name)
+    return {point: ", ".join(found) for point, found in names.items()}
+
+
+def draw_boundary(ax: Axes, view: View, obstacles: Obstacles) -> None:
+    """Draw the line where the predicted exponent changes sign."""
+    low, high = view.gamma_prime
+    high = max(low, min(high, view.gamma[1] - 1.0 if view.gamma[1] > 1.0 else high))
+    gamma_prime = np.unique(np.clip([low, 0.0, high], low, high))
+    gamma = boundary_gamma(gamma_prime)
+    ax.plot(gamma, gamma_prime, color=THEORY, lw=2.0, zorder=4, label="theory: boundary")
+    obstacles.add_line(gamma, gamma_prime)
+
+
+def draw_contours(ax: Axes, view: View, obstacles: Obstacles, *, antisymmetric: bool) -> None:
+    """Draw thin contours of the predicted S_w, with their values at the frame."""
+    gamma, gamma_prime = np.linspace(*view.gamma, _MESH), np.linspace(*view.gamma_prime, _MESH)
+    S_w, _ = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
+    levels = contour_levels(float(S_w.min()), float(S_w.max()))
+    if len(levels):
+        lines = ax.contour(
+            gamma, gamma_prime, S_w, levels=levels, colors=CONTOUR, linewidths=0.5, linestyles="solid",
+            zorder=3,
+        )  # fmt: skip
+        lines.set_label("theory: contours of S_w")
+    _label_frame(ax, gamma, S_w[-1], levels, obstacles, top=True)
+    _label_frame(ax, gamma_prime, S_w[:, -1], levels, obstacles, top=False)
+
+
+def contour_levels(low: float, high: float) -> Array:
+    """Multiples of a round step between two exponents, zero left out (it is the boundary)."""
+    for step in _STEPS:
+        multiples = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
+        if len(multiples) <= _MOST_CONTOURS:
+            break
+    return np.asarray(multiples[multiples != 0] * step, dtype=np.float64)
+
+
+def _label_frame(
+    ax: Axes, along: Array, S_w: Array, levels: Array, obstacles: Obstacles, *, top: bool
+) -> None:
+    """Write the levels where their contours leave the axes: at the top, or on the right."""
+    assert ax.figure is not None
+    base = ax.get_xaxis_transform() if top else ax.get_yaxis_transform()
+    shift = ScaledTranslation(0.0 if top else 2 / 72, 2 / 72 if top else 0.0, ax.figure.dpi_scale_trans)
+    order = slice(None) if top else slice(None, None, -1)
+    rising = S_w[order]
+    decimals = 2 if any(abs(10 * level - round(10 * level)) > 1e-9 for level in levels) else 1
+    texts = {float(level): f"{level:.{decimals}f}".replace("-", "\u2212") for level in levels}
+    for level, text in {0.0: Regime.CRITICAL.value, **texts}.items():
+        if not rising[0] < level < rising[-1]:
+            continue
+        at = float(np.interp(level, rising, along[order]))
+        looks: dict[str, Any] = {"color": CONTOUR} if level else {"color": THEORY, "fontstyle": "italic"}
+        label = PlacedText(
+            text, [(at, 1.0, 0.0) if top else (1.0, at, 0.0 if level else 90.0)], obstacles,
+            transform=base + shift, fontsize=SMALL if level else TEXT, ha="center" if top else "left",
+            va="bottom" if top else "center", **looks,
+        )  # fmt: skip
+        ax.add_artist(label)
+        label.set_clip_on(False)
+        obstacles.texts.append(label)
+
+
+def draw_regimes(ax: Axes, view: View, strip: float, obstacles: Obstacles) -> None:
+    """Name the regimes in a strip below the measured cells, on their sides of the boundary."""
+    bottom, (left, right) = view.gamma_prime[0], view.gamma
+    middle = float(np.clip(boundary_gamma(bottom + strip / 2), left, right))
+    for low, high, regime in ((left, middle, Regime.LINEAR), (middle, right, Regime.CONDENSED)):
+        if high > low:
+            name = PlacedText(
+                regime.value, [((low + high) / 2, bottom + strip / 2, 0.0)], obstacles,
+                inside=(low, bottom, high, bottom + strip), transform=ax.transData,
+                fontsize=TEXT, fontstyle="italic", ha="center", va="center_baseline", zorder=6,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+            )  # fmt: skip
+            name.set_in_layout(False)
+            ax.add_artist(name)
+            obstacles.texts.append(name)
+
+
+def draw_schemes(ax: Axes, view: View, obstacles: Obstacles) -> None:
+    """Mark and name the common schemes inside the view."""
+    points = {point: name for point, name in scheme_points().items() if view.holds(point)}
+    if not points:
+        return
+    gamma, gamma_prime = zip(*points, strict=True)
+    ax.plot(
+        gamma, gamma_prime, ls="none", marker="o", ms=6.5, mfc="none", mec=THEORY, mew=0.9, zorder=5,
+        label="schemes",
+    )  # fmt: skip
+    for (g, p), name in points.items():
+        obstacles.points.append((g, p, 3.5))
+        on_left = (g - view.gamma[0]) > 0.6 * view.spans[0]
+        obstacles.texts.append(_name_beside(ax, (g, p), name, on_left=on_left))
+
+
+def _name_beside(ax: Axes, point: tuple[float, float], name: str, *, on_left: bool) -> Text:
+    return ax.annotate(
+        name, point, xytext=(-5.5 if on_left else 5.5, -8.0), textcoords="offset points",
+        ha="right" if on_left else "left", va="center_baseline", fontsize=SMALL, color=THEORY,
+        zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""Displacement against width: the runs behind an exponent, its fit, and the theory's slope."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from meanfield.errors import InputError
+from meanfield.experiments import PhaseDiagram, Row
+from meanfield.plotting.placing import key_outside, label_ends
+from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, THEORY, new_axes, number, settle, styled
+
+Array = NDArray[np.float64]
+
+#: Fits are drawn this much beyond the widths, as a share of their range in log m.
+_BEYOND = 0.06
+
+
+@styled
+def rd_against_width(
+    diagram: PhaseDiagram, points: Sequence[tuple[float, float]], ax: Axes | None = None
+) -> Axes:
+    """RD_w against the width m on logarithmic axes, at some points of the plane.
+
+    Measured: a mark for every seed, the fitted line with the fan of its slope's confidence interval.
+    Theory: dashed, the predicted exponent, through the centre of the data (it predicts slopes only).
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        The measurement.
+    points : sequence of (gamma, gamma_prime)
+        Points of its grid.
+    ax : Axes, optional
+        Where to draw, leaving room for labels on the right; by default a new figure of a column's width.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The artists of the point number k carry the labels ``runs k``, ``fit k``, ``interval k`` and
+        ``theory k``.
+
+    Raises
+    ------
+    InputError
+        If a point is not in the grid, or none is given.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> diagram = mf.phase_diagram(
+    ...     mf.datasets.four_points(), gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 80], seeds=2
+    ... )
+    >>> ax = mf.plotting.rd_against_width(diagram, [(0.5, 0.0), (1.5, 0.0)])
+    >>> ax.get_xscale(), ax.get_yscale()
+    ('log', 'log')
+    """
+    if not isinstance(diagram, PhaseDiagram):
+        raise InputError(f"diagram is a {type(diagram).__name__}; give the result of meanfield.phase_diagram")
+    cells = [_index(diagram, point) for point in points]
+    if not cells:
+        raise InputError("points is empty; give at least one pair (gamma, gamma_prime) of the grid")
+    ax = new_axes("column", max(2.4, 0.45 * len(cells) + 0.6)) if ax is None else ax
+    ax.set(xscale="log", yscale="log", ylabel=r"relative displacement $\mathrm{RD}_w$")
+    ax.set_xlabel("width $m$" + (" (neurons per twin half)" if diagram.settings.per_half else ""))
+    ends: list[tuple[float, str, str]] = []
+    for k, (i, j) in enumerate(cells):
+        row, colour = diagram.rows[i * len(diagram.gamma) + j], COLOURS[k % len(COLOURS)]
+        end = _draw_fit(ax, diagram.widths, diagram.rd_w[i, j], row, k)
+        ends.append((end, _point_label(row), colour))
+    low, high = float(diagram.widths[0]), float(diagram.widths[-1])
+    ax.set_xlim(low / (high / low) ** _BEYOND, high * (high / low) ** _BEYOND)
+    _tick_widths(ax, diagram.widths)
+    label_ends(ax, ends, lines=3)
+    _explain(ax, diagram.confidence)
+    settle(ax)
+    return ax
+
+
+def _index(diagram: PhaseDiagram, point: tuple[float, float]) -> tuple[int, int]:
+    try:
+        gamma, gamma_prime = (float(value) for value in point)
+    except (TypeError, ValueError):
+        raise InputError(f"a point is {point!r}; give a pair (gamma, gamma_prime)") from None
+    found = np.argwhere(
+        (np.abs(diagram.gamma_prime[:, None] - gamma_prime) < 1e-9) & (np.abs(diagram.gamma - gamma) < 1e-9)
+    )
+    if not len(found):
+        raise InputError(
+            f"the point ({gamma:g}, {gamma_prime:g}) is not in the grid; choose gamma from "
+            f"{_listed(diagram.gamma)} and gamma_prime from {_listed(diagram.gamma_prime)}"
+        )
+    return int(found[0, 0]), int(found[0, 1])
+
+
+def _listed(values: Array) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _draw_fit(ax: Axes, widths: NDArray[np.int64], rd: Array, row: Row, k: int) -> float:
+    """Draw runs, fit and theory of a point; return the height of the fit at the right end."""
+    colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+    m = np.repeat(widths.astype(np.float64), rd.shape[1])
+    values = rd.ravel()
+    usable = np.isfinite(values) & (values > 0)
+    m, values = m[usable], values[usable]
+    ax.plot(
+        m, values, ls="none", marker=marker, ms=3.5, mfc="none", mec=colour, mew=0.7, zorder=4,
+        label=f"runs {k}",
+    )  # fmt: skip
+    if math.isnan(row.S_w.value):
+        return float(values[-1]) if len(values) else math.nan
+    stretch = (widths[-1] / widths[0]) ** _BEYOND
+    ends = np.array([widths[0] / stretch, widths[-1] * stretch])
+    x, y = np.log(m).mean(), np.log(values).mean()
+    line = _through(x, y, row.S_w.value, ends)
+    ax.plot(ends, line, color=colour, lw=1.0, zorder=3, label=f"fit {k}")
+    if math.isfinite(row.S_w.low) and math.isfinite(row.S_w.high):
+        fan = np.geomspace(ends[0], ends[1], 41)
+        edges = np.array([_through(x, y, slope, fan) for slope in (row.S_w.low, row.S_w.high)])
+        ax.fill_between(
+            fan, edges.min(axis=0), edges.max(axis=0), color=colour, alpha=0.2, lw=0, zorder=2,
+            label=f"interval {k}",
+        )  # fmt: skip
+    ax.plot(
+        ends, _through(x, y, row.predicted_S_w, ends), color=THEORY, lw=0.9, ls=(0, (4, 2.5)), zorder=5,
+        label=f"theory {k}",
+    )  # fmt: skip
+    return float(line[-1])
+
+
+def _tick_widths(ax: Axes, widths: NDArray[np.int64]) -> None:
+    """Ticks at the widths; names of those that are far enough from the one before."""
+    apart = 0.13 * math.log(widths[-1] / widths[0])
+    names, last = [], -math.inf
+    for m in widths:
+        free = math.log(m) - last >= apart
+        names.append(number(float(m)) if free else "")
+        last = math.log(m) if free else last
+    ax.set_xticks([float(m) for m in widths], names)
+    ax.set_xticks([], minor=True)
+
+
+def _through(x: float, y: float, slope: float, m: Array) -> Array:
+    """Power law in m through the point (x, y) of the logarithms."""
+    return np.asarray(np.exp(y + slope * (np.log(m) - x)))
+
+
+def _point_label(row: Row) -> str:
+    """Point, measured exponent with half its interval, and theory's, in three lines."""
+    half = (row.S_w.high - row.S_w.low) / 2
+    if math.isnan(row.S_w.value):
+        measured = "no slope"
+    elif math.isfinite(half):
+        decimals = 2 if half >= 0.0095 else 3
+        measured = f"$S_w$ = {row.S_w.value:.{decimals}f} \u00b1 {half:.{decimals}f}"
+    else:
+        measured = f"$S_w$ = {row.S_w.value:.2f} (no interval)"
+    place = rf"$\gamma$ = {row.gamma:g}, {GAMMA_PRIME} = {row.gamma_prime:g}"
+    return f"{place}\n{measured}\ntheory {row.predicted_S_w:.2f}".replace("-", "\u2212")
+
+
+def _explain(ax: Axes, confidence: float) -> None:
+    """Key in a row above the axes."""
+    entries: dict[str, Any] = {
+        "runs": Line2D([], [], ls="none", marker="o", ms=3.5, mfc="none", mec="0.3", mew=0.7),
+        f"fit ({100 * confidence:g} %)": Line2D([], [], color="0.3", lw=1.0),
+        "theory's slope": Line2D([], [], color=THEORY, lw=0.9, ls=(0, (4, 2.5))),
+    }
+    key_outside(ax, entries, columns=3, above=3.0)

@@ -28,6 +28,9 @@ from meanfield.flow.method import Attempt, EventCounts, State
 from meanfield.flow.phi import phi_functions
 from meanfield.flow.system import Array, CanonicalSystem
 
+#: Steps are not shortened below this share of the time so far to see the end of a slide.
+_SHORTEST = 1e-6
+
 
 class ResidualSpace:
     """Exact motion between kinks, across them and along them; exponential in the n residuals."""
@@ -65,12 +68,15 @@ class ResidualSpace:
         e_new = system.residual(new)
 
         surprise = modes.T @ e_new - (decay * e + 2.0 * response * defect)
+        *counts, stepped_over = (int(count) for count in events)
+        if stepped_over and h > _SHORTEST * (state.s + h):
+            surprise[:] = np.inf  # no estimate sees which side a slide ended on: try again, shorter
         return Attempt(
             state=State(state.s + h, new, e_new),
             loss_rate=float(rates @ e**2) / system.n,
-            output_error=modes @ surprise,
+            output_error=modes @ surprise if np.isfinite(surprise[0]) else surprise,
             layer_error=self._layer_error(new, correction, 2.0 * response_mean * surprise),
-            events=EventCounts(*events),
+            events=EventCounts(*counts),
         )
 
     def _layer_error(self, new: Array, correction: Array, next_correction: Array) -> Array:

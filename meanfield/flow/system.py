@@ -103,10 +103,10 @@ class CanonicalSystem:
     def move(self, theta: Array, e: Array, h: float, out: Array) -> Array:
         """Move all particles for a canonical time h under the constant residual e, kinks included.
 
-        Writes the new state to ``out`` and returns the counts of events, shape (4,) (see
+        Writes the new state to ``out`` and returns the counts of events, shape (5,) (see
         :func:`meanfield.kernels.move`).
         """
-        events = np.empty((self._chunks, 4), dtype=np.int64)
+        events = np.empty((self._chunks, 5), dtype=np.int64)
         self._run(
             4 * self.x.size + 20 * self.n,
             lambda lo, hi: kernels.move(theta, e, self.x, h, lo, hi, out, events),

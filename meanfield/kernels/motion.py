@@ -20,8 +20,11 @@ from meanfield.kernels.jit import kernel
 _ON_KINK = 1e-12
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
-#: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up.
-CROSSED, SLID, ORIGIN, GAVE_UP = 0, 1, 2, 3
+#: A gradient below this share of its terms is their rounding.
+_ROUNDING = 1e-14
+#: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and
+#: slides whose end was stepped over.
+CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
 
 
 @kernel
@@ -34,12 +37,15 @@ def _lengths(x):
 
 @kernel
 def _gradient(on, e, x, G):
-    """G = sum over active samples of e_i x_i (e already divided by n)."""
+    """G = sum over active samples of e_i x_i (e already divided by n); returns the sum of |e_i x_i|."""
     G[:] = 0.0
+    size = 0.0
     for i in range(x.shape[0]):
         if on[i]:
             for c in range(x.shape[1]):
                 G[c] += e[i] * x[i, c]
+                size += abs(e[i] * x[i, c])
+    return size
 
 
 @kernel
@@ -177,8 +183,13 @@ def _next_event(p, s0, z, speed, on, sliding, eps_max):
 
 
 @kernel
-def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix):
-    """Pre-activations, pattern and kinks slid on at a position; how many, or -1 at the origin."""
+def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix, stats):
+    """Pre-activations, pattern and kinks slid on at a position; how many, or -1 at the origin.
+
+    On a kink with p e_i < 0 a slide has ended. In the exact flow its share lambda_i left (0, 1) before
+    e_i changed its sign; if the signs now send the neuron to the active side although |lambda_i| < 1,
+    the step was too long to see in which order that happened, and is counted as stepped over.
+    """
     n, r = x.shape
     q_norm = 0.0
     for c in range(r):
@@ -186,7 +197,7 @@ def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix):
     if q_norm == 0.0:
         return -1  # at the origin a neuron is inactive on every sample
     q_norm = np.sqrt(q_norm)
-    count = 0
+    count, ended = 0, -1
     for i in range(n):
         z[i] = 0.0
         for c in range(r):
@@ -194,11 +205,19 @@ def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix):
         on[i] = z[i] > 0.0
         if abs(z[i]) <= _ON_KINK * q_norm * lengths[i]:
             z[i] = 0.0
+            on[i] = False
             if p * e[i] > 0.0 and count < r:
-                on[i] = False
                 slide[count] = i
                 count += 1
-    return _settle(p, on, slide, count, e, x, G, pulls, matrix) if count > 0 else 0
+            elif p * e[i] < 0.0:
+                ended = i
+    if count > 0:
+        count = _settle(p, on, slide, count, e, x, G, pulls, matrix)
+    if ended >= 0:
+        _gradient(on, e, x, G)
+        rises = -p * np.sum(G * x[ended])
+        stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
+    return count
 
 
 @kernel
@@ -207,7 +226,7 @@ def _move_particle(
 ):
     """Move one particle for a time h; q is changed in place, the new p returned."""
     n, r = x.shape
-    count = _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix)
+    count = _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix, stats)
     if count < 0:
         return p
     left = h
@@ -216,7 +235,7 @@ def _move_particle(
             sliding[i] = False
         for a in range(count):
             sliding[slide[a]] = True
-        _gradient(on, e, x, G)
+        rounding = _ROUNDING * _gradient(on, e, x, G)
         if count > 0:
             _orthonormal(slide, count, x, basis)
             _project(G, count, basis)
@@ -224,7 +243,7 @@ def _move_particle(
         for c in range(r):
             g += G[c] * G[c]
         g = np.sqrt(g)
-        if g * left == 0.0 or count >= r:
+        if g <= rounding or g * left == 0.0 or count >= r:
             return p
         s0 = 0.0
         for c in range(r):
@@ -234,6 +253,8 @@ def _move_particle(
             speed[i] = 0.0
             for c in range(r):
                 speed[i] += G[c] * x[i, c]
+            if abs(speed[i]) * g <= rounding * lengths[i]:
+                speed[i] = 0.0
         eps_end = np.expm1(g * left)
         i, eps = _next_event(p, s0, z, speed, on, sliding, eps_end)
         # p = 0 ends a slide: beyond it both sides push away.
@@ -299,8 +320,9 @@ def _move_particle(
 def move(theta, e, x, h, first, last, out, stats):
     """Move all particles for a time h under the constant residual e; writes the new state to ``out``.
 
-    ``stats[chunk]`` counts kinks crossed, slides begun, passages of the origin and particles whose
-    events were too many to follow. Shapes: theta and out (1 + r, N), e (n,), stats (chunks, 4).
+    ``stats[chunk]`` counts kinks crossed, slides begun, passages of the origin, particles whose events
+    were too many to follow, and slides whose end was stepped over. Shapes: theta and out (1 + r, N),
+    e (n,), stats (chunks, 5).
     Cost: about n (4 r + 10) flops per particle, and as much again for each event that it meets.
     """
     n, r = x.shape
@@ -337,14 +359,14 @@ def slide_gram(theta, weight, e, x, first, last, partial):
     q, G, z, on = np.empty(r), np.empty(r), np.empty(n), np.empty(n, np.bool_)
     slide, pulls = np.empty(r + 1, np.int64), np.empty(r + 1)
     matrix, basis, along = np.empty((r + 1, r + 1)), np.empty((r + 1, r)), np.empty(n)
-    scaled, lengths = e / n, _lengths(x)
+    scaled, lengths, ignored = e / n, _lengths(x), np.zeros(5, np.int64)
     for chunk in range(first, last):
         partial[chunk] = 0.0
         for k in range(chunk * CHUNK, min((chunk + 1) * CHUNK, size)):
             p = theta[0, k]
             for c in range(r):
                 q[c] = theta[1 + c, k]
-            count = _classify(p, q, scaled, x, lengths, z, on, slide, G, pulls, matrix)
+            count = _classify(p, q, scaled, x, lengths, z, on, slide, G, pulls, matrix, ignored)
             if count <= 0:
                 continue
             _orthonormal(slide, count, x, basis)

@@ -32,12 +32,12 @@ def phi_functions(z: Array) -> tuple[Array, Array, Array, Array]:
     [1.0, 1.0, 0.5, 0.1667]
     """
     values = [np.exp(-z)]
-    safe = np.where(z < _SMALL, _SMALL, z)
+    safe, small = np.maximum(z, _SMALL), np.minimum(z, _SMALL)  # neither branch sees the other's range
     previous = np.exp(-safe)
     for k in range(3):
         previous = (1.0 / math.factorial(k) - previous) / safe
         series = np.zeros_like(z)
         for j in reversed(range(_TERMS)):
-            series = series * -z + 1.0 / math.factorial(j + k + 1)
+            series = series * -small + 1.0 / math.factorial(j + k + 1)
         values.append(np.where(z < _SMALL, series, previous))
     return values[0], values[1], values[2], values[3]

@@ -92,7 +92,7 @@ class ResidualSpace:
     def _spectrum_at(self, state: State) -> tuple[Array, Array]:
         """Rates and modes of A at the step's start; a step that is tried again reuses them."""
         if self._spectrum_of is not state.e:  # residuals are new arrays at every state
-            values, self._modes = np.linalg.eigh(self.system.sliding_gram(state.theta, state.e))
+            values, self._modes = np.linalg.eigh(self.system.kink_aware_gram(state.theta, state.e))
             self._rates = np.maximum(values, 0.0) / self.system.n
             self._spectrum_of = state.e
         return self._rates, self._modes

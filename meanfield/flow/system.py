@@ -114,15 +114,15 @@ class CanonicalSystem:
         total: Array = events.sum(axis=0)
         return total
 
-    def sliding_gram(self, theta: Array, e: Array) -> Array:
-        """Tangent Gram matrix of the motion under e: sliding neurons count with what is left to them."""
+    def kink_aware_gram(self, theta: Array, e: Array) -> Array:
+        """Tangent Gram matrix of the motion under e: a sliding neuron counts with what is left to it."""
         partial = np.empty((self._chunks, self.n, self.n))
         self._run(
             2 * self.x.size + 5 * self.n,
-            lambda lo, hi: kernels.slide_gram(theta, self.weight, e, self.x, lo, hi, partial),
+            lambda lo, hi: kernels.kink_gram(theta, self.weight, e, self.x, lo, hi, partial),
         )
         lower: Array = self.kappa * partial.sum(axis=0)
-        return self.gram(theta) - np.tril(lower) - np.tril(lower, -1).T
+        return self.gram(theta) + np.tril(lower) + np.tril(lower, -1).T
 
     def combine(self, base: Array, increments: Array, coefficients: Array, out: Array) -> Array:
         """``out = base + sum_j coefficients_j increments_j``."""

@@ -205,7 +205,8 @@ class Trajectory:
             If the file is missing, damaged or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
+            # Opened here: np.load leaves its own file open when the archive is damaged.
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
                 arrays = {key: data[key] for key in data.files}
             meta = json.loads(str(arrays.pop("meta")))
             return cls._from_file(meta, arrays)

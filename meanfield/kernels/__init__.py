@@ -7,6 +7,7 @@ docstring states shapes and cost, and tests/naive.py holds its obvious twin.
 from meanfield.kernels.dense import (
     BLOCK,
     CHUNK,
+    ON_KINK,
     combination_norms,
     combine,
     distance,
@@ -16,12 +17,13 @@ from meanfield.kernels.dense import (
     pullback,
     tangent,
 )
-from meanfield.kernels.motion import move, slide_gram
+from meanfield.kernels.motion import kink_gram, move
 from meanfield.kernels.threads import ChunkCall, chunk_count, get_threads, run_chunks, set_threads
 
 __all__ = [
     "BLOCK",
     "CHUNK",
+    "ON_KINK",
     "ChunkCall",
     "chunk_count",
     "combination_norms",
@@ -29,12 +31,12 @@ __all__ = [
     "distance",
     "get_threads",
     "gram",
+    "kink_gram",
     "move",
     "observe",
     "output",
     "pullback",
     "run_chunks",
     "set_threads",
-    "slide_gram",
     "tangent",
 ]

@@ -22,6 +22,8 @@ from meanfield.kernels.jit import kernel
 
 #: Neurons per chunk: the grain of threading and of the fixed summation order.
 CHUNK = 2048
+#: |z_i| up to this share of |q||x_i| is on the kink of sample i: rounding of a position set there.
+ON_KINK = 1e-12
 #: Neurons per block: a few rows of this many doubles stay in the first-level cache.
 BLOCK = 256
 
@@ -99,6 +101,27 @@ def _tangent_sum(w, p, dp, z, dz):
 
 
 @kernel
+def row_lengths(x):
+    """Euclidean lengths of the rows."""
+    lengths = np.empty(x.shape[0])
+    for i in range(x.shape[0]):
+        lengths[i] = np.sqrt(np.sum(x[i] ** 2))
+    return lengths
+
+
+@kernel
+def _norms(q, out):
+    """Euclidean norms of a block of neurons' q."""
+    out[:] = 0.0
+    for c in range(q.shape[0]):
+        q_c = q[c]
+        for k in range(out.shape[0]):
+            out[k] += q_c[k] * q_c[k]
+    for k in range(out.shape[0]):
+        out[k] = np.sqrt(out[k])
+
+
+@kernel
 def output(theta, weight, x, first, last, partial):
     """Network output without its factor: ``partial[chunk, i] = sum_k weight_k p_k relu(z_ik)``.
 
@@ -168,10 +191,12 @@ def gram(theta, weight, x, first, last, partial_a, partial_w):
 
     ``partial_a[chunk, i, j] = sum_k weight_k relu(z_ik) relu(z_jk)`` and
     ``partial_w[chunk, i, j] = sum_k weight_k p_k**2 1[z_ik > 0] 1[z_jk > 0]``; the Gram matrix is
-    ``K_ij = a_ij + (x_i . x_j) w_ij``. Cost: 2 n r + 2 n (n + 1) flops per neuron.
+    ``K_ij = a_ij + (x_i . x_j) w_ij``. A neuron on a kink, but for rounding, is inactive there.
+    Cost: 2 n r + 2 n (n + 1) flops per neuron.
     """
     n, size = x.shape[0], theta.shape[1]
-    relu, active, root = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.empty(BLOCK)
+    relu, active = np.empty((n, BLOCK)), np.empty((n, BLOCK))
+    root, q_norm, lengths = np.empty(BLOCK), np.empty(BLOCK), row_lengths(x)
     for chunk in range(first, last):
         partial_a[chunk] = 0.0
         partial_w[chunk] = 0.0
@@ -182,11 +207,12 @@ def gram(theta, weight, x, first, last, partial_a, partial_w):
             # Half of the weight goes into each factor: the sums are then squares on the diagonal.
             for k in range(hi - lo):
                 root[k] = np.sqrt(w[k])
+            _norms(theta[1:, lo:hi], q_norm[: hi - lo])
             for i in range(n):
-                z, on = relu[i, : hi - lo], active[i, : hi - lo]
+                z, on, edge = relu[i, : hi - lo], active[i, : hi - lo], ON_KINK * lengths[i]
                 _preactivation(theta[1:, lo:hi], x[i], z)
                 for k in range(hi - lo):
-                    on[k] = root[k] * p[k] if z[k] > 0.0 else 0.0
+                    on[k] = root[k] * p[k] if z[k] > edge * q_norm[k] else 0.0
                     z[k] = 0.0 if z[k] < 0.0 else root[k] * z[k]
                 for j in range(i + 1):
                     partial_a[chunk, i, j] += _dot(z, relu[j, : hi - lo])

@@ -11,28 +11,24 @@ steps, the plain exponentials would lose every digit.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from meanfield.kernels.dense import CHUNK
+from meanfield.kernels.dense import BLOCK, CHUNK, ON_KINK, _add_step, _norms, _preactivation, row_lengths
 from meanfield.kernels.jit import kernel
 
-#: |z_i| below this share of |q||x_i| is on the kink: rounding of a position that was set there.
-_ON_KINK = 1e-12
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
 #: A gradient below this share of its terms is their rounding.
 _ROUNDING = 1e-14
+#: Coefficients of sinh(y)/y and (cosh(y) - 1)/y**2 in powers of y**2, highest first: exact for y <= 1.
+_SERIES = 10
+_SINH = np.array([1.0 / math.factorial(2 * j + 1) for j in reversed(range(_SERIES))])
+_COSH = np.array([1.0 / math.factorial(2 * j + 2) for j in reversed(range(_SERIES))])
 #: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and
 #: slides whose end was stepped over.
 CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
-
-
-@kernel
-def _lengths(x):
-    lengths = np.empty(x.shape[0])
-    for i in range(x.shape[0]):
-        lengths[i] = np.sqrt(np.sum(x[i] ** 2))
-    return lengths
 
 
 @kernel
@@ -186,9 +182,10 @@ def _next_event(p, s0, z, speed, on, sliding, eps_max):
 def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix, stats):
     """Pre-activations, pattern and kinks slid on at a position; how many, or -1 at the origin.
 
-    On a kink with p e_i < 0 a slide has ended. In the exact flow its share lambda_i left (0, 1) before
-    e_i changed its sign; if the signs now send the neuron to the active side although |lambda_i| < 1,
-    the step was too long to see in which order that happened, and is counted as stepped over.
+    On a kink with p e_i <= 0 nothing slides: the neuron goes to the active side if the inactive one
+    pushes it there. Such a slide has ended. In the exact flow its share lambda_i left (0, 1) before e_i
+    changed its sign; if it goes up now although |lambda_i| < 1, the step was too long to see in which
+    order that happened, and is counted as stepped over.
     """
     n, r = x.shape
     q_norm = 0.0
@@ -203,19 +200,20 @@ def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix, stats):
         for c in range(r):
             z[i] += q[c] * x[i, c]
         on[i] = z[i] > 0.0
-        if abs(z[i]) <= _ON_KINK * q_norm * lengths[i]:
+        if abs(z[i]) <= ON_KINK * q_norm * lengths[i]:
             z[i] = 0.0
             on[i] = False
             if p * e[i] > 0.0 and count < r:
                 slide[count] = i
                 count += 1
-            elif p * e[i] < 0.0:
+            else:
                 ended = i
     if count > 0:
         count = _settle(p, on, slide, count, e, x, G, pulls, matrix)
     if ended >= 0:
         _gradient(on, e, x, G)
         rises = -p * np.sum(G * x[ended])
+        on[ended] = rises > 0.0
         stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
     return count
 
@@ -317,13 +315,77 @@ def _move_particle(
 
 
 @kernel
+def _rotation(v, h, S, C):
+    """``S = sinh(x)/x h`` and ``C = (cosh(x) - 1)/x**2 h**2`` for ``v = x**2 <= 16``, to a few ulp.
+
+    Taylor series at x/4 and two doublings: no root, no division, and all of it vectorises.
+    """
+    for k in range(v.shape[0]):
+        y2 = v[k] / 16.0
+        s, c = 0.0, 0.0
+        for j in range(_SERIES):
+            s = s * y2 + _SINH[j]
+            c = c * y2 + _COSH[j]
+        s, c = s * (1.0 + y2 * c), 0.5 * s * s
+        y2 = v[k] / 4.0
+        s, c = s * (1.0 + y2 * c), 0.5 * s * s
+        S[k], C[k] = h * s, h * h * c
+
+
+@kernel
+def _flag_near(z, length, q_norm, flags):
+    """Flag neurons that are on the kink of a sample, as far as rounding can tell."""
+    edge = ON_KINK * length
+    for k in range(z.shape[0]):
+        flags[k] = 1.0 if abs(z[k]) <= edge * q_norm[k] else flags[k]
+
+
+@kernel
+def _move_block(theta, e, x, lengths, h, z, out, flags, work):
+    """Move a block of neurons as if no kink were met, and flag those that may meet one."""
+    n, r = x.shape
+    p, q, G = theta[0], theta[1:], out[1:]
+    t, v, S, C, q_norm = work[0], work[1], work[2], work[3], work[4]
+    _norms(q, q_norm)
+    G[:] = 0.0
+    for i in range(n):
+        _preactivation(q, x[i], z[i])
+        for c in range(r):
+            _add_step(e[i] * x[i, c], z[i], G[c])
+    t[:] = 0.0
+    v[:] = 0.0
+    for c in range(r):
+        G_c, q_c = G[c], q[c]
+        for k in range(t.shape[0]):
+            t[k] += q_c[k] * G_c[k]
+            v[k] += h * h * G_c[k] * G_c[k]
+    _rotation(v, h, S, C)
+    for k in range(t.shape[0]):
+        flags[k] = 1.0 if v[k] > 16.0 else 0.0
+        out[0, k] = p[k] + (p[k] * v[k] / (h * h) * C[k] - t[k] * S[k])
+        # q moves by less than this times G at any time in the step.
+        v[k] = 1.000001 * (abs(t[k]) * C[k] + abs(p[k]) * S[k])
+        t[k] = t[k] * C[k] - p[k] * S[k]
+    for i in range(n):
+        _flag_near(z[i], lengths[i], q_norm, flags)
+        _preactivation(G, x[i], S)
+        z_i = z[i]
+        for k in range(t.shape[0]):
+            flags[k] = 1.0 if abs(z_i[k]) <= v[k] * abs(S[k]) else flags[k]
+    for c in range(r):
+        G_c, q_c = G[c], q[c]
+        for k in range(t.shape[0]):
+            G_c[k] = q_c[k] + t[k] * G_c[k]
+
+
+@kernel
 def move(theta, e, x, h, first, last, out, stats):
     """Move all particles for a time h under the constant residual e; writes the new state to ``out``.
 
     ``stats[chunk]`` counts kinks crossed, slides begun, passages of the origin, particles whose events
     were too many to follow, and slides whose end was stepped over. Shapes: theta and out (1 + r, N),
-    e (n,), stats (chunks, 5).
-    Cost: about n (4 r + 10) flops per particle, and as much again for each event that it meets.
+    e (n,), stats (chunks, 5). Cost: about n (6 r + 10) flops per particle, in blocks that vectorise;
+    particles that may meet a kink are moved again one by one, at ten to thirty times that.
     """
     n, r = x.shape
     size = theta.shape[1]
@@ -332,50 +394,83 @@ def move(theta, e, x, h, first, last, out, stats):
     on, sliding = np.empty(n, np.bool_), np.empty(n, np.bool_)
     slide = np.empty(r + 1, np.int64)
     pulls, matrix, basis = np.empty(r + 1), np.empty((r + 1, r + 1)), np.empty((r + 1, r))
-    scaled, lengths = e / n, _lengths(x)
+    scaled, lengths = e / n, row_lengths(x)
+    z_block, flag_block, work_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty((5, BLOCK))
     for chunk in range(first, last):
         stats[chunk, :] = 0
-        for k in range(chunk * CHUNK, min((chunk + 1) * CHUNK, size)):
-            for c in range(r):
-                q[c] = theta[1 + c, k]
-            out[0, k] = _move_particle(
-                theta[0, k], q, scaled, x, lengths, h, z, on, sliding, slide, G, ahead, speed,
-                pulls, matrix, basis, stats[chunk],
+        stop = min((chunk + 1) * CHUNK, size)
+        for lo in range(chunk * CHUNK, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            flags = flag_block[: hi - lo]
+            _move_block(
+                theta[:, lo:hi], scaled, x, lengths, h, z_block[:, : hi - lo], out[:, lo:hi], flags,
+                work_block[:, : hi - lo],
             )  # fmt: skip
-            for c in range(r):
-                out[1 + c, k] = q[c]
+            for k in range(lo, hi):
+                if flags[k - lo] == 0.0:
+                    continue
+                for c in range(r):
+                    q[c] = theta[1 + c, k]
+                out[0, k] = _move_particle(
+                    theta[0, k], q, scaled, x, lengths, h, z, on, sliding, slide, G, ahead, speed,
+                    pulls, matrix, basis, stats[chunk],
+                )  # fmt: skip
+                for c in range(r):
+                    out[1 + c, k] = q[c]
 
 
 @kernel
-def slide_gram(theta, weight, e, x, first, last, partial):
-    """What the tangent Gram matrix loses to sliding neurons, shape (chunks, n, n), lower triangles.
+def _add_kinked(weight, p, x, on, base, basis, count, along, partial):
+    """Add what one neuron on kinks really contributes, less what the plain Gram matrix counts for it."""
+    n = x.shape[0]
+    for i in range(n):
+        for j in range(i + 1):
+            partial[i, j] += (
+                weight * p * p * np.sum(x[i] * x[j]) * ((on[i] and on[j]) - (base[i] and base[j]))
+            )
+    for a in range(count):
+        for i in range(n):
+            along[i] = p * np.sum(basis[a] * x[i]) if on[i] else 0.0
+        for i in range(n):
+            for j in range(i + 1):
+                partial[i, j] -= weight * along[i] * along[j]
 
-    A neuron that slides moves q only within its kinks: its gradients ``p x_i`` count projected off
-    them. ``partial[chunk, i, j]`` sums ``weight_k p_k**2 (B x_i) . (B x_j)`` over the sliding neurons and
-    their active samples, B the projection onto the span of the kinks slid on; subtract it from K.
+
+@kernel
+def kink_gram(theta, weight, e, x, first, last, partial):
+    """What neurons on kinks add to the tangent Gram matrix, shape (chunks, n, n), lower triangles.
+
+    :func:`~meanfield.kernels.gram` counts a neuron on the kink of a sample as inactive there. Under the
+    residual e it may be about to leave to the active side; and if it slides, q moves only within
+    its kinks, and its gradients ``p x_i`` count projected onto them.
     """
     n, r = x.shape
     size = theta.shape[1]
-    q, G, z, on = np.empty(r), np.empty(r), np.empty(n), np.empty(n, np.bool_)
+    q, G, z, on, base = np.empty(r), np.empty(r), np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_)
     slide, pulls = np.empty(r + 1, np.int64), np.empty(r + 1)
     matrix, basis, along = np.empty((r + 1, r + 1)), np.empty((r + 1, r)), np.empty(n)
-    scaled, lengths, ignored = e / n, _lengths(x), np.zeros(5, np.int64)
+    scaled, lengths, ignored = e / n, row_lengths(x), np.zeros(5, np.int64)
+    z_block, flag_block, q_norm_block = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
         partial[chunk] = 0.0
-        for k in range(chunk * CHUNK, min((chunk + 1) * CHUNK, size)):
-            p = theta[0, k]
-            for c in range(r):
-                q[c] = theta[1 + c, k]
-            count = _classify(p, q, scaled, x, lengths, z, on, slide, G, pulls, matrix, ignored)
-            if count <= 0:
-                continue
-            _orthonormal(slide, count, x, basis)
-            for a in range(count):
-                for i in range(n):
-                    along[i] = 0.0
-                    # the Gram matrix takes a kink for active if rounding left z > 0 there
-                    if np.sum(q * x[i]) > 0.0:
-                        along[i] = p * np.sum(basis[a] * x[i])
-                for i in range(n):
-                    for j in range(i + 1):
-                        partial[chunk, i, j] += weight[k] * along[i] * along[j]
+        stop = min((chunk + 1) * CHUNK, size)
+        for lo in range(chunk * CHUNK, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            flags, q_norm = flag_block[: hi - lo], q_norm_block[: hi - lo]
+            flags[:] = 0.0
+            _norms(theta[1:, lo:hi], q_norm)
+            for i in range(n):
+                _preactivation(theta[1:, lo:hi], x[i], z_block[: hi - lo])
+                _flag_near(z_block[: hi - lo], lengths[i], q_norm, flags)
+            for k in range(lo, hi):
+                if flags[k - lo] == 0.0:
+                    continue
+                p = theta[0, k]
+                for c in range(r):
+                    q[c] = theta[1 + c, k]
+                count = _classify(p, q, scaled, x, lengths, z, on, slide, G, pulls, matrix, ignored)
+                if count >= 0:
+                    for i in range(n):
+                        base[i] = z[i] > 0.0
+                    _orthonormal(slide, count, x, basis)
+                    _add_kinked(weight[k], p, x, on, base, basis, count, along, partial[chunk])

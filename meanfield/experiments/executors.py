@@ -38,12 +38,7 @@ def run_cells(
         What to run.
     executor : int, Executor or None
         None runs here, one after the other, with threads inside; a number starts as many worker
-        processes; an executor of ``concurrent.futures`` is used as it is.
-
-    Raises
-    ------
-    InputError
-        If ``executor`` is none of these.
+        processes; an executor of ``concurrent.futures`` is used as it is (see :func:`check_executor`).
     """
     if executor is None or not cells:
         for cell in cells:
@@ -51,12 +46,17 @@ def run_cells(
     elif isinstance(executor, Executor):
         ahead = _AHEAD * (getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
         yield from _drain(executor, problem, cells, settings, ahead)
-    elif isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1:
+    else:
         # One cell here first: it compiles the kernels once, and workers load them from the cache.
         yield run_cell(problem, cells[-1], settings)
         with _workers(min(executor, len(cells))) as pool:
             yield from _drain(pool, problem, cells[:-1], settings, _AHEAD * executor)
-    else:
+
+
+def check_executor(executor: object) -> None:
+    """Refuse what :func:`run_cells` cannot run on."""
+    number = isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1
+    if not (number or executor is None or isinstance(executor, Executor)):
         raise InputError(
             f"executor is {executor!r}; give None, a number of processes >= 1 or an executor of "
             "concurrent.futures"

@@ -49,9 +49,9 @@ class SweepStore:
         try:
             self._connection = sqlite3.connect(self.path, timeout=60.0, isolation_level=None)
             try:
-                if exists:
-                    self._check_identity()
-                self._prepare(problem)
+                if not (exists and self._is_ours()):
+                    self._prepare()
+                self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._check_contents(problem, settings)
             except BaseException:
                 self._connection.close()
@@ -118,12 +118,13 @@ class SweepStore:
         with self.path.open("rb") as file:
             return file.read(16)
 
-    def _check_identity(self) -> None:
+    def _is_ours(self) -> bool:
+        """Whether the database is a store, not merely empty; refuses another program's, unwritten to."""
         application = self._connection.execute("PRAGMA application_id").fetchone()[0]
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application == 0 and tables == 0:
-            return  # killed between making the file and its tables: still empty
+            return False  # killed between making the file and its tables: still empty
         if application != APPLICATION_ID:
             raise StoreError(
                 f"{self.path} is a database of another program; give another path (it was left as it is)"
@@ -133,10 +134,10 @@ class SweepStore:
                 f"the store {self.path} has layout {version}, this version of meanfield reads "
                 f"{SCHEMA_VERSION}; use the version that wrote it, or another path"
             )
+        return True
 
-    def _prepare(self, problem: Problem) -> None:
+    def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
         types = {
             field.name: _SQL_TYPES[str(field.type)] for field in (*fields(Cell), *fields(CellResult)[1:])
         }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cost
 from meanfield.experiments.diagram import Array, PhaseDiagram
-from meanfield.experiments.executors import run_cells
+from meanfield.experiments.executors import check_executor, run_cells
 from meanfield.experiments.store import SweepStore
 from meanfield.problem import Problem
 
@@ -124,6 +125,14 @@ def phase_diagram(
         raise InputError("per_half counts one of two twin halves; it needs antisymmetric=True")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; give a level between 0 and 1, such as 0.95")
+    # All of this before the store is made: a call that is refused must not leave its settings there.
+    if not 0 < rtol < 1:
+        raise InputError(f"rtol is {rtol}; give a relative tolerance between 0 and 1")
+    if not 1 <= max_steps < math.inf:
+        raise InputError(f"max_steps is {max_steps}; give at least 1")
+    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
+        raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
+    check_executor(executor)
     settings = CellSettings(
         loss_tol=_loss_tol(problem, loss_tol),
         antisymmetric=bool(antisymmetric),
@@ -220,7 +229,7 @@ def _axis(name: str, values: ArrayLike) -> Array:
 
 
 def _counts(name: str, values: Sequence[int]) -> NDArray[np.int64]:
-    array = np.atleast_1d(np.asarray(values))
+    array = _listed(values)
     if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.all(array == np.floor(array)):
         raise InputError(f"{name} is {values!r}; give positive whole numbers")
     if not np.all((array >= 1) & (array <= 1e9)):
@@ -233,10 +242,17 @@ def _seeds(seeds: int | Sequence[int]) -> NDArray[np.int64]:
         if seeds < 1:
             raise InputError(f"seeds is {seeds}; give at least 1")
         return np.arange(int(seeds), dtype=np.int64)
-    array = np.atleast_1d(np.asarray(seeds))
+    array = _listed(seeds)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or np.any(array < 0):
         raise InputError(f"seeds is {seeds!r}; give a number of seeds, or a list of whole numbers >= 0")
     return np.unique(array.astype(np.int64))
+
+
+def _listed(values: Any) -> NDArray[Any]:
+    try:
+        return np.atleast_1d(np.asarray(values))
+    except ValueError:  # lists of different lengths
+        return np.array([values], dtype=object)
 
 
 def _loss_tol(problem: Problem, loss_tol: float | None) -> float:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.kernels.jit import kernel
+from meanfield.kernels.jit import inner, kernel
 
 #: Neurons per chunk: the grain of threading and of the fixed summation order.
 CHUNK = 2048
@@ -32,7 +32,7 @@ BLOCK = 256
 # vectorise, loops with offsets do not.
 
 
-@kernel
+@inner
 def _preactivation(q, x_i, z):
     """z[k] = q_k . x_i for a block of neurons; q has shape (r, block)."""
     r = x_i.shape[0]
@@ -58,13 +58,13 @@ def _preactivation(q, x_i, z):
         c += 1
 
 
-@kernel
+@inner
 def _multiply(u, v, out):
     for k in range(out.shape[0]):
         out[k] = u[k] * v[k]
 
 
-@kernel
+@inner
 def _dot(u, v):
     total = 0.0
     for k in range(u.shape[0]):
@@ -72,7 +72,7 @@ def _dot(u, v):
     return total
 
 
-@kernel
+@inner
 def _dot_relu(u, z):
     total = 0.0
     for k in range(u.shape[0]):
@@ -80,19 +80,19 @@ def _dot_relu(u, z):
     return total
 
 
-@kernel
+@inner
 def _add_relu(c, z, out):
     for k in range(out.shape[0]):
         out[k] += c * (0.0 if z[k] < 0.0 else z[k])
 
 
-@kernel
+@inner
 def _add_step(c, z, out):
     for k in range(out.shape[0]):
         out[k] += c if z[k] > 0.0 else 0.0
 
 
-@kernel
+@inner
 def _tangent_sum(w, p, dp, z, dz):
     total = 0.0
     for k in range(w.shape[0]):
@@ -100,16 +100,16 @@ def _tangent_sum(w, p, dp, z, dz):
     return total
 
 
-@kernel
+@inner
 def row_lengths(x):
     """Euclidean lengths of the rows."""
     lengths = np.empty(x.shape[0])
     for i in range(x.shape[0]):
-        lengths[i] = np.sqrt(np.sum(x[i] ** 2))
+        lengths[i] = np.sqrt(_dot(x[i], x[i]))
     return lengths
 
 
-@kernel
+@inner
 def _norms(q, out):
     """Euclidean norms of a block of neurons' q."""
     out[:] = 0.0

@@ -15,6 +15,13 @@ import numba
 SAFE_FLAGS = {"reassoc", "contract", "nsz"}
 
 
+def inner(function: Callable[..., Any]) -> Any:
+    """Compile a function that only kernels call: an entry from Python would take time to build."""
+    return numba.njit(
+        function, nogil=True, fastmath=SAFE_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function with Numba: without the GIL, with :data:`SAFE_FLAGS`, cached on disk.
 

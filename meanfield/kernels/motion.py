@@ -12,11 +12,21 @@ steps, the plain exponentials would lose every digit.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from meanfield.kernels.dense import BLOCK, CHUNK, ON_KINK, _add_step, _norms, _preactivation, row_lengths
-from meanfield.kernels.jit import kernel
+from meanfield.kernels.dense import (
+    BLOCK,
+    CHUNK,
+    ON_KINK,
+    _add_step,
+    _dot,
+    _norms,
+    _preactivation,
+    row_lengths,
+)
+from meanfield.kernels.jit import inner, kernel
 
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
@@ -31,7 +41,43 @@ _COSH = np.array([1.0 / math.factorial(2 * j + 2) for j in reversed(range(_SERIE
 CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
 
 
-@kernel
+class Workspace(NamedTuple):
+    """Scratch of one thread, for one particle at a time.
+
+    ``z``, ``speed``, ``on``, ``sliding``: pre-activations, their speeds along u, pattern and membership of
+    the slide, per sample; ``slide``: the kinks slid on; ``G``, ``other``: gradients; ``pulls``, ``matrix``,
+    ``basis``: the small linear algebra of sliding.
+    """
+
+    z: np.ndarray
+    speed: np.ndarray
+    on: np.ndarray
+    sliding: np.ndarray
+    slide: np.ndarray
+    G: np.ndarray
+    other: np.ndarray
+    pulls: np.ndarray
+    matrix: np.ndarray
+    basis: np.ndarray
+
+
+@inner
+def _workspace(n, r):
+    return Workspace(
+        np.empty(n),
+        np.empty(n),
+        np.empty(n, np.bool_),
+        np.empty(n, np.bool_),
+        np.empty(r + 1, np.int64),
+        np.empty(r),
+        np.empty(r),
+        np.empty(r + 1),
+        np.empty((r + 1, r + 1)),
+        np.empty((r + 1, r)),
+    )
+
+
+@inner
 def _gradient(on, e, x, G):
     """G = sum over active samples of e_i x_i (e already divided by n); returns the sum of |e_i x_i|."""
     G[:] = 0.0
@@ -44,51 +90,7 @@ def _gradient(on, e, x, G):
     return size
 
 
-@kernel
-def _settle(p, on, slide, count, e, x, G, pulls, matrix):
-    """Release sliding kinks that no longer hold; returns how many are left.
-
-    ``slide[:count]`` are the kinks slid on. The pulls lambda_i solve ``(G + sum lambda_i e_i x_i) . x_j = 0``
-    for all of them; a kink holds while p e_i > 0 and 0 < lambda_i < 1. One with lambda_i >= 1 is left
-    on its active side, one with lambda_i <= 0 on the other. If p e_i <= 0 both sides push away: of the
-    two possible futures the inactive one is taken.
-    """
-    r = x.shape[1]
-    for _ in range(count):
-        _gradient(on, e, x, G)
-        worst, by, active = -1, 0.0, False
-        for a in range(count):
-            if p * e[slide[a]] <= 0.0:
-                worst, by, active = a, np.inf, False
-        if worst < 0:
-            for a in range(count):
-                for b in range(count):
-                    matrix[a, b] = 0.0
-                    for c in range(r):
-                        matrix[a, b] += x[slide[a], c] * x[slide[b], c]
-                pulls[a] = 0.0
-                for c in range(r):
-                    pulls[a] -= G[c] * x[slide[a], c]
-            if not _solve(matrix, pulls, count):
-                worst, by = count - 1, np.inf  # dependent kinks: the last one adds nothing
-                active = on[slide[worst]]
-            else:
-                for a in range(count):
-                    share = pulls[a] / e[slide[a]]
-                    if share >= 1.0 and share - 1.0 >= by:
-                        worst, by, active = a, share - 1.0, True
-                    if share <= 0.0 and -share >= by:
-                        worst, by, active = a, -share, False
-        if worst < 0:
-            break
-        on[slide[worst]] = active
-        for a in range(worst, count - 1):
-            slide[a] = slide[a + 1]
-        count -= 1
-    return count
-
-
-@kernel
+@inner
 def _solve(matrix, b, size):
     """Solve a small symmetric positive definite system in place; False if it is singular."""
     for a in range(size):
@@ -111,30 +113,98 @@ def _solve(matrix, b, size):
     return True
 
 
-@kernel
-def _orthonormal(slide, count, x, basis):
-    """Orthonormal basis of the kinks slid on, by modified Gram-Schmidt, done twice."""
-    r = x.shape[1]
+@inner
+def _worst_slide(p, count, e, x, work):
+    """The kink slid on that holds least, and the side that it is left on; (-1, False) if all hold.
+
+    The pulls lambda_i solve ``(G + sum_i lambda_i e_i x_i) . x_j = 0`` for all kinks slid on. A kink holds
+    while p e_i > 0 and 0 < lambda_i < 1. With lambda_i >= 1 it is left on its active side, with lambda_i <= 0
+    on the other. If p e_i <= 0 both sides push away: of the two futures the inactive one is taken.
+    """
+    slide, pulls, matrix = work.slide, work.pulls, work.matrix
     for a in range(count):
-        basis[a] = x[slide[a]]
+        if p * e[slide[a]] <= 0.0:
+            return a, False
+    _gradient(work.on, e, x, work.other)
+    for a in range(count):
+        pulls[a] = -_dot(work.other, x[slide[a]])
+        for b in range(count):
+            matrix[a, b] = _dot(x[slide[a]], x[slide[b]])
+    if not _solve(matrix, pulls, count):
+        return count - 1, False  # dependent kinks: the last one adds nothing
+    worst, by, active = -1, 0.0, False
+    for a in range(count):
+        share = pulls[a] / e[slide[a]]
+        off = max(share - 1.0, -share)
+        if off >= 0.0 and off >= by:
+            worst, by, active = a, off, share >= 1.0
+    return worst, active
+
+
+@inner
+def _settle(p, count, e, x, work):
+    """Release the sliding kinks that do not hold; returns how many are left."""
+    while count > 0:
+        worst, active = _worst_slide(p, count, e, x, work)
+        if worst < 0:
+            break
+        work.on[work.slide[worst]] = active
+        for a in range(worst, count - 1):
+            work.slide[a] = work.slide[a + 1]
+        count -= 1
+    return count
+
+
+@inner
+def _orthonormal(count, x, work):
+    """Orthonormal basis of the kinks slid on, by modified Gram-Schmidt, done twice."""
+    basis = work.basis
+    for a in range(count):
+        for c in range(x.shape[1]):
+            basis[a, c] = x[work.slide[a], c]
         for _ in range(2):
             for b in range(a):
-                dot = np.sum(basis[a] * basis[b])
-                for c in range(r):
+                dot = _dot(basis[a], basis[b])
+                for c in range(x.shape[1]):
                     basis[a, c] -= dot * basis[b, c]
-        basis[a] /= np.sqrt(np.sum(basis[a] ** 2))
+        norm = np.sqrt(_dot(basis[a], basis[a]))
+        for c in range(x.shape[1]):
+            basis[a, c] /= norm
 
 
-@kernel
-def _project(G, count, basis):
-    """Remove from G its part in the span of the basis."""
-    for a in range(count):
-        dot = np.sum(G * basis[a])
-        for c in range(G.shape[0]):
-            G[c] -= dot * basis[a, c]
+@inner
+def _classify(p, q, e, x, lengths, work, stats):
+    """Pre-activations, pattern and the kinks that may be slid on; how many, or -1 at the origin.
+
+    On a kink with p e_i <= 0 nothing slides: the neuron goes to the active side if the inactive one
+    pushes it there. Such a slide has ended. In the exact flow its share lambda_i left (0, 1) before e_i
+    changed its sign; if it goes up now although |lambda_i| < 1, the step was too long to see in which
+    order that happened, and is counted as stepped over.
+    """
+    q_norm = np.sqrt(_dot(q, q))
+    if q_norm == 0.0:
+        return -1  # at the origin a neuron is inactive on every sample
+    count, ended = 0, -1
+    for i in range(x.shape[0]):
+        z = _dot(q, x[i])
+        on_kink = abs(z) <= ON_KINK * q_norm * lengths[i]
+        work.z[i] = 0.0 if on_kink else z
+        work.on[i] = work.z[i] > 0.0
+        if on_kink:
+            if p * e[i] > 0.0 and count < x.shape[1]:
+                work.slide[count] = i
+                count += 1
+            else:
+                ended = i
+    if ended >= 0:
+        _gradient(work.on, e, x, work.other)
+        rises = -p * _dot(work.other, x[ended])
+        work.on[ended] = rises > 0.0
+        stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
+    return count
 
 
-@kernel
+@inner
 def _first_root(half, b, ds):
     """Smallest positive root of ``half eps**2 - b eps - ds = 0``, infinity if there is none."""
     disc = b * b + 4.0 * half * ds
@@ -153,168 +223,140 @@ def _first_root(half, b, ds):
     return best
 
 
-@kernel
-def _next_event(p, s0, z, speed, on, sliding, eps_max):
+@inner
+def _next_kink(p, s0, eps_max, work):
     """First kink that is reached before ``eps_max``: its sample (-1 if none) and its eps."""
     half = 0.5 * (s0 - p)
     # sigma moves by no more than this: most kinks are out of reach, at the price of a comparison.
     reach = 0.5 * eps_max * (abs(s0) * eps_max + abs(p) * (2.0 + eps_max)) / (1.0 + eps_max)
     first, eps_first = -1, eps_max
-    for i in range(z.shape[0]):
-        if sliding[i] or speed[i] == 0.0 or abs(z[i]) > 1.000001 * reach * abs(speed[i]):
+    for i in range(work.z.shape[0]):
+        z, speed = work.z[i], work.speed[i]
+        if work.sliding[i] or speed == 0.0 or abs(z) > 1.000001 * reach * abs(speed):
             continue
-        if z[i] == 0.0:
+        if z == 0.0:
             # On the kink: the particle leaves it to the side of its pattern, and may come back.
-            leaves_up = -p * speed[i] > 0.0
-            if p != 0.0 and leaves_up != on[i]:
+            if p != 0.0 and (-p * speed > 0.0) != work.on[i]:
                 return i, 0.0
             eps = p / half if half != 0.0 else np.inf
             if eps <= 0.0:
                 eps = np.inf
         else:
-            eps = _first_root(half, p - z[i] / speed[i], -z[i] / speed[i])
+            eps = _first_root(half, p - z / speed, -z / speed)
         if eps < eps_first:
             first, eps_first = i, eps
     return first, eps_first
 
 
-@kernel
-def _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix, stats):
-    """Pre-activations, pattern and kinks slid on at a position; how many, or -1 at the origin.
-
-    On a kink with p e_i <= 0 nothing slides: the neuron goes to the active side if the inactive one
-    pushes it there. Such a slide has ended. In the exact flow its share lambda_i left (0, 1) before e_i
-    changed its sign; if it goes up now although |lambda_i| < 1, the step was too long to see in which
-    order that happened, and is counted as stepped over.
-    """
-    n, r = x.shape
-    q_norm = 0.0
-    for c in range(r):
-        q_norm += q[c] * q[c]
-    if q_norm == 0.0:
-        return -1  # at the origin a neuron is inactive on every sample
-    q_norm = np.sqrt(q_norm)
-    count, ended = 0, -1
-    for i in range(n):
-        z[i] = 0.0
-        for c in range(r):
-            z[i] += q[c] * x[i, c]
-        on[i] = z[i] > 0.0
-        if abs(z[i]) <= ON_KINK * q_norm * lengths[i]:
-            z[i] = 0.0
-            on[i] = False
-            if p * e[i] > 0.0 and count < r:
-                slide[count] = i
-                count += 1
-            else:
-                ended = i
+@inner
+def _direction(q, count, e, x, lengths, work):
+    """Direction u of motion (into ``work.G``), its rate |G|, and sigma = q.u; rate 0 if G is rounding."""
+    G = work.G
+    rounding = _ROUNDING * _gradient(work.on, e, x, G)
+    for i in range(x.shape[0]):
+        work.sliding[i] = False
     if count > 0:
-        count = _settle(p, on, slide, count, e, x, G, pulls, matrix)
-    if ended >= 0:
-        _gradient(on, e, x, G)
-        rises = -p * np.sum(G * x[ended])
-        on[ended] = rises > 0.0
-        stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
-    return count
+        _orthonormal(count, x, work)
+        for a in range(count):
+            work.sliding[work.slide[a]] = True
+            dot = _dot(G, work.basis[a])
+            for c in range(G.shape[0]):
+                G[c] -= dot * work.basis[a, c]
+    rate = np.sqrt(_dot(G, G))
+    if rate <= rounding or count >= x.shape[1]:
+        return 0.0, 0.0
+    for c in range(G.shape[0]):
+        G[c] /= rate
+    for i in range(x.shape[0]):
+        speed = _dot(G, x[i])
+        work.speed[i] = speed if abs(speed) * rate > rounding * lengths[i] else 0.0
+    return rate, _dot(q, G)
 
 
-@kernel
-def _move_particle(
-    p, q, e, x, lengths, h, z, on, sliding, slide, G, ahead, speed, pulls, matrix, basis, stats
-):
+@inner
+def _advance(p, s0, q, eps, work):
+    """Rotate (p, sigma) by ``eps = exp(rate s) - 1``; q and z follow, the new p is returned."""
+    grow = 1.0 + eps
+    sinh, cosh1 = 0.5 * eps * (1.0 + grow) / grow, 0.5 * eps * eps / grow
+    moved = s0 * cosh1 - p * sinh
+    for c in range(q.shape[0]):
+        q[c] += moved * work.G[c]
+    for i in range(work.z.shape[0]):
+        if not work.sliding[i]:
+            work.z[i] += moved * work.speed[i]
+    return p + p * cosh1 - s0 * sinh
+
+
+@inner
+def _rests_at_origin(p, q, count, e, x, work):
+    """Put a slide that arrived at the origin on its other side; whether it rests there instead.
+
+    Near the origin only the direction of q counts. Arriving along the ray v of its kink the neuron goes
+    on along -v, where every other activation is flipped. It rests if it would still slide there, and
+    the pull beyond points back.
+    """
+    q[:] = 0.0
+    for i in range(x.shape[0]):
+        work.z[i] = 0.0
+        work.on[i] = work.on[i] if work.sliding[i] else not work.on[i]
+    worst, _ = _worst_slide(p, count, e, x, work)
+    if worst >= 0:
+        return False
+    _gradient(work.on, e, x, work.other)
+    return _dot(work.other, work.G) <= 0.0
+
+
+@inner
+def _move_particle(p, q, e, x, lengths, h, work, stats):
     """Move one particle for a time h; q is changed in place, the new p returned."""
     n, r = x.shape
-    count = _classify(p, q, e, x, lengths, z, on, slide, G, pulls, matrix, stats)
+    count = _classify(p, q, e, x, lengths, work, stats)
     if count < 0:
         return p
-    left = h
+    left, tried = h, -1
     for _ in range(8 * n + 16):
-        for i in range(n):
-            sliding[i] = False
-        for a in range(count):
-            sliding[slide[a]] = True
-        rounding = _ROUNDING * _gradient(on, e, x, G)
-        if count > 0:
-            _orthonormal(slide, count, x, basis)
-            _project(G, count, basis)
-        g = 0.0
-        for c in range(r):
-            g += G[c] * G[c]
-        g = np.sqrt(g)
-        if g <= rounding or g * left == 0.0 or count >= r:
+        count = _settle(p, count, e, x, work)
+        if tried >= 0:
+            stats[SLID if count > tried else CROSSED] += 1
+        tried = -1
+        rate, s0 = _direction(q, count, e, x, lengths, work)
+        if rate * left == 0.0:
             return p
-        s0 = 0.0
-        for c in range(r):
-            G[c] /= g
-            s0 += q[c] * G[c]
-        for i in range(n):
-            speed[i] = 0.0
-            for c in range(r):
-                speed[i] += G[c] * x[i, c]
-            if abs(speed[i]) * g <= rounding * lengths[i]:
-                speed[i] = 0.0
-        eps_end = np.expm1(g * left)
-        i, eps = _next_event(p, s0, z, speed, on, sliding, eps_end)
+        i, eps = _next_kink(p, s0, np.expm1(rate * left), work)
         # p = 0 ends a slide: beyond it both sides push away.
         turns = False
         if count > 0 and s0 != 0.0 and 0.0 < p / s0 < 1.0:
             eps_turn = np.expm1(np.arctanh(p / s0))
-            if eps_turn <= eps:
-                eps, i, turns = eps_turn, -1, True
-        # On a plane, a slide that reaches another kink has reached the origin.
-        origin = r == 2 and count == 1 and i >= 0 and eps > 0.0
-        grow = 1.0 + eps
-        sinh, cosh1 = 0.5 * eps * (1.0 + grow) / grow, 0.5 * eps * eps / grow
-        moved = s0 * cosh1 - p * sinh
-        p = p + p * cosh1 - s0 * sinh
-        for c in range(r):
-            q[c] += moved * G[c]
-        for j in range(n):
-            if not sliding[j]:
-                z[j] += moved * speed[j]
+            turns = eps_turn <= eps
+            eps = min(eps, eps_turn)
+        p = _advance(p, s0, q, eps, work)
         if i < 0 and not turns:
             return p
-        left = max(left - np.log1p(eps) / g, 0.0)
+        left = max(left - np.log1p(eps) / rate, 0.0)
         if turns:
             p = 0.0
             for a in range(count):
-                on[slide[a]] = False
+                work.on[work.slide[a]] = False
             count = 0
-        elif origin:
+        elif r == 2 and count == 1 and eps > 0.0:  # in the plane, a slide meets other kinks at the origin
             stats[ORIGIN] += 1
-            for c in range(r):
-                q[c] = 0.0
-            for j in range(n):
-                z[j] = 0.0
-                if not sliding[j]:
-                    on[j] = not on[j]
-            count = _settle(p, on, slide, count, e, x, ahead, pulls, matrix)
-            if count == 1:
-                # Still sliding: on outwards if the pull beyond the origin points the same way as
-                # the one that led there, else both rays point inwards and the neuron rests.
-                _gradient(on, e, x, ahead)
-                along = 0.0
-                for c in range(r):
-                    along += ahead[c] * G[c]
-                if along <= 0.0:
-                    return p
+            if _rests_at_origin(p, q, count, e, x, work):
+                return p
         else:
-            z[i] = 0.0
+            work.z[i] = 0.0
             if p * e[i] > 0.0 and count < r:
-                on[i] = False
-                slide[count] = i
-                before = count
-                count = _settle(p, on, slide, count + 1, e, x, G, pulls, matrix)
-                stats[SLID] += count > before
-                stats[CROSSED] += count <= before
+                work.on[i] = False
+                work.slide[count] = i
+                tried = count
+                count += 1
             else:
-                on[i] = not on[i]
+                work.on[i] = not work.on[i]
                 stats[CROSSED] += 1
     stats[GAVE_UP] += 1
     return p
 
 
-@kernel
+@inner
 def _rotation(v, h, S, C):
     """``S = sinh(x)/x h`` and ``C = (cosh(x) - 1)/x**2 h**2`` for ``v = x**2 <= 16``, to a few ulp.
 
@@ -332,7 +374,7 @@ def _rotation(v, h, S, C):
         S[k], C[k] = h * s, h * h * c
 
 
-@kernel
+@inner
 def _flag_near(z, length, q_norm, flags):
     """Flag neurons that are on the kink of a sample, as far as rounding can tell."""
     edge = ON_KINK * length
@@ -340,7 +382,7 @@ def _flag_near(z, length, q_norm, flags):
         flags[k] = 1.0 if abs(z[k]) <= edge * q_norm[k] else flags[k]
 
 
-@kernel
+@inner
 def _move_block(theta, e, x, lengths, h, z, out, flags, work):
     """Move a block of neurons as if no kink were met, and flag those that may meet one."""
     n, r = x.shape
@@ -389,11 +431,7 @@ def move(theta, e, x, h, first, last, out, stats):
     """
     n, r = x.shape
     size = theta.shape[1]
-    q, G, ahead = np.empty(r), np.empty(r), np.empty(r)
-    z, speed = np.empty(n), np.empty(n)
-    on, sliding = np.empty(n, np.bool_), np.empty(n, np.bool_)
-    slide = np.empty(r + 1, np.int64)
-    pulls, matrix, basis = np.empty(r + 1), np.empty((r + 1, r + 1)), np.empty((r + 1, r))
+    q, work = np.empty(r), _workspace(n, r)
     scaled, lengths = e / n, row_lengths(x)
     z_block, flag_block, work_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty((5, BLOCK))
     for chunk in range(first, last):
@@ -411,27 +449,24 @@ def move(theta, e, x, h, first, last, out, stats):
                     continue
                 for c in range(r):
                     q[c] = theta[1 + c, k]
-                out[0, k] = _move_particle(
-                    theta[0, k], q, scaled, x, lengths, h, z, on, sliding, slide, G, ahead, speed,
-                    pulls, matrix, basis, stats[chunk],
-                )  # fmt: skip
+                out[0, k] = _move_particle(theta[0, k], q, scaled, x, lengths, h, work, stats[chunk])
                 for c in range(r):
                     out[1 + c, k] = q[c]
 
 
-@kernel
-def _add_kinked(weight, p, x, on, base, basis, count, along, partial):
+@inner
+def _add_kinked(weight, p, x, count, work, partial):
     """Add what one neuron on kinks really contributes, less what the plain Gram matrix counts for it."""
-    n = x.shape[0]
-    for i in range(n):
+    z, on, along = work.z, work.on, work.speed
+    for i in range(x.shape[0]):
         for j in range(i + 1):
-            partial[i, j] += (
-                weight * p * p * np.sum(x[i] * x[j]) * ((on[i] and on[j]) - (base[i] and base[j]))
-            )
+            really = 1.0 if on[i] and on[j] else 0.0
+            counted = 1.0 if z[i] > 0.0 and z[j] > 0.0 else 0.0
+            partial[i, j] += (really - counted) * weight * p * p * _dot(x[i], x[j])
     for a in range(count):
-        for i in range(n):
-            along[i] = p * np.sum(basis[a] * x[i]) if on[i] else 0.0
-        for i in range(n):
+        for i in range(x.shape[0]):
+            along[i] = p * _dot(work.basis[a], x[i]) if on[i] else 0.0
+        for i in range(x.shape[0]):
             for j in range(i + 1):
                 partial[i, j] -= weight * along[i] * along[j]
 
@@ -446,9 +481,7 @@ def kink_gram(theta, weight, e, x, first, last, partial):
     """
     n, r = x.shape
     size = theta.shape[1]
-    q, G, z, on, base = np.empty(r), np.empty(r), np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_)
-    slide, pulls = np.empty(r + 1, np.int64), np.empty(r + 1)
-    matrix, basis, along = np.empty((r + 1, r + 1)), np.empty((r + 1, r)), np.empty(n)
+    q, work = np.empty(r), _workspace(n, r)
     scaled, lengths, ignored = e / n, row_lengths(x), np.zeros(5, np.int64)
     z_block, flag_block, q_norm_block = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
@@ -468,9 +501,8 @@ def kink_gram(theta, weight, e, x, first, last, partial):
                 p = theta[0, k]
                 for c in range(r):
                     q[c] = theta[1 + c, k]
-                count = _classify(p, q, scaled, x, lengths, z, on, slide, G, pulls, matrix, ignored)
+                count = _classify(p, q, scaled, x, lengths, work, ignored)
                 if count >= 0:
-                    for i in range(n):
-                        base[i] = z[i] > 0.0
-                    _orthonormal(slide, count, x, basis)
-                    _add_kinked(weight[k], p, x, on, base, basis, count, along, partial[chunk])
+                    count = _settle(p, count, scaled, x, work)
+                    _orthonormal(count, x, work)
+                    _add_kinked(weight[k], p, x, count, work, partial[chunk])

@@ -141,7 +141,7 @@ class PhaseDiagram:
         """Sign changes of the measured S_w along gamma, where a row has one, with intervals.
 
         The slope is interpolated linearly between neighbouring points; the interval is where the
-        ends of the slopes' confidence intervals cross zero.
+        ends of the slopes' confidence intervals cross zero, infinite on a side where they do not.
         """
         found = []
         for i, gamma_prime in enumerate(self.gamma_prime):
@@ -153,8 +153,8 @@ class PhaseDiagram:
                     Zero(
                         float(gamma_prime),
                         crossing,
-                        crossing if earliest is None else min(earliest, crossing),
-                        crossing if latest is None else max(latest, crossing),
+                        -math.inf if earliest is None else min(earliest, crossing),
+                        math.inf if latest is None else max(latest, crossing),
                     )
                 )
         return tuple(found)
@@ -226,10 +226,12 @@ def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | Non
 
 def _crossing(gamma: Array, slope: Array) -> float | None:
     """First upward zero of a piecewise-linear slope; None if there is none between finite values."""
+    finite = np.isfinite(slope)
+    gamma, slope = gamma[finite], slope[finite]
     for j in range(len(gamma) - 1):
         if slope[j] <= 0.0 < slope[j + 1]:
             share = -slope[j] / (slope[j + 1] - slope[j])
-            return float(gamma[j] + share * (gamma[j + 1] - gamma[j])) if math.isfinite(share) else None
+            return float(gamma[j] + share * (gamma[j + 1] - gamma[j]))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield.errors import InputError
@@ -175,9 +176,10 @@ def _integrate(
         meet = min(save_times.upcoming(), t_end)
         allowed, room = h, system.kappa * (meet - now)
         meets = room <= h * (1.0 + 1e-12)
-        attempt = method.step(state, room if meets else h)
-        seen_next = observer.measure(attempt.state)
-        error = control.error(state, attempt, seen_next, system)
+        with np.errstate(over="ignore", invalid="ignore"):  # an attempt that overflows is rejected
+            attempt = method.step(state, room if meets else h)
+            seen_next = observer.measure(attempt.state)
+            error = control.error(state, attempt, seen_next, system)
         accepted = control.accepts(state, attempt, error, seen_next.rounding)
         h = control.next_h(room if meets else h, error, accepted)
         if accepted:

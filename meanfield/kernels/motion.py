@@ -289,11 +289,11 @@ def _advance(p, s0, q, eps, work):
 
 @inner
 def _rests_at_origin(p, q, count, e, x, work):
-    """Put a slide that arrived at the origin on its other side; whether it rests there instead.
+    """Put a neuron that arrived at the origin on its other side; whether it rests there instead.
 
-    Near the origin only the direction of q counts. Arriving along the ray v of its kink the neuron goes
-    on along -v, where every other activation is flipped. It rests if it would still slide there, and
-    the pull beyond points back.
+    Near the origin only the direction of q counts. Arriving along a ray v (in the plane, that of the
+    kink that it slides on) the neuron goes on along -v, where every other activation is flipped. It
+    rests if it would still slide there, and the pull beyond points back.
     """
     q[:] = 0.0
     for i in range(x.shape[0]):
@@ -338,7 +338,8 @@ def _move_particle(p, q, e, x, lengths, h, work, stats):
             for a in range(count):
                 work.on[work.slide[a]] = False
             count = 0
-        elif r == 2 and count == 1 and eps > 0.0:  # in the plane, a slide meets other kinks at the origin
+        elif eps > 0.0 and count == r - 1 and r <= 2:
+            # On a line every kink is the origin; in the plane a slide meets other kinks only there.
             stats[ORIGIN] += 1
             if _rests_at_origin(p, q, count, e, x, work):
                 return p
@@ -387,7 +388,7 @@ def _move_block(theta, e, x, lengths, h, z, out, flags, work):
     """Move a block of neurons as if no kink were met, and flag those that may meet one."""
     n, r = x.shape
     p, q, G = theta[0], theta[1:], out[1:]
-    t, v, S, C, q_norm = work[0], work[1], work[2], work[3], work[4]
+    t, g2, S, C, q_norm, v = work[0], work[1], work[2], work[3], work[4], work[5]
     _norms(q, q_norm)
     G[:] = 0.0
     for i in range(n):
@@ -395,16 +396,18 @@ def _move_block(theta, e, x, lengths, h, z, out, flags, work):
         for c in range(r):
             _add_step(e[i] * x[i, c], z[i], G[c])
     t[:] = 0.0
-    v[:] = 0.0
+    g2[:] = 0.0
     for c in range(r):
         G_c, q_c = G[c], q[c]
         for k in range(t.shape[0]):
             t[k] += q_c[k] * G_c[k]
-            v[k] += h * h * G_c[k] * G_c[k]
+            g2[k] += G_c[k] * G_c[k]
+    for k in range(t.shape[0]):
+        v[k] = h * h * g2[k]
     _rotation(v, h, S, C)
     for k in range(t.shape[0]):
         flags[k] = 1.0 if v[k] > 16.0 else 0.0
-        out[0, k] = p[k] + (p[k] * v[k] / (h * h) * C[k] - t[k] * S[k])
+        out[0, k] = p[k] + (p[k] * g2[k] * C[k] - t[k] * S[k])
         # q moves by less than this times G at any time in the step.
         v[k] = 1.000001 * (abs(t[k]) * C[k] + abs(p[k]) * S[k])
         t[k] = t[k] * C[k] - p[k] * S[k]
@@ -433,7 +436,7 @@ def move(theta, e, x, h, first, last, out, stats):
     size = theta.shape[1]
     q, work = np.empty(r), _workspace(n, r)
     scaled, lengths = e / n, row_lengths(x)
-    z_block, flag_block, work_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty((5, BLOCK))
+    z_block, flag_block, work_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty((6, BLOCK))
     for chunk in range(first, last):
         stats[chunk, :] = 0
         stop = min((chunk + 1) * CHUNK, size)

@@ -1,0 +1,154 @@
+"""The obvious twin of every kernel and of the flow's right-hand side: plain NumPy, nothing shared.
+
+Kernels have the conventions of :mod:`meanfield.kernels.dense`: ``theta`` (1 + r, N) with p in row 0 and
+q below, ``x`` (n, r), ``weight`` (N,). Twins return what a kernel's chunks add up to.
+"""
+
+import numpy as np
+
+
+def relu(z):
+    return np.where(z > 0, z, 0.0)
+
+
+def step(z):
+    return np.where(z > 0, 1.0, 0.0)
+
+
+def features(theta, x):
+    """Phi, shape (n, 1 + r, N): the gradient of ``p relu(q . x_i)`` for every sample and neuron."""
+    p, q = theta[0], theta[1:]
+    phi = np.empty((len(x), *theta.shape))
+    for i, x_i in enumerate(x):
+        z = np.zeros(len(p))
+        for q_c, x_ic in zip(q, x_i, strict=True):
+            z = z + q_c * x_ic
+        phi[i, 0] = relu(z)
+        for c, x_ic in enumerate(x_i):
+            phi[i, 1 + c] = p * step(z) * x_ic
+    return phi
+
+
+def output(theta, weight, x):
+    return np.array([np.sum(weight * theta[0] * phi_i[0]) for phi_i in features(theta, x)])
+
+
+def pullback(theta, c, x):
+    out = np.zeros(theta.shape)
+    for c_i, phi_i in zip(c, features(theta, x), strict=True):
+        out += c_i * phi_i
+    return out
+
+
+def tangent(theta, weight, v, x):
+    return np.array([np.sum(weight * phi_i * v) for phi_i in features(theta, x)])
+
+
+def gram(theta, weight, x):
+    """The two parts of the Gram matrix, full and symmetric: relu relu, and p**2 1 1."""
+    n, p = len(x), theta[0]
+    z = [x_i @ theta[1:] for x_i in x]
+    part_a, part_w = np.empty((n, n)), np.empty((n, n))
+    for i in range(n):
+        for j in range(n):
+            part_a[i, j] = np.sum(weight * relu(z[i]) * relu(z[j]))
+            part_w[i, j] = np.sum(weight * p**2 * step(z[i]) * step(z[j]))
+    return part_a, part_w
+
+
+def tangent_gram(theta, weight, x):
+    """The Gram matrix itself: ``sum_k weight_k Phi_ik . Phi_jk``."""
+    phi = features(theta, x)
+    return np.array([[np.sum(weight * phi_i * phi_j) for phi_j in phi] for phi_i in phi])
+
+
+def combine(base, increments, coefficients):
+    out = base.copy()
+    for factor, term in zip(coefficients, increments, strict=True):
+        out += factor * term
+    return out
+
+
+def combination_norms(increments, coefficients, weight):
+    v = combine(np.zeros(increments.shape[1:]), increments, coefficients)
+    return np.array([np.sum(weight * v[0] ** 2), np.sum(weight * np.sum(v[1:] ** 2, axis=0))])
+
+
+def distance(theta, other, weight):
+    return combination_norms((theta - other)[None], [1.0], weight)
+
+
+def observe(theta, theta0, weight):
+    moved = (theta - theta0) ** 2
+    conserved = [t[0] ** 2 - np.sum(t[1:] ** 2, axis=0) for t in (theta, theta0)]
+    return np.array(
+        [
+            np.sum(weight * moved[0]),
+            np.sum(weight * np.sum(moved[1:], axis=0)),
+            np.sum(weight * theta[0] ** 2),
+            np.sum(weight * np.sum(theta[1:] ** 2, axis=0)),
+            np.sum(weight * np.abs(conserved[0] - conserved[1])),
+        ]
+    )
+
+
+# The flow in the user's own parameters: f = (1/alpha) sum_k a_k relu(w_k . x), R = (1/2n) sum (f - y)^2.
+
+
+def network(a, w, x, alpha):
+    """Output on the rows of x, (n,); a is (m,), w (m, d)."""
+    f = np.zeros(len(x))
+    for i, x_i in enumerate(x):
+        f[i] = np.sum(a * relu(w @ x_i)) / alpha
+    return f
+
+
+def loss(a, w, x, y, alpha):
+    return np.sum((network(a, w, x, alpha) - y) ** 2) / (2 * len(y))
+
+
+def velocity(a, w, x, y, alpha):
+    """``-dR/da`` and ``-dR/dw``, the flow in the user's time t; relu'(0) = 0."""
+    e, n = network(a, w, x, alpha) - y, len(y)
+    da, dw = np.zeros(a.shape), np.zeros(w.shape)
+    for e_i, x_i in zip(e, x, strict=True):
+        z = w @ x_i
+        da -= e_i * relu(z) / (n * alpha)
+        dw -= np.outer(e_i * a * step(z) / (n * alpha), x_i)
+    return da, dw
+
+
+# The same in normalised units: abar = a / beta1, wbar = w / beta2, tbar = t / (beta1 beta2).
+
+
+def normalised_network(abar, wbar, x, kappa, weight):
+    return network(weight * abar, wbar, x, 1.0 / kappa)
+
+
+def normalised_velocity(abar, wbar, x, y, kappa, kappa_prime, weight):
+    """``d abar/d tbar`` and ``d wbar/d tbar``; weights multiply a neuron's output, not its speed."""
+    e, n = normalised_network(abar, wbar, x, kappa, weight) - y, len(y)
+    da, dw = np.zeros(abar.shape), np.zeros(wbar.shape)
+    for e_i, x_i in zip(e, x, strict=True):
+        z = wbar @ x_i
+        da -= (kappa / kappa_prime) * e_i * relu(z) / n
+        dw -= (kappa * kappa_prime) * np.outer(e_i * abar * step(z) / n, x_i)
+    return da, dw
+
+
+def relative_displacement(now, initial, weight):
+    """Weighted ``|theta(t) - theta(0)| / |theta(0)|`` of one layer, (m,) or (m, d)."""
+    w = weight if now.ndim == 1 else weight[:, None]
+    return np.sqrt(np.sum(w * (now - initial) ** 2) / np.sum(w * initial**2))
+
+
+def euler_motion(theta, e, x, h, steps):
+    """Particles under a constant residual by Euler's method: chatters where a neuron slides."""
+    p, q = theta[0].copy(), theta[1:].copy()
+    n, dt = x.shape[0], h / steps
+    for _ in range(steps):
+        z = x @ q
+        pull = np.where(z > 0, e[:, None], 0.0) / n
+        dp, dq = -(pull * z).sum(axis=0), -p * (x.T @ pull)
+        p, q = p + dt * dp, q + dt * dq
+    return np.vstack([p, q])

@@ -1,0 +1,232 @@
+"""Exact motion under a constant residual: against brute force, and by the laws that it must obey."""
+
+import math
+
+import mpmath
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meanfield import kernels
+from meanfield.kernels.motion import GAVE_UP, ORIGIN, SLID, STEPPED_OVER
+
+CROSSED = 0
+
+
+def samples(n, r, rng):
+    """n samples in general position; for r = 2 a bias column and points on a line."""
+    if r == 2:
+        return np.column_stack([np.sort(rng.uniform(-1, 1, n)), np.ones(n)])
+    return rng.standard_normal((n, r))
+
+
+def move(theta, e, x, h):
+    chunks = kernels.chunk_count(theta.shape[1])
+    out, stats = np.empty_like(theta), np.empty((chunks, 5), dtype=np.int64)
+    kernels.move(np.ascontiguousarray(theta), e, x, h, 0, chunks, out, stats)
+    return out, stats.sum(axis=0)
+
+
+def kink_gram(theta, weight, e, x):
+    chunks, n = kernels.chunk_count(theta.shape[1]), x.shape[0]
+    a, w, k = (np.empty((chunks, n, n)) for _ in range(3))
+    kernels.gram(theta, weight, x, 0, chunks, a, w)
+    kernels.kink_gram(theta, weight, e, x, 0, chunks, k)
+    lower = np.tril(a.sum(0) + (x @ x.T) * w.sum(0) + k.sum(0))
+    return lower + np.tril(lower, -1).T
+
+
+class TestAgainstBruteForce:
+    """Euler with steps of h/N chatters about a kink that is slid on, within O(h/N) of it."""
+
+    @pytest.mark.parametrize(("n", "r", "seed"), [(4, 2, 0), (7, 2, 1), (5, 3, 2), (6, 4, 3), (3, 1, 4)])
+    def test_every_particle(self, n, r, seed):
+        rng = np.random.default_rng(seed)
+        x, e, h = samples(n, r, rng), rng.standard_normal(n), 1.5
+        theta = rng.standard_normal((1 + r, 600))
+        ours, stats = move(theta, e, x, h)
+        coarse, fine = naive.euler_motion(theta, e, x, h, 10_000), naive.euler_motion(theta, e, x, h, 20_000)
+        # Euler's own error falls like 1/N, across kinks and along them, so that the difference of two
+        # step sizes bounds it; where it does not fall a particle met a kink that pushes both ways.
+        error = np.abs(ours - fine).max(axis=0)
+        own = np.abs(coarse - fine).max(axis=0)
+        good = error <= 5 * own + 2e-3
+        assert good.mean() >= 0.995, (error[~good], np.flatnonzero(~good))
+        assert stats[GAVE_UP] == 0
+        if r > 1:
+            assert stats[CROSSED] > 20
+            assert stats[SLID] > 10
+
+    def test_plane_particles_pass_the_origin(self):
+        rng = np.random.default_rng(5)
+        x = np.column_stack([np.linspace(-0.5, 0.5, 16), np.ones(16)])
+        e = np.sin(4 * np.pi * x[:, 0])
+        # Large p, small q: what slides towards the origin reaches it.
+        theta = np.vstack([1.5 * rng.choice([-1.0, 1.0], 400), 0.2 * rng.standard_normal((2, 400))])
+        ours, _ = move(theta, e, x, 5.0)
+        fine = naive.euler_motion(theta, e, x, 5.0, 50_000)
+        good = np.abs(ours - fine).max(axis=0) <= 5e-3
+        passed = np.array([move(theta[:, k : k + 1], e, x, 5.0)[1][ORIGIN] > 0 for k in range(400)])
+        assert passed.sum() > 5
+        assert good[~passed].mean() >= 0.99
+        # Brute force is no judge at the origin itself: within a step of it, its chatter picks the next
+        # direction. But it is one of the way there and of the way from there.
+        for k in np.flatnonzero(passed):
+            times = np.linspace(0.0, 5.0, 101)
+            path = np.array([move(theta[:, k : k + 1], e, x, t)[0][:, 0] for t in times])
+            arrival = next(i for i, t in enumerate(times) if move(theta[:, k : k + 1], e, x, t)[1][ORIGIN])
+            before, after = path[arrival - 1], path[arrival]
+            steps = [naive.euler_motion(theta[:, k : k + 1], e, x, times[arrival - 1], 20_000)[:, 0]]
+            np.testing.assert_allclose(before, steps[0], atol=1e-3)
+            cosine = before[1:] @ after[1:] / np.linalg.norm(before[1:]) / np.linalg.norm(after[1:])
+            assert cosine == pytest.approx(-1.0, abs=1e-9)
+            rest = naive.euler_motion(after[:, None], e, x, 5.0 - times[arrival], 20_000)[:, 0]
+            np.testing.assert_allclose(path[-1], rest, atol=1e-3)
+
+    def test_smooth_particles_to_rounding(self):
+        """No kink on the way: the matrix exponential of the linear flow, in 40 digits."""
+        rng = np.random.default_rng(6)
+        x, e, h = np.array([[1.0, 0.3], [0.4, 1.0]]), np.array([0.3, -0.2]), 0.7
+        theta = np.vstack([rng.standard_normal(20), rng.uniform(3, 4, (2, 20))])
+        ours, stats = move(theta, e, x, h)
+        assert not stats.any()
+        with mpmath.workdps(40):
+            G = [mpmath.mpf(float(v)) for v in (e[:, None] * x).sum(axis=0) / 2]
+            A = -mpmath.matrix([[0, G[0], G[1]], [G[0], 0, 0], [G[1], 0, 0]]) * h
+            flow = mpmath.expm(A)
+            for k in range(20):
+                exact = flow * mpmath.matrix([float(v) for v in theta[:, k]])
+                np.testing.assert_allclose(ours[:, k], [float(v) for v in exact], rtol=4e-15)
+
+    @pytest.mark.parametrize("size", [1e-3, 1.0, 3.9, 4.1, 30.0])
+    def test_all_lengths_of_step(self, size):
+        """The series of short steps and the exponentials of long ones are the same rotation."""
+        x, e = np.array([[1.0, 1.0]]), np.array([-1.0])
+        theta = np.array([[0.3], [1.0], [0.5]])  # grows: never leaves the active side
+        h = size / math.sqrt(2.0)  # |G| = sqrt(2)
+        ours, _ = move(theta, e, x, h)
+        u, s0 = np.full(2, -math.sqrt(0.5)), -1.5 * math.sqrt(0.5)
+        p = 0.3 * math.cosh(size) - s0 * math.sinh(size)
+        s = s0 * math.cosh(size) - 0.3 * math.sinh(size)
+        np.testing.assert_allclose(ours[0], p, rtol=1e-14)
+        np.testing.assert_allclose(ours[1:, 0], theta[1:, 0] + (s - s0) * u, rtol=1e-14)
+
+
+particles = st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(0, 10_000), st.floats(0.01, 2.0))
+
+
+class TestLaws:
+    @given(particles)
+    def test_conserves_p2_minus_q2(self, drawn):
+        n, r, seed, h = drawn
+        rng = np.random.default_rng(seed)
+        theta = rng.standard_normal((1 + r, 50))
+        ours, _ = move(theta, rng.standard_normal(n), samples(n, r, rng), h)
+
+        def charge(t):
+            return t[0] ** 2 - (t[1:] ** 2).sum(axis=0)
+
+        size = (ours**2).sum(axis=0) + (theta**2).sum(axis=0)
+        assert np.all(np.abs(charge(ours) - charge(theta)) <= 1e-13 * size)
+
+    @given(particles, st.floats(0.1, 0.9))
+    def test_two_steps_are_one(self, drawn, share):
+        """A flow: moving for h is moving for a part of it and then for the rest, kinks included."""
+        n, r, seed, h = drawn
+        rng = np.random.default_rng(seed)
+        theta, x, e = rng.standard_normal((1 + r, 50)), samples(n, r, rng), rng.standard_normal(n)
+        whole, stats = move(theta, e, x, h)
+        half, first = move(theta, e, x, share * h)
+        both, second = move(half, e, x, (1 - share) * h)
+        scale = np.abs(whole).max() + np.abs(theta).max()
+        # A slide that p = 0 ends may leave on either side: both are solutions.
+        different = np.abs(both - whole).max(axis=0) > 1e-9 * scale
+        assert different.sum() <= 1
+        assert stats[GAVE_UP] == first[GAVE_UP] == second[GAVE_UP] == 0
+
+    @given(particles, st.floats(1e-6, 1e6))
+    def test_homogeneous(self, drawn, c):
+        n, r, seed, h = drawn
+        rng = np.random.default_rng(seed)
+        theta, x, e = rng.standard_normal((1 + r, 20)), samples(n, r, rng), rng.standard_normal(n)
+        one, scaled = move(theta, e, x, h)[0], move(c * theta, e, x, h)[0]
+        np.testing.assert_allclose(scaled, c * one, rtol=1e-9, atol=1e-9 * c)
+
+    def test_dead_neurons_and_the_origin_stay(self):
+        x, e = np.array([[1.0, 1.0], [2.0, 1.0]]), np.array([1.0, -1.0])
+        theta = np.array([[1.0, 2.0], [-1.0, 0.0], [-1.0, 0.0]])
+        ours, stats = move(theta, e, x, 3.0)
+        np.testing.assert_array_equal(ours, theta)
+        assert not stats.any()
+
+    def test_slides_along_its_kink_exactly(self):
+        """Both sides push towards the kink of sample 0: z_0 stays 0, q moves with G projected."""
+        x = np.array([[0.0, 1.0], [1.0, 1.0]])
+        e = np.array([2.0, -1.0])  # with p > 0: sample 0 pushes down, sample 1 up
+        theta = np.array([[1.0], [1.0], [0.05]])
+        ours, stats = move(theta, e, x, 0.5)
+        assert stats[SLID] == 1
+        assert abs(ours[2, 0]) <= 1e-15
+        fine = naive.euler_motion(theta, e, x, 0.5, 100_000)
+        np.testing.assert_allclose(ours, fine, atol=3e-5)
+
+    def test_slides_along_two_kinks_at_once(self):
+        x = np.eye(3)
+        e = np.array([3.0, 3.0, -1.0])
+        x = np.vstack([np.eye(3)[:2], [[0.6, 0.6, 1.0]]])
+        theta = np.array([[1.0], [0.01], [0.02], [1.0]])
+        ours, stats = move(theta, e, x, 0.4)
+        assert stats[SLID] == 2
+        assert np.abs(ours[1:3, 0]).max() <= 1e-15
+        fine = naive.euler_motion(theta, e, x, 0.4, 100_000)
+        np.testing.assert_allclose(ours, fine, atol=3e-5)
+
+    def test_a_slide_that_ended_between_steps_is_reported(self):
+        """e_0 changed its sign although lambda_0 was inside (0, 1): the order of events was not seen."""
+        x = np.array([[0.0, 1.0], [1.0, 1.0]])
+        theta = np.array([[1.0], [1.0], [0.0]])
+        _, stats = move(theta, np.array([-0.5, -0.1]), x, 0.1)
+        assert stats[STEPPED_OVER] == 1
+
+    def test_not_a_number_stays(self):
+        x, e = np.array([[1.0, 1.0]]), np.array([-1.0])
+        theta = np.array([[np.nan, 1.0], [1.0, 1.0], [1.0, 1.0]])
+        ours, _ = move(theta, e, x, 0.1)
+        assert np.isnan(ours[0, 0])
+        assert np.isfinite(ours[:, 1]).all()
+
+
+class TestKinkGram:
+    @pytest.mark.parametrize(("n", "r"), [(1, 1), (4, 2), (6, 2), (5, 3), (6, 4)])
+    def test_is_the_derivative_of_the_outputs(self, n, r):
+        """d(sum w p relu(q.x))/ds = -(1/n) K e under the flow, with particles on kinks and off them."""
+        rng = np.random.default_rng(100 * n + r)
+        x, e = samples(n, r, rng), rng.standard_normal(n)
+        theta = rng.standard_normal((1 + r, 300))
+        theta, _ = move(theta, e, x, 2.0)  # by now some slide
+        weight = rng.uniform(0.5, 2.0, 300)
+        K = kink_gram(theta, weight, e, x)
+        h = 1e-7
+        after, _ = move(theta, e, x, h)
+        rate = (naive.output(after, weight, x) - naive.output(theta, weight, x)) / h
+        size = (weight * (theta**2).sum(axis=0)).sum() * np.abs(e).max()
+        np.testing.assert_allclose(rate, -K @ e / n, atol=2e-5 * size)
+        if r > 1 and n > 1:
+            plain = naive.tangent_gram(theta, weight, x)
+            assert np.abs(K - plain).max() > 0.01  # there was something to correct
+
+    def test_symmetric_and_positive(self):
+        rng = np.random.default_rng(1)
+        x, e = samples(6, 2, rng), rng.standard_normal(6)
+        theta, _ = move(rng.standard_normal((3, 500)), e, x, 2.0)
+        K = kink_gram(theta, np.ones(500), e, x)
+        np.testing.assert_array_equal(K, K.T)
+        assert np.linalg.eigvalsh(K)[0] >= -1e-12 * np.linalg.eigvalsh(K)[-1]
+
+    def test_is_the_plain_one_off_the_kinks(self):
+        rng = np.random.default_rng(2)
+        x, theta = samples(5, 3, rng), rng.standard_normal((4, 100))
+        K = kink_gram(theta, np.ones(100), rng.standard_normal(5), x)
+        np.testing.assert_allclose(K, naive.tangent_gram(theta, np.ones(100), x), rtol=1e-12)

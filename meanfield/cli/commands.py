@@ -113,6 +113,8 @@ def train(arguments: argparse.Namespace) -> int:
 def _draw_run(run: Trajectory, out: Path, formats: tuple[str, ...]) -> list[Path]:
     from meanfield import plotting
 
+    if run.stats.steps == 0:
+        return []
     written = plotting.save(plotting.loss(run), out / "loss", formats=formats)
     if run.problem.d_in == 1:
         written += plotting.save(plotting.learned_function(run), out / "learned-function", formats=formats)

@@ -108,7 +108,8 @@ def loss(
     Raises
     ------
     InputError
-        If there is no run, their times have different units, or labels do not match the runs.
+        If there is no run, one took no step, their times have different units, or labels do not match
+        the runs.
 
     Examples
     --------
@@ -123,6 +124,8 @@ def loss(
     units = {run.time_unit for run in series}
     if units != {"tbar"}:
         raise InputError(f"runs have the time units {sorted(units)}; give runs in tbar")
+    if any(len(run.time) < 2 for run in series):
+        raise InputError("a run holds no time after 0, so it has no curve; give runs that took a step")
     ax = new_axes("column", 2.2) if ax is None else ax
     ordered = len({run.initial.width for run in series}) == len(series)
     order = (

@@ -1,0 +1,265 @@
+"""The command line: what it prints and writes, its exit codes, and one kind sentence for every mistake."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.cli import main
+
+TINY = ["--gamma", "0.5,1.5", "--gamma-prime", "0", "--widths", "20,40,80", "--seeds", "2", "--workers", "1"]
+
+
+def run(capsys, *argv):
+    code = main([str(argument) for argument in argv])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def data_file(tmp_path):
+    path = tmp_path / "my data.csv"
+    x = np.linspace(-1, 1, 5)
+    np.savetxt(path, np.column_stack([x, np.abs(x)]), delimiter=",")
+    return path
+
+
+class TestPhaseDiagram:
+    def test_default_data(self, capsys, tmp_path):
+        code, out, err = run(capsys, "phase-diagram", *TINY, "--out", tmp_path / "o")
+        assert code == 0
+        assert not err
+        assert "four points: 4 samples, d = 2" in out
+        assert "of 2 decided points agree" in out
+        for name in ("summary.csv", "runs.csv", "sweep.sqlite", "phase-diagram.png", "phase-diagram.pdf"):
+            assert (tmp_path / "o" / name).stat().st_size > 0
+            assert name in out
+        with (tmp_path / "o" / "summary.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [float(row["gamma"]) for row in rows] == [0.5, 1.5]
+        assert float(rows[0]["S_w"]) < 0 < float(rows[1]["S_w"])
+
+    def test_own_data_goes_to_a_folder_of_its_name(self, capsys, tmp_path, data_file, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        code, out, _ = run(capsys, "phase-diagram", "--data", data_file, *TINY, "--formats", "svg")
+        assert code == 0
+        assert (tmp_path / "meanfield-output" / "my-data" / "phase-diagram.svg").exists()
+        assert "my data: 5 samples" in out
+
+    def test_json_is_the_library_s_result(self, capsys, tmp_path):
+        code, out, _ = run(
+            capsys, "phase-diagram", *TINY, "--out", tmp_path, "--json", "--formats", "svg", "--quiet"
+        )
+        assert code == 0
+        printed = json.loads(out)
+        diagram = mf.phase_diagram(
+            mf.datasets.four_points(),
+            gamma=[0.5, 1.5],
+            gamma_prime=0,
+            widths=[20, 40, 80],
+            seeds=2,
+            per_half=True,
+        )
+        assert [point["S_w"] for point in printed["points"]] == diagram.S_w.ravel().tolist()
+        assert printed["runs"] == 12
+        assert printed["not_converged"] == 0
+
+    def test_again_is_a_resumption(self, capsys, tmp_path):
+        first = run(capsys, "phase-diagram", *TINY, "--out", tmp_path, "--formats", "svg")
+        table = (tmp_path / "runs.csv").read_bytes()
+        written = (tmp_path / "sweep.sqlite").stat().st_mtime_ns
+        again = run(capsys, "phase-diagram", *TINY, "--out", tmp_path, "--formats", "svg")
+        assert again == first
+        assert (tmp_path / "runs.csv").read_bytes() == table
+        assert (tmp_path / "sweep.sqlite").stat().st_mtime_ns == written
+
+    def test_runs_that_do_not_converge_are_named_and_exit_1(self, capsys, tmp_path, monkeypatch):
+        from meanfield.experiments import sweep
+
+        monkeypatch.setattr(
+            sweep, "CellSettings", lambda **kwargs: mf.experiments.CellSettings(**{**kwargs, "max_steps": 2})
+        )
+        code, out, _ = run(capsys, "phase-diagram", *TINY, "--out", tmp_path, "--formats", "svg")
+        assert code == 1
+        assert "12 of 12 runs did not converge" in out
+        assert "MAX_STEPS" in out
+
+    def test_ranges_and_negative_lists(self, capsys, tmp_path):
+        argv = ["--gamma", "0.5:1.5:0.5", "--gamma-prime", "-0.4,0", "--widths", "10,20", "--seeds", "1"]
+        code, out, _ = run(
+            capsys, "phase-diagram", *argv, "--workers", "1", "--out", tmp_path, "--json", "--formats", "svg"
+        )
+        assert code == 0
+        points = {(point["gamma"], point["gamma_prime"]) for point in json.loads(out)["points"]}
+        assert points == {(g, gp) for g in (0.5, 1.0, 1.5) for gp in (-0.4, 0.0)}
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("argv", "sentence"),
+        [
+            (["--data", "nowhere.csv"], r"nowhere\.csv"),
+            (["--gamma", "0.5,one"], r"--gamma is '0\.5,one'; give numbers"),
+            (["--gamma", "1:0:0.1"], r"--gamma is '1:0:0\.1'; give numbers"),
+            (["--widths", "100"], r"a slope needs at least two"),
+            (["--widths", "-100,200"], r"--widths holds -100; give positive whole numbers"),
+            (["--widths", "100.5,200"], r"--widths holds 100\.5"),
+            (["--seeds", "0"], r"seeds is 0; give at least 1"),
+            (["--workers", "0"], r"--workers is 0; give at least 1"),
+            (["--formats", "gif"], r"--formats is 'gif'; give some of png, pdf and svg"),
+            (["--labels", "y.idx"], r"--labels is given without --data"),
+            (["--loss-tol", "-1"], r"loss_tol is -1\.0; give a positive number"),
+            (["--loss-tol", "5"], r"the loss starts at .*; give a smaller loss_tol"),
+            (["--store", "no/such/folder/s.sqlite"], r"folder of the store .* does not exist"),
+        ],
+    )
+    def test_phase_diagram(self, capsys, tmp_path, monkeypatch, argv, sentence):
+        monkeypatch.chdir(tmp_path)
+        code, out, err = run(capsys, "phase-diagram", *argv)
+        assert code == 2
+        assert not out
+        assert err.count("\n") == 1
+        assert err.startswith("meanfield: error: ")
+        assert re.search(sentence, err), err
+
+    def test_header_in_the_data(self, capsys, tmp_path):
+        path = tmp_path / "header.csv"
+        path.write_text("x,y\n0,1\n1,2\n")
+        code, _, err = run(capsys, "phase-diagram", "--data", path)
+        assert code == 2
+        assert "line 1" in err
+
+    def test_folder_that_cannot_be_written(self, capsys, tmp_path):
+        (tmp_path / "file").write_text("")
+        code, _, err = run(capsys, "phase-diagram", *TINY, "--out", tmp_path / "file" / "sub")
+        assert code == 2
+        assert "give a writable one with --out" in err
+
+    def test_store_of_another_problem_is_left_alone(self, capsys, tmp_path, data_file):
+        run(capsys, "phase-diagram", *TINY, "--out", tmp_path / "o", "--formats", "svg")
+        store = tmp_path / "o" / "sweep.sqlite"
+        before = store.read_bytes()
+        code, _, err = run(
+            capsys, "phase-diagram", *TINY, "--data", data_file, "--out", tmp_path / "o", "--store", store
+        )
+        assert code == 2
+        assert "belongs to another problem ('four points', not these data)" in err
+        assert store.read_bytes() == before
+
+    def test_regime(self, capsys):
+        code, _, err = run(capsys, "regime", "lecunn")
+        assert code == 2
+        assert "no scheme is called 'lecunn'; choose one of lecun," in err
+        code, _, err = run(capsys, "regime")
+        assert code == 2
+        assert "no scaling given" in err
+        code, _, err = run(capsys, "regime", "ntk", "--gamma", "1")
+        assert code == 2
+        assert "in one form" in err
+        code, _, err = run(capsys, "regime", "--alpha", "sqrt(m)")
+        assert code == 2
+        assert "beta1 and beta2 missing" in err
+
+    def test_unknown_words_exit_2(self, capsys):
+        for argv in (["dance"], ["regime", "--volume", "11"], []):
+            with pytest.raises(SystemExit) as stop:
+                main(argv)
+            assert stop.value.code == 2
+
+
+class TestRegime:
+    def test_text(self, capsys):
+        code, out, _ = run(capsys, "regime", "xavier", "--width", "1000", "--dim", "2")
+        assert code == 0
+        assert "Xavier: gamma = 1, gamma' = 0" in out
+        assert "critical" in out
+        # kappa = sqrt(2/1001) sqrt(2/1002), kappa' = sqrt(1002/1001)
+        assert "kappa = 0.001997, kappa' = 1.0005" in out
+
+    @pytest.mark.parametrize(
+        ("argv", "gamma", "gamma_prime", "regime"),
+        [
+            (["ntk"], 0.5, 0.0, "linear"),
+            (["--alpha", "1", "--beta1", "sqrt(1/m)", "--beta2", "sqrt(1/d)"], 0.5, 0.5, "linear"),
+            (["--gamma", "1.75", "--gamma-prime", "-0.5"], 1.75, -0.5, "condensed"),
+            (["e-ma-wu", "-b", "2"], 2.0, 2.0, "linear"),
+            (["--alpha", "m", "--beta1", "1", "--beta2", "1"], 1.0, 0.0, "critical"),
+        ],
+    )
+    def test_json(self, capsys, argv, gamma, gamma_prime, regime):
+        code, out, _ = run(capsys, "regime", *argv, "--json")
+        place = json.loads(out)
+        assert code == 0
+        assert (place["gamma"], place["gamma_prime"], place["regime"]) == (gamma, gamma_prime, regime)
+
+
+class TestTrain:
+    def test_writes_run_and_figures(self, capsys, tmp_path):
+        code, out, _ = run(
+            capsys, "train", "--gamma", "1.75", "--width", "100", "--out", tmp_path, "--formats", "svg"
+        )
+        assert code == 0
+        assert "condensed regime" in out
+        assert "CONVERGED" in out
+        run_ = mf.Trajectory.load(tmp_path / "run.npz")
+        assert run_.converged
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "run.npz", "loss.svg", "learned-function.svg", "orientations.svg",
+        }  # fmt: skip
+
+    def test_json_and_exit_1(self, capsys, tmp_path):
+        code, out, _ = run(
+            capsys, "train", "--width", "50", "--max-seconds", "1e-9", "--out", tmp_path, "--json",
+            "--formats", "svg",
+        )  # fmt: skip
+        assert code == 1
+        printed = json.loads(out)
+        assert printed["status"] == "MAX_SECONDS"
+        assert printed["time_unit"] == "tbar"
+
+    def test_more_than_one_feature(self, capsys, tmp_path):
+        path = tmp_path / "d.npz"
+        rng = np.random.default_rng(0)
+        np.savez(path, x=rng.standard_normal((6, 3)), y=rng.standard_normal(6))
+        code, _, _ = run(
+            capsys, "train", "--data", path, "--width", "200", "--out", tmp_path / "o", "--formats", "png"
+        )
+        assert code == 0
+        assert {path.name for path in (tmp_path / "o").iterdir()} == {"run.npz", "loss.png"}
+
+
+class TestProcess:
+    """As a stranger runs it: a process of its own."""
+
+    def command(self, *argv, **kwargs):
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "meanfield", *map(str, argv)],
+            capture_output=True, text=True, timeout=120, **kwargs,
+        )  # fmt: skip
+
+    def test_help_is_a_manual(self):
+        done = self.command("phase-diagram", "--help")
+        assert done.returncode == 0
+        for word in ("--data", "--preset", "--workers", "--store", "--out", "exit codes", "data files"):
+            assert word in done.stdout
+
+    def test_version(self):
+        assert self.command("--version").stdout.strip() == f"meanfield {mf.__version__}"
+
+    def test_workers_give_the_same_bits(self, tmp_path):
+        argv = ["phase-diagram", *TINY[:-2], "--formats", "svg"]
+        for workers in ("1", "2"):
+            done = self.command(*argv, "--workers", workers, "--out", tmp_path / workers)
+            assert done.returncode == 0, done.stderr
+            assert not done.stderr
+        assert (tmp_path / "1" / "runs.csv").read_bytes() == (tmp_path / "2" / "runs.csv").read_bytes()
+
+    def test_closed_pipe_is_no_error(self, tmp_path):
+        code = f"{sys.executable} -m meanfield regime ntk --json | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr

@@ -136,6 +136,8 @@ class Problem:
             ray = free & (np.linalg.norm(directions - directions[i], axis=1) <= _SAME_RAY)
             ray[i] = True
             free &= ~ray
+            if ray.sum() == 1:
+                continue  # a ray of one sample can be fitted exactly
             t = np.dot(c[ray], y[ray]) / np.dot(c[ray], c[ray])
             left_over += float(np.sum((y[ray] - c[ray] * t) ** 2))
         return left_over / (2 * self.n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -133,6 +134,7 @@ def gradient_flow(
     save_times = SaveTimes(save_at)
     if t_end is None and loss_tol == 0 and save_times.last < math.inf:
         t_end = save_times.last
+    _compile(method)
     system = CanonicalSystem(problem, particles)
     observer = Observer(system)
     control = StepControl(rtol, atol, METHODS[method].error_order)
@@ -152,7 +154,20 @@ def gradient_flow(
     try:
         return finish(_integrate(METHODS[method](system), control, observer, recorder, save_times, horizon))
     except KeyboardInterrupt:
+        if recorder.empty:
+            raise
         raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
+
+
+@functools.cache
+def _compile(method: str) -> None:
+    """Step a single neuron once, so that compiling the kernels is not on the clock of any run."""
+    problem = Problem([0.0, 1.0], [0.0, 1.0])
+    neuron = Particles.from_arrays([1.0], [[1.0, 1.0]], kappa=1.0, kappa_prime=1.0)
+    system = CanonicalSystem(problem, neuron)
+    state = State(0.0, system.theta0, system.residual(system.theta0))
+    METHODS[method](system).step(state, 1e-3)
+    Observer(system).measure(state)
 
 
 def _integrate(

@@ -100,6 +100,11 @@ class Recorder:
         self._events = EventCounts()
         self._last: tuple[float, State, Observation] | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was recorded yet."""
+        return self._last is None
+
     def reject(self) -> None:
         """Count a rejected step."""
         self._rejected += 1

@@ -49,7 +49,8 @@ class CanonicalSystem:
         self.problem = problem
         self.particles = particles
         self.kappa = particles.kappa
-        self.x = problem.reduced
+        # A copy: kernels are compiled for writable arrays only, wherever the problem came from.
+        self.x = problem.reduced.copy()
         self.n = problem.n
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.kernels.jit import inner, kernel
+from meanfield.kernels.jit import allocating, inner, kernel
 
 #: Neurons per chunk: the grain of threading and of the fixed summation order.
 CHUNK = 2048
@@ -100,7 +100,7 @@ def _tangent_sum(w, p, dp, z, dz):
     return total
 
 
-@inner
+@allocating
 def row_lengths(x):
     """Euclidean lengths of the rows."""
     lengths = np.empty(x.shape[0])

@@ -26,7 +26,7 @@ from meanfield.kernels.dense import (
     _preactivation,
     row_lengths,
 )
-from meanfield.kernels.jit import inner, kernel
+from meanfield.kernels.jit import allocating, inner, kernel
 
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
@@ -61,7 +61,7 @@ class Workspace(NamedTuple):
     basis: np.ndarray
 
 
-@inner
+@allocating
 def _workspace(n, r):
     return Workspace(
         np.empty(n),
@@ -75,6 +75,25 @@ def _workspace(n, r):
         np.empty((r + 1, r + 1)),
         np.empty((r + 1, r)),
     )
+
+
+# Rows are taken by index, not as views: a view per particle and sample costs more than its arithmetic.
+
+
+@inner
+def _dot_row(u, rows, i):
+    total = 0.0
+    for c in range(u.shape[0]):
+        total += u[c] * rows[i, c]
+    return total
+
+
+@inner
+def _dot_rows(rows, i, others, j):
+    total = 0.0
+    for c in range(rows.shape[1]):
+        total += rows[i, c] * others[j, c]
+    return total
 
 
 @inner
@@ -127,9 +146,9 @@ def _worst_slide(p, count, e, x, work):
             return a, False
     _gradient(work.on, e, x, work.other)
     for a in range(count):
-        pulls[a] = -_dot(work.other, x[slide[a]])
+        pulls[a] = -_dot_row(work.other, x, slide[a])
         for b in range(count):
-            matrix[a, b] = _dot(x[slide[a]], x[slide[b]])
+            matrix[a, b] = _dot_rows(x, slide[a], x, slide[b])
     if not _solve(matrix, pulls, count):
         return count - 1, False  # dependent kinks: the last one adds nothing
     worst, by, active = -1, 0.0, False
@@ -158,16 +177,16 @@ def _settle(p, count, e, x, work):
 @inner
 def _orthonormal(count, x, work):
     """Orthonormal basis of the kinks slid on, by modified Gram-Schmidt, done twice."""
-    basis = work.basis
+    basis, slide = work.basis, work.slide
     for a in range(count):
         for c in range(x.shape[1]):
-            basis[a, c] = x[work.slide[a], c]
+            basis[a, c] = x[slide[a], c]
         for _ in range(2):
             for b in range(a):
-                dot = _dot(basis[a], basis[b])
+                dot = _dot_rows(basis, a, basis, b)
                 for c in range(x.shape[1]):
                     basis[a, c] -= dot * basis[b, c]
-        norm = np.sqrt(_dot(basis[a], basis[a]))
+        norm = np.sqrt(_dot_rows(basis, a, basis, a))
         for c in range(x.shape[1]):
             basis[a, c] /= norm
 
@@ -181,25 +200,26 @@ def _classify(p, q, e, x, lengths, work, stats):
     changed its sign; if it goes up now although |lambda_i| < 1, the step was too long to see in which
     order that happened, and is counted as stepped over.
     """
+    z, on, slide = work.z, work.on, work.slide
     q_norm = np.sqrt(_dot(q, q))
     if q_norm == 0.0:
         return -1  # at the origin a neuron is inactive on every sample
     count, ended = 0, -1
     for i in range(x.shape[0]):
-        z = _dot(q, x[i])
-        on_kink = abs(z) <= ON_KINK * q_norm * lengths[i]
-        work.z[i] = 0.0 if on_kink else z
-        work.on[i] = work.z[i] > 0.0
+        z_i = _dot_row(q, x, i)
+        on_kink = abs(z_i) <= ON_KINK * q_norm * lengths[i]
+        z[i] = 0.0 if on_kink else z_i
+        on[i] = z[i] > 0.0
         if on_kink:
             if p * e[i] > 0.0 and count < x.shape[1]:
-                work.slide[count] = i
+                slide[count] = i
                 count += 1
             else:
                 ended = i
     if ended >= 0:
-        _gradient(work.on, e, x, work.other)
-        rises = -p * _dot(work.other, x[ended])
-        work.on[ended] = rises > 0.0
+        _gradient(on, e, x, work.other)
+        rises = -p * _dot_row(work.other, x, ended)
+        on[ended] = rises > 0.0
         stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
     return count
 
@@ -226,17 +246,18 @@ def _first_root(half, b, ds):
 @inner
 def _next_kink(p, s0, eps_max, work):
     """First kink that is reached before ``eps_max``: its sample (-1 if none) and its eps."""
+    all_z, speeds, on, sliding = work.z, work.speed, work.on, work.sliding
     half = 0.5 * (s0 - p)
     # sigma moves by no more than this: most kinks are out of reach, at the price of a comparison.
     reach = 0.5 * eps_max * (abs(s0) * eps_max + abs(p) * (2.0 + eps_max)) / (1.0 + eps_max)
     first, eps_first = -1, eps_max
-    for i in range(work.z.shape[0]):
-        z, speed = work.z[i], work.speed[i]
-        if work.sliding[i] or speed == 0.0 or abs(z) > 1.000001 * reach * abs(speed):
+    for i in range(all_z.shape[0]):
+        z, speed = all_z[i], speeds[i]
+        if sliding[i] or speed == 0.0 or abs(z) > 1.000001 * reach * abs(speed):
             continue
         if z == 0.0:
             # On the kink: the particle leaves it to the side of its pattern, and may come back.
-            if p != 0.0 and (-p * speed > 0.0) != work.on[i]:
+            if p != 0.0 and (-p * speed > 0.0) != on[i]:
                 return i, 0.0
             eps = p / half if half != 0.0 else np.inf
             if eps <= 0.0:
@@ -251,25 +272,26 @@ def _next_kink(p, s0, eps_max, work):
 @inner
 def _direction(q, count, e, x, lengths, work):
     """Direction u of motion (into ``work.G``), its rate |G|, and sigma = q.u; rate 0 if G is rounding."""
-    G = work.G
+    G, sliding, speeds = work.G, work.sliding, work.speed
     rounding = _ROUNDING * _gradient(work.on, e, x, G)
     for i in range(x.shape[0]):
-        work.sliding[i] = False
+        sliding[i] = False
     if count > 0:
+        slide, basis = work.slide, work.basis
         _orthonormal(count, x, work)
         for a in range(count):
-            work.sliding[work.slide[a]] = True
-            dot = _dot(G, work.basis[a])
+            sliding[slide[a]] = True
+            dot = _dot_row(G, basis, a)
             for c in range(G.shape[0]):
-                G[c] -= dot * work.basis[a, c]
+                G[c] -= dot * basis[a, c]
     rate = np.sqrt(_dot(G, G))
     if rate <= rounding or count >= x.shape[1]:
         return 0.0, 0.0
     for c in range(G.shape[0]):
         G[c] /= rate
     for i in range(x.shape[0]):
-        speed = _dot(G, x[i])
-        work.speed[i] = speed if abs(speed) * rate > rounding * lengths[i] else 0.0
+        speed = _dot_row(G, x, i)
+        speeds[i] = speed if abs(speed) * rate > rounding * lengths[i] else 0.0
     return rate, _dot(q, G)
 
 
@@ -279,11 +301,12 @@ def _advance(p, s0, q, eps, work):
     grow = 1.0 + eps
     sinh, cosh1 = 0.5 * eps * (1.0 + grow) / grow, 0.5 * eps * eps / grow
     moved = s0 * cosh1 - p * sinh
+    G, z, speeds, sliding = work.G, work.z, work.speed, work.sliding
     for c in range(q.shape[0]):
-        q[c] += moved * work.G[c]
-    for i in range(work.z.shape[0]):
-        if not work.sliding[i]:
-            work.z[i] += moved * work.speed[i]
+        q[c] += moved * G[c]
+    for i in range(z.shape[0]):
+        if not sliding[i]:
+            z[i] += moved * speeds[i]
     return p + p * cosh1 - s0 * sinh
 
 
@@ -465,10 +488,10 @@ def _add_kinked(weight, p, x, count, work, partial):
         for j in range(i + 1):
             really = 1.0 if on[i] and on[j] else 0.0
             counted = 1.0 if z[i] > 0.0 and z[j] > 0.0 else 0.0
-            partial[i, j] += (really - counted) * weight * p * p * _dot(x[i], x[j])
+            partial[i, j] += (really - counted) * weight * p * p * _dot_rows(x, i, x, j)
     for a in range(count):
         for i in range(x.shape[0]):
-            along[i] = p * _dot(work.basis[a], x[i]) if on[i] else 0.0
+            along[i] = p * _dot_rows(work.basis, a, x, i) if on[i] else 0.0
         for i in range(x.shape[0]):
             for j in range(i + 1):
                 partial[i, j] -= weight * along[i] * along[j]

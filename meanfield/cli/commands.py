@@ -57,7 +57,7 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
         print(json.dumps(report.diagram_as_json(diagram, written), indent=2))
     else:
         print(report.diagram_as_text(diagram, written))
-    return 0 if all(result.converged for result in diagram.results) else 1
+    return 0 if all(result.finished for result in diagram.results) else 1
 
 
 def regime(arguments: argparse.Namespace) -> int:

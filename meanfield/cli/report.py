@@ -39,7 +39,8 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
             f"{_slope(row.S_a)}  {row.predicted_S_a:+9.3f}   {row.verdict.value:<10} {agrees}"
         )
     decided = [row.agrees for row in diagram.rows if row.agrees is not None]
-    failed = [result for result in diagram.results if not result.converged]
+    failed = [result for result in diagram.results if not result.finished]
+    rested = [result for result in diagram.results if result.finished and not result.converged]
     lines += ["", f"{sum(decided)} of {len(decided)} decided points agree with the theory's regime."]
     for zero in diagram.zeros:
         lines.append(
@@ -47,6 +48,11 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
             f"{zero.gamma_prime:g} (theory: {1 + max(zero.gamma_prime, 0):g})"
         )
     lines.append("Measured slopes belong to these widths; predicted ones are the limit m -> infinity.")
+    if rested:
+        lines.append(
+            f"{len(rested)} of {len(diagram.results)} runs came to rest above the loss tolerance (stationary "
+            f"points, losses up to {max(result.loss for result in rested):.2g}); they are counted."
+        )
     if failed:
         worst = failed[0]
         lines.append(
@@ -67,7 +73,8 @@ def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str,
         "points": [_row_as_json(row) for row in diagram.rows],
         "zeros": [{key: _finite(value) for key, value in asdict(zero).items()} for zero in diagram.zeros],
         "runs": len(diagram.results),
-        "not_converged": sum(not result.converged for result in diagram.results),
+        "came_to_rest": sum(result.finished and not result.converged for result in diagram.results),
+        "not_converged": sum(not result.finished for result in diagram.results),
         "written": [str(path) for path in written],
     }
 

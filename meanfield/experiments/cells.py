@@ -104,6 +104,14 @@ class CellResult:
         """Whether training reached the loss tolerance."""
         return self.status == "CONVERGED"
 
+    @property
+    def finished(self) -> bool:
+        """Whether training ended by itself: at the tolerance, or at rest in a stationary point.
+
+        The displacements of a network at rest are final, whatever its loss.
+        """
+        return self.status in ("CONVERGED", "STATIONARY", "ROUNDING")
+
 
 def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
     """Draw the network of a cell."""

@@ -78,7 +78,8 @@ class PhaseDiagram:
     widths, seeds : ndarray of int, shapes (W,) and (S,)
         The ensemble at each point; see :attr:`CellSettings.per_half` for what a width counts.
     rd_w, rd_a : ndarray, shape (P, G, W, S)
-        Suprema of the relative displacements; nan where a run is missing or did not converge.
+        Suprema of the relative displacements; nan where a run is missing or was stopped before it
+        converged or came to rest.
     confidence : float
         Level of the intervals.
     results : tuple of CellResult

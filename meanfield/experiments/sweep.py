@@ -198,7 +198,7 @@ def _assemble(
     shape = (len(grid.gamma_prime), len(grid.gamma), len(grid.widths), len(grid.seeds))
 
     def values(name: str) -> Array:
-        flat = [getattr(r, name) if r is not None and r.converged else math.nan for r in results]
+        flat = [getattr(r, name) if r is not None and r.finished else math.nan for r in results]
         return np.array(flat).reshape(shape)
 
     return PhaseDiagram(

@@ -13,7 +13,7 @@ from meanfield.flow.system import CanonicalSystem
 #: Individual particles may be off by this much more than outputs: many cross a kink in one step,
 #: and their errors, of either sign, average out in everything that is a sum over particles.
 PARTICLE_FACTOR = 3.0
-_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+_SAFETY, _SHRINK, _SHRINK_AGAIN, _GROW = 0.9, 0.2, 0.04, 8.0
 #: A step may raise the loss by this share: rounding.
 _ROUNDING = 1e-9
 
@@ -60,8 +60,12 @@ class StepControl:
 
     def next_h(self, h: float, error: float, accepted: bool) -> float:
         """Length of the next step after one of length h with this error."""
-        factor = _GROW if error == 0.0 else _SAFETY * error**-self._exponent if error < math.inf else 0.0
-        factor = min(max(factor, _SHRINK), _GROW)
+        # A step that fails again is not in the smooth regime: neurons change their pattern together,
+        # and the error falls like h, not like its power.
+        again = self._after_rejection and not accepted
+        exponent, shrink = (1.0, _SHRINK_AGAIN) if again else (self._exponent, _SHRINK)
+        factor = _GROW if error == 0.0 else _SAFETY * error**-exponent if error < math.inf else 0.0
+        factor = min(max(factor, shrink), _GROW)
         if not accepted:
             factor = min(factor, 0.5)
         elif self._after_rejection:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meanfield import kernels
-from meanfield.kernels.motion import GAVE_UP, ORIGIN, SLID, STEPPED_OVER
+from meanfield.kernels.particle import GAVE_UP, ORIGIN, SLID, STEPPED_OVER
 
 CROSSED = 0
 

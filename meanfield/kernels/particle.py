@@ -1,0 +1,366 @@
+"""Exact motion of one particle under a residual that is held constant, with kinks as events.
+
+While its activation pattern is fixed, a particle obeys ``dp/ds = -q.G``, ``dq/ds = -p G`` with
+``G = (1/n) sum_{i active} e_i x_i``: a hyperbolic rotation in the plane of p and sigma = q.u, u = G/|G|.
+The pattern changes when some z_i = q.x_i reaches zero, at a root of a quadratic. There the particle
+crosses, or, if both sides push towards the kink, slides along it: q then moves with G projected off
+x_i, which is the convex combination of both sides' G that keeps z_i = 0 (Filippov). Several kinks may
+be slid on at once. All formulas use ``eps = exp(|G| s) - 1``: near the origin of q, and for tiny
+steps, the plain exponentials would lose every digit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from meanfield.kernels.dense import ON_KINK, _dot
+from meanfield.kernels.jit import allocating, inner
+
+#: Sliding directions that are dependent up to this share count once.
+_DEPENDENT = 1e-10
+#: A gradient below this share of its terms is their rounding.
+_ROUNDING = 1e-14
+#: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and
+#: slides whose end was stepped over.
+CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
+
+
+class Workspace(NamedTuple):
+    """Scratch of one thread, for one particle at a time.
+
+    ``z``, ``speed``, ``on``, ``sliding``: pre-activations, their speeds along u, pattern and membership of
+    the slide, per sample; ``slide``: the kinks slid on; ``G``, ``other``: gradients; ``pulls``, ``matrix``,
+    ``basis``: the small linear algebra of sliding.
+    """
+
+    z: np.ndarray
+    speed: np.ndarray
+    on: np.ndarray
+    sliding: np.ndarray
+    slide: np.ndarray
+    G: np.ndarray
+    other: np.ndarray
+    pulls: np.ndarray
+    matrix: np.ndarray
+    basis: np.ndarray
+
+
+@allocating
+def _workspace(n, r):
+    return Workspace(
+        np.empty(n),
+        np.empty(n),
+        np.empty(n, np.bool_),
+        np.empty(n, np.bool_),
+        np.empty(r + 1, np.int64),
+        np.empty(r),
+        np.empty(r),
+        np.empty(r + 1),
+        np.empty((r + 1, r + 1)),
+        np.empty((r + 1, r)),
+    )
+
+
+# Rows are taken by index, not as views: a view per particle and sample costs more than its arithmetic.
+
+
+@inner
+def _dot_row(u, rows, i):
+    total = 0.0
+    for c in range(u.shape[0]):
+        total += u[c] * rows[i, c]
+    return total
+
+
+@inner
+def _dot_rows(rows, i, others, j):
+    total = 0.0
+    for c in range(rows.shape[1]):
+        total += rows[i, c] * others[j, c]
+    return total
+
+
+@inner
+def _gradient(on, e, x, G):
+    """G = sum over active samples of e_i x_i (e already divided by n); returns the sum of |e_i x_i|."""
+    G[:] = 0.0
+    size = 0.0
+    for i in range(x.shape[0]):
+        if on[i]:
+            for c in range(x.shape[1]):
+                G[c] += e[i] * x[i, c]
+                size += abs(e[i] * x[i, c])
+    return size
+
+
+@inner
+def _solve(matrix, b, size):
+    """Solve a small symmetric positive definite system in place; False if it is singular."""
+    for a in range(size):
+        pivot = matrix[a, a]
+        if pivot <= 0.0:
+            return False
+        for row in range(a + 1, size):
+            factor = matrix[row, a] / pivot
+            before = matrix[row, row]
+            for col in range(a, size):
+                matrix[row, col] -= factor * matrix[a, col]
+            if matrix[row, row] <= _DEPENDENT * before:
+                return False
+            b[row] -= factor * b[a]
+    for back in range(size):
+        a = size - 1 - back
+        for col in range(a + 1, size):
+            b[a] -= matrix[a, col] * b[col]
+        b[a] /= matrix[a, a]
+    return True
+
+
+@inner
+def _worst_slide(p, count, e, x, work):
+    """The kink slid on that holds least, and the side that it is left on; (-1, False) if all hold.
+
+    The pulls lambda_i solve ``(G + sum_i lambda_i e_i x_i) . x_j = 0`` for all kinks slid on. A kink holds
+    while p e_i > 0 and 0 < lambda_i < 1. With lambda_i >= 1 it is left on its active side, with lambda_i <= 0
+    on the other. If p e_i <= 0 both sides push away: of the two futures the inactive one is taken.
+    """
+    slide, pulls, matrix = work.slide, work.pulls, work.matrix
+    for a in range(count):
+        if p * e[slide[a]] <= 0.0:
+            return a, False
+    _gradient(work.on, e, x, work.other)
+    for a in range(count):
+        pulls[a] = -_dot_row(work.other, x, slide[a])
+        for b in range(count):
+            matrix[a, b] = _dot_rows(x, slide[a], x, slide[b])
+    if not _solve(matrix, pulls, count):
+        return count - 1, False  # dependent kinks: the last one adds nothing
+    worst, by, active = -1, 0.0, False
+    for a in range(count):
+        share = pulls[a] / e[slide[a]]
+        off = max(share - 1.0, -share)
+        if off >= 0.0 and off >= by:
+            worst, by, active = a, off, share >= 1.0
+    return worst, active
+
+
+@inner
+def _settle(p, count, e, x, work):
+    """Release the sliding kinks that do not hold; returns how many are left."""
+    while count > 0:
+        worst, active = _worst_slide(p, count, e, x, work)
+        if worst < 0:
+            break
+        work.on[work.slide[worst]] = active
+        for a in range(worst, count - 1):
+            work.slide[a] = work.slide[a + 1]
+        count -= 1
+    return count
+
+
+@inner
+def _orthonormal(count, x, work):
+    """Orthonormal basis of the kinks slid on, by modified Gram-Schmidt, done twice."""
+    basis, slide = work.basis, work.slide
+    for a in range(count):
+        for c in range(x.shape[1]):
+            basis[a, c] = x[slide[a], c]
+        for _ in range(2):
+            for b in range(a):
+                dot = _dot_rows(basis, a, basis, b)
+                for c in range(x.shape[1]):
+                    basis[a, c] -= dot * basis[b, c]
+        norm = np.sqrt(_dot_rows(basis, a, basis, a))
+        for c in range(x.shape[1]):
+            basis[a, c] /= norm
+
+
+@inner
+def _classify(p, q, e, x, lengths, work, stats):
+    """Pre-activations, pattern and the kinks that may be slid on; how many, or -1 at the origin.
+
+    On a kink with p e_i <= 0 nothing slides: the neuron goes to the active side if the inactive one
+    pushes it there. Such a slide has ended. In the exact flow its share lambda_i left (0, 1) before e_i
+    changed its sign; if it goes up now although |lambda_i| < 1, the step was too long to see in which
+    order that happened, and is counted as stepped over.
+    """
+    z, on, slide = work.z, work.on, work.slide
+    q_norm = np.sqrt(_dot(q, q))
+    if q_norm == 0.0:
+        return -1  # at the origin a neuron is inactive on every sample
+    count, ended = 0, -1
+    for i in range(x.shape[0]):
+        z_i = _dot_row(q, x, i)
+        on_kink = abs(z_i) <= ON_KINK * q_norm * lengths[i]
+        z[i] = 0.0 if on_kink else z_i
+        on[i] = z[i] > 0.0
+        if on_kink:
+            if p * e[i] > 0.0 and count < x.shape[1]:
+                slide[count] = i
+                count += 1
+            else:
+                ended = i
+    if ended >= 0:
+        _gradient(on, e, x, work.other)
+        rises = -p * _dot_row(work.other, x, ended)
+        on[ended] = rises > 0.0
+        stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
+    return count
+
+
+@inner
+def _first_root(half, b, ds):
+    """Smallest positive root of ``half eps**2 - b eps - ds = 0``, infinity if there is none."""
+    disc = b * b + 4.0 * half * ds
+    if disc < 0.0:
+        return np.inf
+    t = b + np.sqrt(disc) if b >= 0.0 else b - np.sqrt(disc)
+    best = np.inf
+    if half != 0.0:
+        root = t / (2.0 * half)
+        if root > 0.0:
+            best = root
+    if t != 0.0:
+        root = -2.0 * ds / t
+        if 0.0 < root < best:
+            best = root
+    return best
+
+
+@inner
+def _next_kink(p, s0, eps_max, work):
+    """First kink that is reached before ``eps_max``: its sample (-1 if none) and its eps."""
+    all_z, speeds, on, sliding = work.z, work.speed, work.on, work.sliding
+    half = 0.5 * (s0 - p)
+    # sigma moves by no more than this: most kinks are out of reach, at the price of a comparison.
+    reach = 0.5 * eps_max * (abs(s0) * eps_max + abs(p) * (2.0 + eps_max)) / (1.0 + eps_max)
+    first, eps_first = -1, eps_max
+    for i in range(all_z.shape[0]):
+        z, speed = all_z[i], speeds[i]
+        if sliding[i] or speed == 0.0 or abs(z) > 1.000001 * reach * abs(speed):
+            continue
+        if z == 0.0:
+            # On the kink: the particle leaves it to the side of its pattern, and may come back.
+            if p != 0.0 and (-p * speed > 0.0) != on[i]:
+                return i, 0.0
+            eps = p / half if half != 0.0 else np.inf
+            if eps <= 0.0:
+                eps = np.inf
+        else:
+            eps = _first_root(half, p - z / speed, -z / speed)
+        if eps < eps_first:
+            first, eps_first = i, eps
+    return first, eps_first
+
+
+@inner
+def _direction(q, count, e, x, lengths, work):
+    """Direction u of motion (into ``work.G``), its rate |G|, and sigma = q.u; rate 0 if G is rounding."""
+    G, sliding, speeds = work.G, work.sliding, work.speed
+    rounding = _ROUNDING * _gradient(work.on, e, x, G)
+    for i in range(x.shape[0]):
+        sliding[i] = False
+    if count > 0:
+        slide, basis = work.slide, work.basis
+        _orthonormal(count, x, work)
+        for a in range(count):
+            sliding[slide[a]] = True
+            dot = _dot_row(G, basis, a)
+            for c in range(G.shape[0]):
+                G[c] -= dot * basis[a, c]
+    rate = np.sqrt(_dot(G, G))
+    if rate <= rounding or count >= x.shape[1]:
+        return 0.0, 0.0
+    for c in range(G.shape[0]):
+        G[c] /= rate
+    for i in range(x.shape[0]):
+        speed = _dot_row(G, x, i)
+        speeds[i] = speed if abs(speed) * rate > rounding * lengths[i] else 0.0
+    return rate, _dot(q, G)
+
+
+@inner
+def _advance(p, s0, q, eps, work):
+    """Rotate (p, sigma) by ``eps = exp(rate s) - 1``; q and z follow, the new p is returned."""
+    grow = 1.0 + eps
+    sinh, cosh1 = 0.5 * eps * (1.0 + grow) / grow, 0.5 * eps * eps / grow
+    moved = s0 * cosh1 - p * sinh
+    G, z, speeds, sliding = work.G, work.z, work.speed, work.sliding
+    for c in range(q.shape[0]):
+        q[c] += moved * G[c]
+    for i in range(z.shape[0]):
+        if not sliding[i]:
+            z[i] += moved * speeds[i]
+    return p + p * cosh1 - s0 * sinh
+
+
+@inner
+def _rests_at_origin(p, q, count, e, x, work):
+    """Put a neuron that arrived at the origin on its other side; whether it rests there instead.
+
+    Near the origin only the direction of q counts. Arriving along a ray v (in the plane, that of the
+    kink that it slides on) the neuron goes on along -v, where every other activation is flipped. It
+    rests if it would still slide there, and the pull beyond points back.
+    """
+    q[:] = 0.0
+    for i in range(x.shape[0]):
+        work.z[i] = 0.0
+        work.on[i] = work.on[i] if work.sliding[i] else not work.on[i]
+    worst, _ = _worst_slide(p, count, e, x, work)
+    if worst >= 0:
+        return False
+    _gradient(work.on, e, x, work.other)
+    return _dot(work.other, work.G) <= 0.0
+
+
+@inner
+def _move_particle(p, q, e, x, lengths, h, work, stats):
+    """Move one particle for a time h; q is changed in place, the new p returned."""
+    n, r = x.shape
+    count = _classify(p, q, e, x, lengths, work, stats)
+    if count < 0:
+        return p
+    left, tried = h, -1
+    for _ in range(8 * n + 16):
+        count = _settle(p, count, e, x, work)
+        if tried >= 0:
+            stats[SLID if count > tried else CROSSED] += 1
+        tried = -1
+        rate, s0 = _direction(q, count, e, x, lengths, work)
+        if rate * left == 0.0:
+            return p
+        i, eps = _next_kink(p, s0, np.expm1(rate * left), work)
+        # p = 0 ends a slide: beyond it both sides push away.
+        turns = False
+        if count > 0 and s0 != 0.0 and 0.0 < p / s0 < 1.0:
+            eps_turn = np.expm1(np.arctanh(p / s0))
+            turns = eps_turn <= eps
+            eps = min(eps, eps_turn)
+        p = _advance(p, s0, q, eps, work)
+        if i < 0 and not turns:
+            return p
+        left = max(left - np.log1p(eps) / rate, 0.0)
+        if turns:
+            p = 0.0
+            for a in range(count):
+                work.on[work.slide[a]] = False
+            count = 0
+        elif eps > 0.0 and count == r - 1 and r <= 2:
+            # On a line every kink is the origin; in the plane a slide meets other kinks only there.
+            stats[ORIGIN] += 1
+            if _rests_at_origin(p, q, count, e, x, work):
+                return p
+        else:
+            work.z[i] = 0.0
+            if p * e[i] > 0.0 and count < r:
+                work.on[i] = False
+                work.slide[count] = i
+                tried = count
+                count += 1
+            else:
+                work.on[i] = not work.on[i]
+                stats[CROSSED] += 1
+    stats[GAVE_UP] += 1
+    return p

@@ -74,10 +74,6 @@ def combination_norms(increments, coefficients, weight):
     return np.array([np.sum(weight * v[0] ** 2), np.sum(weight * np.sum(v[1:] ** 2, axis=0))])
 
 
-def distance(theta, other, weight):
-    return combination_norms((theta - other)[None], [1.0], weight)
-
-
 def observe(theta, theta0, weight):
     moved = (theta - theta0) ** 2
     conserved = [t[0] ** 2 - np.sum(t[1:] ** 2, axis=0) for t in (theta, theta0)]

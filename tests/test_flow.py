@@ -487,9 +487,9 @@ class TestLaws:
         drifts = [
             gradient_flow(FOUR, sample(200, gamma=1.3), rtol=rtol, method=method, t_end=500.0, loss_tol=0)
             .stats.conservation_drift
-            for rtol in (1e-2, 1e-3, 1e-4)
+            for rtol in (1e-3, 1e-4, 1e-5)  # at 1e-2 four steps do it: no law yet
         ]  # fmt: skip
-        assert drifts[0] < 12 * 1e-2
+        assert drifts[0] < 12 * 1e-3
         for coarse, fine in itertools.pairwise(drifts):
             assert fine <= max(coarse / 4, 1e-13)
 

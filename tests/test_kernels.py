@@ -35,8 +35,11 @@ def tangent(theta, weight, v, x):
 
 
 def gram(theta, weight, x):
-    n = len(x)
-    parts = run("gram", theta.shape[1], [(n, n), (n, n)], theta, weight, x)
+    size, n = theta.shape[1], len(x)
+    chunks = kernels.chunk_count(size)
+    partial = np.full((2, chunks, n, n), np.nan)
+    kernels.gram(theta, weight, x, CHUNK, 0, chunks, partial[0], partial[1])
+    parts = partial.sum(axis=1)
     assert not any(np.triu(part, 1).any() for part in parts)  # lower triangles only
     return [np.tril(part) + np.tril(part, -1).T for part in parts]
 
@@ -59,10 +62,6 @@ def combination_norms(increments, coefficients, weight):
 
 def observe(theta, theta0, weight):
     return run("observe", len(weight), [(5,)], theta, theta0, weight)[0]
-
-
-def distance(theta, other, weight):
-    return run("distance", len(weight), [(2,)], theta, other, weight)[0]
 
 
 class Whole:
@@ -97,9 +96,6 @@ def check_combinations(case, count):
     equal(
         combination_norms(increments, coefficients, case.weight),
         naive.combination_norms(increments, coefficients, case.weight),
-    )
-    equal(
-        distance(case.theta, case.theta0, case.weight), naive.distance(case.theta, case.theta0, case.weight)
     )
     equal(observe(case.theta, case.theta0, case.weight), naive.observe(case.theta, case.theta0, case.weight))
 
@@ -259,10 +255,9 @@ def large():
         "output": ([theta, weight, x], [(chunks, n)]),
         "pullback": ([theta, c, x], [theta.shape]),
         "tangent": ([theta, weight, v, x], [(chunks, n)]),
-        "gram": ([theta, weight, x], [(chunks, n, n)] * 2),
+        "gram": ([theta, weight, x, CHUNK], [(chunks, n, n)] * 2),
         "combine": ([theta, increments, coefficients], [theta.shape]),
         "combination_norms": ([increments, coefficients, weight], [(chunks, 2)]),
-        "distance": ([theta, theta0, weight], [(chunks, 2)]),
         "observe": ([theta, theta0, weight], [(chunks, 5)]),
     }
 
@@ -270,7 +265,7 @@ def large():
 class TestThreads:
     @pytest.mark.parametrize(
         "name",
-        ["output", "pullback", "tangent", "gram", "combine", "combination_norms", "distance", "observe"],
+        ["output", "pullback", "tangent", "gram", "combine", "combination_norms", "observe"],
     )
     def test_same_bits(self, name, large, threads):
         args, shapes = large[name]
@@ -285,7 +280,7 @@ class TestThreads:
                 kernel(*args, lo, hi, *out)
 
             # Enough claimed work for four threads, whatever the kernel's true cost.
-            kernels.run_chunks(SIZE, 1e9, call)
+            kernels.run_chunks(kernels.chunk_count(SIZE), 1e9, call)
             assert len(ranges) == count
             results.append(b"".join(array.tobytes() for array in out))
             assert not any(np.isnan(array).any() for array in out)
@@ -297,7 +292,7 @@ class TestThreads:
     def test_every_chunk_once(self, count, size, flops, threads):
         threads(count)
         seen = []
-        kernels.run_chunks(size, flops, lambda lo, hi: seen.append((lo, hi)))
+        kernels.run_chunks(kernels.chunk_count(size), flops, lambda lo, hi: seen.append((lo, hi)))
         assert all(lo < hi for lo, hi in seen)
         assert sorted(chunk for lo, hi in seen for chunk in range(lo, hi)) == list(
             range(kernels.chunk_count(size))
@@ -317,7 +312,7 @@ class TestThreads:
             barrier.wait()
             names.add(threading.get_ident())
 
-        kernels.run_chunks(4 * CHUNK, 1e12, call)
+        kernels.run_chunks(4, 1e12, call)
         assert len(names) == 2
 
     def test_an_error_in_a_thread_is_raised(self, threads):
@@ -328,7 +323,7 @@ class TestThreads:
                 raise RuntimeError("in a thread")
 
         with pytest.raises(RuntimeError, match="in a thread"):
-            kernels.run_chunks(4 * CHUNK, 1e12, call)
+            kernels.run_chunks(4, 1e12, call)
 
     @pytest.mark.parametrize("count", [0, -3])
     def test_bad_number_of_threads(self, count, threads):
@@ -377,7 +372,6 @@ class TestNotANumber:
         case.increments[1, row, 17] = case.theta[row, 17] = np.nan
         layer = min(row, 1)
         assert np.isnan(combination_norms(case.increments, case.coefficients, case.weight)[layer])
-        assert np.isnan(distance(case.theta, case.theta0, case.weight)[layer])
         assert np.all(np.isnan(observe(case.theta, case.theta0, case.weight)[[layer, 2 + layer, 4]]))
         assert np.isnan(combine(case.theta, case.increments, case.coefficients)[row, 17])
 

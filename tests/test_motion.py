@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meanfield import kernels
-from meanfield.kernels.particle import GAVE_UP, ORIGIN, SLID, STEPPED_OVER
-
-CROSSED = 0
+from meanfield.kernels.particle import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
 
 
 def samples(n, r, rng):
@@ -23,19 +21,30 @@ def samples(n, r, rng):
 
 
 def move(theta, e, x, h):
-    chunks = kernels.chunk_count(theta.shape[1])
-    out, stats = np.empty_like(theta), np.empty((chunks, 5), dtype=np.int64)
-    kernels.move(np.ascontiguousarray(theta), e, x, h, 0, chunks, out, stats)
+    theta, size = np.ascontiguousarray(theta), theta.shape[1]
+    chunks, out = kernels.chunk_count(size), np.zeros_like(theta)
+    partial, change = np.empty((chunks, len(x))), np.empty((chunks, 2))
+    stats = np.empty((chunks, 5), dtype=np.int64)
+    kernels.move(theta, np.ones(size), e[None], np.array([h]), x, 0, chunks, out, partial, change, stats)
     return out, stats.sum(axis=0)
 
 
 def kink_gram(theta, weight, e, x):
-    chunks, n = kernels.chunk_count(theta.shape[1]), x.shape[0]
+    size, n = theta.shape[1], x.shape[0]
+    length = 2 * kernels.BLOCK
+    chunks = -(-size // length)
     a, w, k = (np.empty((chunks, n, n)) for _ in range(3))
-    kernels.gram(theta, weight, x, 0, chunks, a, w)
-    kernels.kink_gram(theta, weight, e, x, 0, chunks, k)
+    kernels.gram(theta, weight, x, length, 0, chunks, a, w)
+    kernels.kink_gram(theta, weight, e, x, length, 0, chunks, k)
     lower = np.tril(a.sum(0) + (x @ x.T) * w.sum(0) + k.sum(0))
     return lower + np.tril(lower, -1).T
+
+
+def kink_gram_product(theta, weight, e, v, x):
+    chunks = kernels.chunk_count(theta.shape[1])
+    partial = np.empty((chunks, len(x)))
+    kernels.kink_gram_product(theta, weight, e, v, x, 0, chunks, partial)
+    return partial.sum(axis=0)
 
 
 class TestAgainstBruteForce:
@@ -216,6 +225,15 @@ class TestKinkGram:
         if r > 1 and n > 1:
             plain = naive.tangent_gram(theta, weight, x)
             assert np.abs(K - plain).max() > 0.01  # there was something to correct
+
+    @pytest.mark.parametrize(("n", "r"), [(1, 1), (6, 2), (5, 3), (6, 4), (9, 7)])
+    def test_product_is_that_of_the_matrix(self, n, r):
+        rng = np.random.default_rng(n + r)
+        x, e, weight = samples(n, r, rng), rng.standard_normal(n), rng.uniform(0.5, 2.0, 900)
+        theta, _ = move(rng.standard_normal((1 + r, 900)), e, x, 2.0)
+        K, v = kink_gram(theta, weight, e, x), rng.standard_normal((3, n))
+        ours = np.array([kink_gram_product(theta, weight, e, row, x) for row in v])
+        np.testing.assert_allclose(ours, v @ K, rtol=1e-11, atol=1e-11 * np.abs(K).max())
 
     def test_symmetric_and_positive(self):
         rng = np.random.default_rng(1)

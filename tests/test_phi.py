@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 
-from meanfield.flow.phi import phi_functions
+from meanfield.kernels import phi_functions
 
 
 def exact(z):

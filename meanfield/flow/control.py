@@ -77,12 +77,13 @@ class StepControl:
 def first_h(system: CanonicalSystem, state: State) -> float:
     """Length of the first step: a tenth of the fastest time scale at the start.
 
-    The residual changes at the rate of the largest eigenvalue of K/n, a particle at most at the
-    rate ``(1/n) sum_i |e_i| |x_i|``.
+    The residual changes at most at the rate of the trace of K/n, a particle at most at the rate
+    ``(1/n) sum_i |e_i| |x_i|``.
     """
-    K = system.gram(state.theta)
-    residual_rate = float(np.linalg.eigvalsh(K)[-1]) / system.n
-    particle_rate = float(np.abs(state.e) @ np.linalg.norm(system.x, axis=1)) / system.n
+    lengths = np.linalg.norm(system.x, axis=1)
+    p2, q2 = system.observe(state.theta)[2:4]
+    residual_rate = system.kappa * float(np.mean(lengths**2)) * float(p2 + q2)
+    particle_rate = float(np.abs(state.e) @ lengths) / system.n
     return 0.1 / (residual_rate + particle_rate)
 
 

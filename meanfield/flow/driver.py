@@ -134,7 +134,7 @@ def gradient_flow(
     save_times = SaveTimes(save_at)
     if t_end is None and loss_tol == 0 and save_times.last < math.inf:
         t_end = save_times.last
-    _compile(method)
+    _compile(method, min(problem.rank, 3))  # other kernels serve a plane, and all else
     system = CanonicalSystem(problem, particles)
     observer = Observer(system)
     control = StepControl(rtol, atol, METHODS[method].error_order)
@@ -160,10 +160,10 @@ def gradient_flow(
 
 
 @functools.cache
-def _compile(method: str) -> None:
+def _compile(method: str, rank: int) -> None:
     """Step a single neuron once, so that compiling the kernels is not on the clock of any run."""
-    problem = Problem([0.0, 1.0], [0.0, 1.0])
-    neuron = Particles.from_arrays([1.0], [[1.0, 1.0]], kappa=1.0, kappa_prime=1.0)
+    problem = Problem(np.eye(rank), np.ones(rank), bias=False)
+    neuron = Particles.from_arrays([1.0], np.ones((1, rank)), kappa=1.0, kappa_prime=1.0)
     system = CanonicalSystem(problem, neuron)
     state = State(0.0, system.theta0, system.residual(system.theta0))
     METHODS[method](system).step(state, 1e-3)
@@ -179,7 +179,7 @@ def _integrate(
     t_end: float,
 ) -> Status:
     system = recorder.system
-    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    state = State(0.0, system.theta0, system.residual(system.theta0))
     seen = observer.measure(state)
     status = recorder.accept(0.0, state, seen, math.nan)
     if status is not None:

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from meanfield.flow.method import Attempt, State
-from meanfield.flow.system import Array, CanonicalSystem
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.tangent import Array
 
 #: The diagonal coefficient, a root of x**3 - 3 x**2 + 3 x / 2 - 1 / 6.
 GAMMA = 4.3586652150845900e-01

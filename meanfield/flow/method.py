@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from meanfield.flow.system import Array, CanonicalSystem
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.tangent import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from meanfield.flow.method import EventCounts, State
 from meanfield.flow.observables import Observation, Observer
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
-from meanfield.flow.system import Array, CanonicalSystem
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.tangent import Array
 from meanfield.flow.trajectory import Stats, Trajectory
 
 #: Without save times of the user's own, at most this many states per decade of time are kept.

@@ -25,8 +25,9 @@ from typing import ClassVar
 import numpy as np
 
 from meanfield.flow.method import Attempt, EventCounts, State
-from meanfield.flow.phi import phi_functions
-from meanfield.flow.system import Array, CanonicalSystem
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.tangent import Array, Expansion, Spectrum
+from meanfield.kernels import phi_functions
 
 #: Steps are not shortened below this share of the time so far to see the end of a slide.
 _SHORTEST = 1e-6
@@ -40,59 +41,64 @@ class ResidualSpace:
 
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system
-        shape = system.theta0.shape
-        self._whole, self._half = np.empty(shape), np.empty(shape)
-        self._results = (np.empty(shape), np.empty(shape))
+        self._results: list[Array] = []
         self._spectrum_of: Array | None = None
-        self._rates, self._modes = np.empty(0), np.empty((0, 0))
+        self._spectrum: Spectrum | None = None
 
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
-        system, theta = self.system, state.theta
-        rates, modes = self._spectrum_at(state)
-        # In the modes of A everything below is elementwise.
-        e = modes.T @ state.e
-        decay, mean, response, response_mean = phi_functions(h * rates)
-        _, half_mean, _, half_response_mean = phi_functions(0.5 * h * rates)
+        system, theta, new = self.system, state.theta, self._result(state.theta)
+        halves = np.array([0.5 * h, 0.5 * h])
+        spectrum = self._spectrum_at(state)
+        at_e = spectrum.expand(state.e, h)
+        decay, mean, _, _ = phi_functions(h * at_e.rates)
+        predicted, decayed = at_e.apply(mean), at_e.apply(decay)
+        first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])
 
-        predicted = mean * e
-        system.move(theta, modes @ predicted, h, self._whole)
-        defect = modes.T @ system.residual(self._whole) - decay * e
-        correction = 2.0 * response_mean * defect
-
-        first = half_mean * e + 0.5 * half_response_mean * defect
+        # The prediction goes into the array of the result: the second motion measures the difference.
+        e_predicted, _, _ = system.move(theta, predicted[None], np.array([h]), new)
+        at_defect = spectrum.expand(e_predicted - decayed, h)
+        _, _, response, response_mean = phi_functions(h * at_defect.rates)
+        correction = at_defect.apply(2.0 * response_mean)
+        first += at_defect.apply(0.5 * phi_functions(0.5 * h * at_defect.rates)[3])
         second = 2.0 * (predicted + correction) - first
-        new = self._results[0] if theta is not self._results[0] else self._results[1]
-        events = system.move(theta, modes @ first, 0.5 * h, self._half)
-        events += system.move(self._half, modes @ second, 0.5 * h, new)
-        e_new = system.residual(new)
+        e_new, change, events = system.move(theta, np.stack([first, second]), halves, new)
 
-        surprise = modes.T @ e_new - (decay * e + 2.0 * response * defect)
+        surprise = e_new - (decayed + at_defect.apply(2.0 * response))
         *counts, stepped_over = (int(count) for count in events)
         if stepped_over and h > _SHORTEST * (state.s + h):
             surprise[:] = np.inf  # no estimate sees which side a slide ended on: try again, shorter
         return Attempt(
             state=State(state.s + h, new, e_new),
-            loss_rate=float(rates @ e**2) / system.n,
-            output_error=modes @ surprise if np.isfinite(surprise[0]) else surprise,
-            layer_error=self._layer_error(new, correction, 2.0 * response_mean * surprise),
+            loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
+            output_error=surprise,
+            layer_error=_share(correction, spectrum.expand(surprise, h), h) * change,
             events=EventCounts(*counts),
         )
 
-    def _layer_error(self, new: Array, correction: Array, next_correction: Array) -> Array:
-        """Particles moved by the first correction; the error left is smaller as the next one is.
+    def _result(self, theta: Array) -> Array:
+        """An array for the new state: one of two, taken in turns."""
+        for result in self._results:
+            if result is not theta:
+                return result
+        self._results.append(np.zeros_like(theta))
+        return self._results[-1]
 
-        By no more than a third, though: the share of the halves' refinement in the difference of
-        the two passes, which falls by four for a step half as long, is not seen by the means.
-        """
-        size, next_size = np.linalg.norm(correction), np.linalg.norm(next_correction)
-        share = 1.0 if size == 0.0 else min(1.0, max(float(next_size / size), 1.0 / 3.0))
-        return share * self.system.distance(new, self._whole)
-
-    def _spectrum_at(self, state: State) -> tuple[Array, Array]:
-        """Rates and modes of A at the step's start; a step that is tried again reuses them."""
-        if self._spectrum_of is not state.e:  # residuals are new arrays at every state
-            values, self._modes = np.linalg.eigh(self.system.kink_aware_gram(state.theta, state.e))
-            self._rates = np.maximum(values, 0.0) / self.system.n
+    def _spectrum_at(self, state: State) -> Spectrum:
+        """The tangent kernel at the step's start; a step that is tried again reuses it."""
+        if self._spectrum is None or self._spectrum_of is not state.e:  # residuals are new at every state
+            self._spectrum = Spectrum(self.system.tangent_kernel(state.theta, state.e), self.system.n)
             self._spectrum_of = state.e
-        return self._rates, self._modes
+        return self._spectrum
+
+
+def _share(correction: Array, surprise: Expansion, h: float) -> float:
+    """Share of the correction's motion of the particles that is estimated as their error.
+
+    The error left is smaller than that motion as the next correction is smaller than this one. By no
+    more than a third, though: the share of the halves' refinement in the difference of the two
+    passes, which falls by four for a step half as long, is not seen by the means.
+    """
+    size = float(np.linalg.norm(correction))
+    next_size = float(np.linalg.norm(2.0 * phi_functions(h * surprise.rates)[3] * surprise.coefficients))
+    return 1.0 if size == 0.0 else min(1.0, max(next_size / size, 1.0 / 3.0))

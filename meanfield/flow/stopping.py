@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from meanfield.flow.status import Status
-from meanfield.flow.system import Array
+from meanfield.flow.tangent import Array
 
 
 @dataclass(frozen=True, eq=False)

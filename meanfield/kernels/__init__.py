@@ -1,24 +1,25 @@
 """Numba kernels: plain arrays in, plain arrays out, no checks.
 
 The floors above validate and call these; use them directly if you want only speed. Every kernel's
-docstring states shapes and cost, and tests/naive.py holds its obvious twin.
+docstring states shapes and cost, and tests/naive.py holds its obvious twin. The kernels of the
+submodule ``planar`` are for samples that span a plane, in O(N + n); the others take any dimension.
 """
 
+from meanfield.kernels import planar, planar_motion
+from meanfield.kernels.chunks import BLOCK, CHUNK, chunk_count
 from meanfield.kernels.dense import (
-    BLOCK,
-    CHUNK,
     ON_KINK,
     combination_norms,
     combine,
-    distance,
     gram,
     observe,
     output,
     pullback,
     tangent,
 )
-from meanfield.kernels.motion import kink_gram, move
-from meanfield.kernels.threads import ChunkCall, chunk_count, get_threads, run_chunks, set_threads
+from meanfield.kernels.motion import kink_gram, kink_gram_product, move
+from meanfield.kernels.phi import phi_functions
+from meanfield.kernels.threads import ChunkCall, get_threads, run_chunks, set_threads
 
 __all__ = [
     "BLOCK",
@@ -28,13 +29,16 @@ __all__ = [
     "chunk_count",
     "combination_norms",
     "combine",
-    "distance",
     "get_threads",
     "gram",
     "kink_gram",
+    "kink_gram_product",
     "move",
     "observe",
     "output",
+    "phi_functions",
+    "planar",
+    "planar_motion",
     "pullback",
     "run_chunks",
     "set_threads",

@@ -5,9 +5,8 @@ Conventions of every kernel here (plain arrays, no checks):
 - ``theta`` is the state in canonical coordinates, shape (1 + r, N): row 0 holds p, row 1 + c the
   c-th coordinate of q. Neurons are the contiguous axis, so that loops over them vectorise.
 - ``x`` holds the samples, shape (n, r); ``weight`` the multiplicities, shape (N,).
-- Neurons are taken in chunks of :data:`CHUNK`, ``first <= chunk < last``. Sums over neurons go to
-  one row of ``partial`` per chunk; adding the rows in order gives the same bits however the chunks
-  were shared between threads.
+- Neurons are taken in chunks, ``first <= chunk < last`` (see :mod:`meanfield.kernels.chunks`). Sums
+  over neurons go to one row of ``partial`` per chunk.
 - relu'(0) = 0. Comparisons are written so that a pre-activation that is NaN stays NaN in relu.
 
 The feature map of neuron k at sample i is ``Phi_ik = d(p relu(q . x_i))/d(p, q)``:
@@ -18,14 +17,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.jit import allocating, inner, kernel
 
-#: Neurons per chunk: the grain of threading and of the fixed summation order.
-CHUNK = 2048
 #: |z_i| up to this share of |q||x_i| is on the kink of sample i: rounding of a position set there.
 ON_KINK = 1e-12
-#: Neurons per block: a few rows of this many doubles stay in the first-level cache.
-BLOCK = 256
 
 
 # The small functions below run over one block. They take views of equal length: loops over views
@@ -129,10 +125,11 @@ def output(theta, weight, x, first, last, partial):
     """
     n, size = x.shape[0], theta.shape[1]
     z_block, wp_block = np.empty(BLOCK), np.empty(BLOCK)
+    length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
-        stop = min((chunk + 1) * CHUNK, size)
-        for lo in range(chunk * CHUNK, stop, BLOCK):
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
             q, z, wp = theta[1:, lo:hi], z_block[: hi - lo], wp_block[: hi - lo]
             _multiply(weight[lo:hi], theta[0, lo:hi], wp)
@@ -149,9 +146,10 @@ def pullback(theta, c, x, first, last, out):
     """
     n, r, size = x.shape[0], x.shape[1], theta.shape[1]
     z_block = np.empty(BLOCK)
+    length = chunk_length(size)
     for chunk in range(first, last):
-        stop = min((chunk + 1) * CHUNK, size)
-        for lo in range(chunk * CHUNK, stop, BLOCK):
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
             p, q, z = theta[0, lo:hi], theta[1:, lo:hi], z_block[: hi - lo]
             rows = out[:, lo:hi]
@@ -173,10 +171,11 @@ def tangent(theta, weight, v, x, first, last, partial):
     """
     n, size = x.shape[0], theta.shape[1]
     z_block, dz_block = np.empty(BLOCK), np.empty(BLOCK)
+    length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
-        stop = min((chunk + 1) * CHUNK, size)
-        for lo in range(chunk * CHUNK, stop, BLOCK):
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
             z, dz = z_block[: hi - lo], dz_block[: hi - lo]
             for i in range(n):
@@ -186,12 +185,13 @@ def tangent(theta, weight, v, x, first, last, partial):
 
 
 @kernel
-def gram(theta, weight, x, first, last, partial_a, partial_w):
+def gram(theta, weight, x, length, first, last, partial_a, partial_w):
     """Two parts of the tangent Gram matrix (lower triangles), shapes (chunks, n, n).
 
     ``partial_a[chunk, i, j] = sum_k weight_k relu(z_ik) relu(z_jk)`` and
     ``partial_w[chunk, i, j] = sum_k weight_k p_k**2 1[z_ik > 0] 1[z_jk > 0]``; the Gram matrix is
-    ``K_ij = a_ij + (x_i . x_j) w_ij``. A neuron on a kink, but for rounding, is inactive there.
+    ``K_ij = a_ij + (x_i . x_j) w_ij``. A neuron on a kink, but for rounding, is inactive there. Chunks
+    here hold ``length`` neurons, the caller's choice: many n x n sums may be too many.
     Cost: 2 n r + 2 n (n + 1) flops per neuron.
     """
     n, size = x.shape[0], theta.shape[1]
@@ -200,8 +200,8 @@ def gram(theta, weight, x, first, last, partial_a, partial_w):
     for chunk in range(first, last):
         partial_a[chunk] = 0.0
         partial_w[chunk] = 0.0
-        stop = min((chunk + 1) * CHUNK, size)
-        for lo in range(chunk * CHUNK, stop, BLOCK):
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
             p, w = theta[0, lo:hi], weight[lo:hi]
             # Half of the weight goes into each factor: the sums are then squares on the diagonal.
@@ -223,9 +223,10 @@ def gram(theta, weight, x, first, last, partial_a, partial_w):
 def combine(base, increments, coefficients, first, last, out):
     """``out = base + sum_j coefficients[j] increments[j]``; base (1 + r, N), increments (j, 1 + r, N)."""
     count, rows, size = increments.shape
+    length = chunk_length(size)
     for chunk in range(first, last):
-        start = chunk * CHUNK
-        stop = min(start + CHUNK, size)
+        start = chunk * length
+        stop = min(start + length, size)
         for row in range(rows):
             target = out[row, start:stop]
             target[:] = base[row, start:stop]
@@ -242,10 +243,11 @@ def combination_norms(increments, coefficients, weight, first, last, partial):
     ``partial[chunk] = (sum w v_p**2, sum w |v_q|**2)``; v itself is not kept.
     """
     count, rows, size = increments.shape
-    buffer = np.empty(CHUNK)
+    length = chunk_length(size)
+    buffer = np.empty(length)
     for chunk in range(first, last):
-        start = chunk * CHUNK
-        stop = min(start + CHUNK, size)
+        start = chunk * length
+        stop = min(start + length, size)
         w, v = weight[start:stop], buffer[: stop - start]
         partial[chunk, :] = 0.0
         for row in range(rows):
@@ -261,23 +263,6 @@ def combination_norms(increments, coefficients, weight, first, last, partial):
 
 
 @kernel
-def distance(theta, other, weight, first, last, partial):
-    """Weighted squared distances per layer: ``partial[chunk]`` for p and for q."""
-    rows, size = theta.shape
-    for chunk in range(first, last):
-        start = chunk * CHUNK
-        stop = min(start + CHUNK, size)
-        w = weight[start:stop]
-        partial[chunk, :] = 0.0
-        for row in range(rows):
-            u, v = theta[row, start:stop], other[row, start:stop]
-            total = 0.0
-            for k in range(w.shape[0]):
-                total += w[k] * (u[k] - v[k]) * (u[k] - v[k])
-            partial[chunk, min(row, 1)] += total
-
-
-@kernel
 def observe(theta, theta0, weight, first, last, partial):
     """Sums over neurons behind the observables, five per chunk.
 
@@ -285,10 +270,11 @@ def observe(theta, theta0, weight, first, last, partial):
     ``sum w |(p**2 - |q|**2) - (p0**2 - |q0|**2)|``, the drift of what the flow conserves.
     """
     rows, size = theta.shape
-    buffer = np.empty(CHUNK)
+    length = chunk_length(size)
+    buffer = np.empty(length)
     for chunk in range(first, last):
-        start = chunk * CHUNK
-        stop = min(start + CHUNK, size)
+        start = chunk * length
+        stop = min(start + length, size)
         w, drift = weight[start:stop], buffer[: stop - start]
         partial[chunk, :] = 0.0
         drift[:] = 0.0

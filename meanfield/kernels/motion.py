@@ -1,4 +1,4 @@
-"""Motion of all particles: in blocks where no kink is in reach, one by one where one may be met."""
+"""Motion of all particles in any dimension: in blocks where no kink is met, else one by one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import math
 
 import numpy as np
 
-from meanfield.kernels.dense import BLOCK, CHUNK, ON_KINK, _add_step, _norms, _preactivation, row_lengths
+from meanfield.kernels.chunks import BLOCK, chunk_length
+from meanfield.kernels.dense import (
+    ON_KINK,
+    _add_relu,
+    _add_step,
+    _dot_relu,
+    _multiply,
+    _norms,
+    _preactivation,
+    row_lengths,
+)
 from meanfield.kernels.jit import inner, kernel
 from meanfield.kernels.particle import (
     _classify,
+    _dot_row,
     _dot_rows,
+    _gradient,
     _move_particle,
     _orthonormal,
     _settle,
@@ -50,77 +62,134 @@ def _flag_near(z, length, q_norm, flags):
 
 
 @inner
-def _move_block(theta, e, x, lengths, h, z, out, flags, work):
-    """Move a block of neurons as if no kink were met, and flag those that may meet one."""
-    n, r = x.shape
-    p, q, G = theta[0], theta[1:], out[1:]
-    t, g2, S, C, q_norm, v = work[0], work[1], work[2], work[3], work[4], work[5]
-    _norms(q, q_norm)
-    G[:] = 0.0
-    for i in range(n):
+def _preactivations(x, q, z):
+    """``z = x q`` for a block: q (r, block), z (n, block)."""
+    for i in range(x.shape[0]):
         _preactivation(q, x[i], z[i])
+
+
+@inner
+def _glide(theta, e, x, lengths, h, z, out, z_out, flags, work):
+    """Move a block of particles as if no kink were met, and flag those that may meet one.
+
+    ``z`` and ``z_out`` are the pre-activations before and after. Each z_i goes straight, and to and fro only
+    if p changes its sign: one that keeps its sign, with p, was on no kink in between.
+    """
+    n, r = x.shape
+    p, q, p_out, q_out = theta[0], theta[1:], out[0], out[1:]
+    t, g2, S, C, norm = work[0], work[1], work[2], work[3], work[4]
+    q_out[:] = 0.0  # G, for now
+    for i in range(n):
         for c in range(r):
-            _add_step(e[i] * x[i, c], z[i], G[c])
+            _add_step(e[i] * x[i, c], z[i], q_out[c])
     t[:] = 0.0
     g2[:] = 0.0
     for c in range(r):
-        G_c, q_c = G[c], q[c]
+        G_c, q_c = q_out[c], q[c]
         for k in range(t.shape[0]):
             t[k] += q_c[k] * G_c[k]
             g2[k] += G_c[k] * G_c[k]
     for k in range(t.shape[0]):
-        v[k] = h * h * g2[k]
-    _rotation(v, h, S, C)
+        norm[k] = h * h * g2[k]
+    _rotation(norm, h, S, C)
     for k in range(t.shape[0]):
-        flags[k] = 1.0 if v[k] > 16.0 else 0.0
-        out[0, k] = p[k] + (p[k] * g2[k] * C[k] - t[k] * S[k])
-        # q moves by less than this times G at any time in the step.
-        v[k] = 1.000001 * (abs(t[k]) * C[k] + abs(p[k]) * S[k])
+        p_out[k] = p[k] + (p[k] * g2[k] * C[k] - t[k] * S[k])
+        flags[k] = 1.0 if (norm[k] > 16.0) | ((p[k] >= 0.0) != (p_out[k] >= 0.0)) else 0.0
         t[k] = t[k] * C[k] - p[k] * S[k]
-    for i in range(n):
-        _flag_near(z[i], lengths[i], q_norm, flags)
-        _preactivation(G, x[i], S)
-        z_i = z[i]
-        for k in range(t.shape[0]):
-            flags[k] = 1.0 if abs(z_i[k]) <= v[k] * abs(S[k]) else flags[k]
     for c in range(r):
-        G_c, q_c = G[c], q[c]
+        G_c, q_c = q_out[c], q[c]
         for k in range(t.shape[0]):
             G_c[k] = q_c[k] + t[k] * G_c[k]
+    _preactivations(x, q_out, z_out)
+    _norms(q, norm)
+    for i in range(n):
+        _flag_near(z[i], lengths[i], norm, flags)
+        _flag_changed(z[i], z_out[i], flags)
+
+
+@inner
+def _flag_changed(z, z_out, flags):
+    """Flag neurons whose pre-activation at a sample changed its sign."""
+    for k in range(z.shape[0]):
+        flags[k] = flags[k] if (z[k] > 0.0) == (z_out[k] > 0.0) else 1.0
+
+
+@inner
+def _move_flagged(theta, e, x, lengths, h, z_out, out, flags, q, work, stats):
+    """Move the flagged particles of a block one by one."""
+    r = q.shape[0]
+    for k in range(flags.shape[0]):
+        if flags[k] == 0.0:
+            continue
+        for c in range(r):
+            q[c] = theta[1 + c, k]
+        out[0, k] = _move_particle(theta[0, k], q, e, x, lengths, h, work, stats)
+        for c in range(r):
+            out[1 + c, k] = q[c]
+        for i in range(x.shape[0]):
+            z_out[i, k] = _dot_row(q, x, i)
+
+
+@inner
+def _squared_distance(new, old, w):
+    total = 0.0
+    for k in range(w.shape[0]):
+        total += w[k] * (new[k] - old[k]) ** 2
+    return total
 
 
 @kernel
-def move(theta, e, x, h, first, last, out, stats):
-    """Move all particles for a time h under the constant residual e; writes the new state to ``out``.
+def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
+    """Move all particles under one constant residual after another; writes the new state to ``out``.
 
-    ``stats[chunk]`` counts kinks crossed, slides begun, passages of the origin, particles whose events
-    were too many to follow, and slides whose end was stepped over. Shapes: theta and out (1 + r, N),
-    e (n,), stats (chunks, 5). Cost: about n (6 r + 10) flops per particle, in blocks that vectorise;
-    particles that may meet a kink are moved again one by one, at ten to thirty times that.
+    The residuals are the rows of ``e`` (stages, n), held for the times ``h`` (stages,). ``partial``
+    (chunks, n) is the output of the new state without its factor (see :func:`output`), ``change``
+    (chunks, 2) the weighted squared distances of its p and q from what ``out`` held. ``stats[chunk]``, five
+    numbers, counts kinks crossed, slides begun, passages of the origin, particles whose events were too
+    many to follow, and slides whose end was stepped over. Cost: about n (4 r + 4) flops per particle
+    and stage and n (4 r + 2) besides, in blocks that vectorise; particles that may meet a kink are moved
+    again one by one, at ten to thirty times that.
     """
-    n, r = x.shape
-    size = theta.shape[1]
-    q, work = np.empty(r), _workspace(n, r)
+    (n, r), size, stages = x.shape, theta.shape[1], e.shape[0]
+    length = chunk_length(size)
     scaled, lengths = e / n, row_lengths(x)
-    z_block, flag_block, work_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty((6, BLOCK))
+    q, particle = np.empty(r), _workspace(n, r)
+    states, zs = np.empty((2, 1 + r, BLOCK)), np.empty((2, n, BLOCK))
+    flag_block, work_block = np.empty(BLOCK), np.empty((5, BLOCK))
     for chunk in range(first, last):
-        stats[chunk, :] = 0
-        stop = min((chunk + 1) * CHUNK, size)
-        for lo in range(chunk * CHUNK, stop, BLOCK):
+        partial[chunk], change[chunk], stats[chunk] = 0.0, 0.0, 0
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            flags = flag_block[: hi - lo]
-            _move_block(
-                theta[:, lo:hi], scaled, x, lengths, h, z_block[:, : hi - lo], out[:, lo:hi], flags,
-                work_block[:, : hi - lo],
-            )  # fmt: skip
-            for k in range(lo, hi):
-                if flags[k - lo] == 0.0:
-                    continue
-                for c in range(r):
-                    q[c] = theta[1 + c, k]
-                out[0, k] = _move_particle(theta[0, k], q, scaled, x, lengths, h, work, stats[chunk])
-                for c in range(r):
-                    out[1 + c, k] = q[c]
+            count, w = hi - lo, weight[lo:hi]
+            flags, work = flag_block[:count], work_block[:, :count]
+            states[0, :, :count] = theta[:, lo:hi]
+            _preactivations(x, states[0, 1:, :count], zs[0, :, :count])
+            for stage in range(stages):
+                old, new = stage % 2, (stage + 1) % 2
+                before, after = states[old, :, :count], states[new, :, :count]
+                z, z_after = zs[old, :, :count], zs[new, :, :count]
+                _glide(before, scaled[stage], x, lengths, h[stage], z, after, z_after, flags, work)
+                _move_flagged(
+                    before,
+                    scaled[stage],
+                    x,
+                    lengths,
+                    h[stage],
+                    z_after,
+                    after,
+                    flags,
+                    q,
+                    particle,
+                    stats[chunk],
+                )
+            after, z_after = states[stages % 2, :, :count], zs[stages % 2, :, :count]
+            _multiply(w, after[0], work[0])
+            for i in range(n):
+                partial[chunk, i] += _dot_relu(work[0], z_after[i])
+            for row in range(1 + r):
+                change[chunk, min(row, 1)] += _squared_distance(after[row], out[row, lo:hi], w)
+                out[row, lo:hi] = after[row]
 
 
 @inner
@@ -140,38 +209,119 @@ def _add_kinked(weight, p, x, count, work, partial):
                 partial[i, j] -= weight * along[i] * along[j]
 
 
+@inner
+def _flag_on_kinks(q, x, lengths, z, norm, flags):
+    """Pre-activations of a block, and flags for the neurons that are on some kink."""
+    flags[:] = 0.0
+    _norms(q, norm)
+    _preactivations(x, q, z)
+    for i in range(x.shape[0]):
+        _flag_near(z[i], lengths[i], norm, flags)
+
+
+@inner
+def _settle_at(theta, k, e, x, lengths, q, work, ignored):
+    """Pattern and slides (with their basis) of particle k; how many slides, -1 at the origin."""
+    for c in range(q.shape[0]):
+        q[c] = theta[1 + c, k]
+    count = _classify(theta[0, k], q, e, x, lengths, work, ignored)
+    if count >= 0:
+        count = _settle(theta[0, k], count, e, x, work)
+        _orthonormal(count, x, work)
+    return count
+
+
 @kernel
-def kink_gram(theta, weight, e, x, first, last, partial):
+def kink_gram(theta, weight, e, x, length, first, last, partial):
     """What neurons on kinks add to the tangent Gram matrix, shape (chunks, n, n), lower triangles.
 
     :func:`~meanfield.kernels.gram` counts a neuron on the kink of a sample as inactive there. Under the
     residual e it may be about to leave to the active side; and if it slides, q moves only within
-    its kinks, and its gradients ``p x_i`` count projected onto them.
+    its kinks, and its gradients ``p x_i`` count projected onto them. Chunks hold ``length`` neurons.
     """
-    n, r = x.shape
-    size = theta.shape[1]
+    (n, r), size = x.shape, theta.shape[1]
     q, work = np.empty(r), _workspace(n, r)
     scaled, lengths, ignored = e / n, row_lengths(x), np.zeros(5, np.int64)
-    z_block, flag_block, q_norm_block = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    z_block, flag_block, norm_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
         partial[chunk] = 0.0
-        stop = min((chunk + 1) * CHUNK, size)
-        for lo in range(chunk * CHUNK, stop, BLOCK):
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            flags, q_norm = flag_block[: hi - lo], q_norm_block[: hi - lo]
-            flags[:] = 0.0
-            _norms(theta[1:, lo:hi], q_norm)
-            for i in range(n):
-                _preactivation(theta[1:, lo:hi], x[i], z_block[: hi - lo])
-                _flag_near(z_block[: hi - lo], lengths[i], q_norm, flags)
+            flags = flag_block[: hi - lo]
+            _flag_on_kinks(theta[1:, lo:hi], x, lengths, z_block[:, : hi - lo], norm_block[: hi - lo], flags)
             for k in range(lo, hi):
-                if flags[k - lo] == 0.0:
-                    continue
-                p = theta[0, k]
+                if flags[k - lo] == 1.0:
+                    count = _settle_at(theta, k, scaled, x, lengths, q, work, ignored)
+                    if count >= 0:
+                        _add_kinked(weight[k], theta[0, k], x, count, work, partial[chunk])
+
+
+@inner
+def _add_particle(weight, p, v, x, count, work, out):
+    """Add ``weight Phi_i . Phi' v`` of one neuron on kinks, its gradients projected, for all samples i."""
+    z, on, pull = work.z, work.on, work.G
+    pull_p = 0.0
+    for i in range(x.shape[0]):
+        pull_p += v[i] * max(z[i], 0.0)
+    _gradient(on, v, x, pull)
+    for a in range(count):
+        along = _dot_row(pull, work.basis, a)
+        for c in range(pull.shape[0]):
+            pull[c] -= along * work.basis[a, c]
+    for i in range(x.shape[0]):
+        out[i] += weight * max(z[i], 0.0) * pull_p
+        if on[i]:
+            out[i] += weight * p * p * _dot_row(pull, x, i)
+
+
+@kernel
+def kink_gram_product(theta, weight, e, v, x, first, last, partial):
+    """Product of the tangent Gram matrix of the motion under e with a vector v, ``partial`` (chunks, n).
+
+    The matrix is the sum of :func:`~meanfield.kernels.gram` and :func:`kink_gram`, and is not formed.
+    Cost: n (6 r + 6) flops per neuron.
+    """
+    (n, r), size = x.shape, theta.shape[1]
+    length = chunk_length(size)
+    q, work = np.empty(r), _workspace(n, r)
+    scaled, lengths, ignored = e / n, row_lengths(x), np.zeros(5, np.int64)
+    z_block, pulls, work_block = np.empty((n, BLOCK)), np.empty((1 + r, BLOCK)), np.empty((4, BLOCK))
+    for chunk in range(first, last):
+        partial[chunk] = 0.0
+        stop = min((chunk + 1) * length, size)
+        for lo in range(chunk * length, stop, BLOCK):
+            hi = min(lo + BLOCK, stop)
+            z, pull = z_block[:, : hi - lo], pulls[:, : hi - lo]
+            flags, w, dz, wpp = (
+                work_block[0, : hi - lo],
+                work_block[1, : hi - lo],
+                work_block[2, : hi - lo],
+                work_block[3, : hi - lo],
+            )
+            _flag_on_kinks(theta[1:, lo:hi], x, lengths, z, w, flags)
+            pull[:] = 0.0
+            for k in range(hi - lo):  # neurons on kinks are added one by one
+                w[k] = 0.0 if flags[k] == 1.0 else weight[lo + k]
+                wpp[k] = w[k] * theta[0, lo + k] ** 2
+            for i in range(n):
+                _add_relu(v[i], z[i], pull[0])
                 for c in range(r):
-                    q[c] = theta[1 + c, k]
-                count = _classify(p, q, scaled, x, lengths, work, ignored)
-                if count >= 0:
-                    count = _settle(p, count, scaled, x, work)
-                    _orthonormal(count, x, work)
-                    _add_kinked(weight[k], p, x, count, work, partial[chunk])
+                    _add_step(v[i] * x[i, c], z[i], pull[1 + c])
+            _multiply(w, pull[0], pull[0])
+            for i in range(n):
+                _preactivation(pull[1:], x[i], dz)
+                partial[chunk, i] += _dot_relu(pull[0], z[i]) + _dot_step(wpp, dz, z[i])
+            for k in range(hi - lo):
+                if flags[k] == 1.0:
+                    count = _settle_at(theta, lo + k, scaled, x, lengths, q, work, ignored)
+                    if count >= 0:
+                        _add_particle(weight[lo + k], theta[0, lo + k], v, x, count, work, partial[chunk])
+
+
+@inner
+def _dot_step(u, v, z):
+    total = 0.0
+    for k in range(u.shape[0]):
+        total += u[k] * v[k] if z[k] > 0.0 else 0.0
+    return total

@@ -22,6 +22,8 @@ from meanfield.kernels.jit import allocating, inner
 _DEPENDENT = 1e-10
 #: A gradient below this share of its terms is their rounding.
 _ROUNDING = 1e-14
+#: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests.
+_AT_ORIGIN = 1e-13
 #: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and
 #: slides whose end was stepped over.
 CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
@@ -297,14 +299,18 @@ def _advance(p, s0, q, eps, work):
 
 
 @inner
-def _rests_at_origin(p, q, count, e, x, work):
+def _rests_at_origin(p, s0, q, count, e, x, work):
     """Put a neuron that arrived at the origin on its other side; whether it rests there instead.
 
     Near the origin only the direction of q counts. Arriving along a ray v (in the plane, that of the
     kink that it slides on) the neuron goes on along -v, where every other activation is flipped. It
-    rests if it would still slide there, and the pull beyond points back.
+    rests if it would still slide there, and the pull beyond points back. Then it is left at a tiny
+    distance, beyond, so that it knows where it came from: should the pull end, it goes on.
     """
-    q[:] = 0.0
+    tiny = -_AT_ORIGIN * abs(p)
+    tiny = tiny if s0 > 0.0 else -tiny  # s0 is its position, along G, before
+    for c in range(q.shape[0]):
+        q[c] = tiny * work.G[c]
     for i in range(x.shape[0]):
         work.z[i] = 0.0
         work.on[i] = work.on[i] if work.sliding[i] else not work.on[i]
@@ -349,8 +355,8 @@ def _move_particle(p, q, e, x, lengths, h, work, stats):
             count = 0
         elif eps > 0.0 and count == r - 1 and r <= 2:
             # On a line every kink is the origin; in the plane a slide meets other kinks only there.
-            stats[ORIGIN] += 1
-            if _rests_at_origin(p, q, count, e, x, work):
+            stats[ORIGIN] += abs(s0) > 2.0 * _AT_ORIGIN * abs(p)
+            if _rests_at_origin(p, s0, q, count, e, x, work):
                 return p
         else:
             work.z[i] = 0.0

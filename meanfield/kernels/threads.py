@@ -17,8 +17,6 @@ from typing import Any
 
 import numba
 
-from meanfield.kernels.dense import CHUNK
-
 #: Below about this many floating-point operations a second thread costs more than it saves.
 _WORTH_A_THREAD = 400_000
 
@@ -48,24 +46,18 @@ def get_threads() -> int:
     return _threads
 
 
-def chunk_count(size: int) -> int:
-    """Number of chunks of this many neurons."""
-    return -(-size // CHUNK)
-
-
-def run_chunks(size: int, flops: float, call: ChunkCall) -> None:
-    """Call ``call(first, last)`` for ranges that together cover the chunks of ``size`` neurons.
+def run_chunks(chunks: int, flops: float, call: ChunkCall) -> None:
+    """Call ``call(first, last)`` for ranges that together cover all chunks.
 
     Parameters
     ----------
-    size : int
-        Number of neurons.
+    chunks : int
+        Number of chunks; see :func:`meanfield.kernels.chunk_count`.
     flops : float
         Rough cost of the whole, to decide whether threads are worth it.
     call : callable
         A kernel with everything but its range of chunks bound.
     """
-    chunks = chunk_count(size)
     workers = min(_threads, chunks, max(1, int(flops / _WORTH_A_THREAD)))
     if workers == 1:
         call(0, chunks)

@@ -1,0 +1,30 @@
+"""How particles are cut into chunks: the grain of threading and of the fixed order of summation.
+
+Sums over particles go to one row of partial sums per chunk; adding the rows in order gives the same
+bits however the chunks were shared between threads. Chunks grow with the number of particles, so that
+partial sums of n x n numbers stay small beside the state.
+"""
+
+from __future__ import annotations
+
+from meanfield.kernels.jit import inner
+
+#: Fewest particles per chunk.
+CHUNK = 2048
+#: Most chunks.
+CHUNKS = 64
+#: Particles per block: a few rows of this many doubles stay in the first-level cache.
+BLOCK = 256
+
+
+def _length(size: int) -> int:
+    return max(CHUNK, -(-size // (CHUNKS * BLOCK)) * BLOCK)
+
+
+#: Particles per chunk, for kernels.
+chunk_length = inner(_length)
+
+
+def chunk_count(size: int) -> int:
+    """Number of chunks of this many particles."""
+    return -(-size // int(_length(size)))

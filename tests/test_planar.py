@@ -1,0 +1,291 @@
+"""Kernels for samples that span a plane: against plain twins, the kernels for any dimension, and laws."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_motion import kink_gram
+from test_motion import move as dense_move
+
+from meanfield import kernels
+from meanfield.kernels import BLOCK, planar, planar_motion
+from meanfield.kernels.particle import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
+
+
+def move(theta, e, x, h, weight=None, out=None):
+    """Move through one stage, or through as many as e has rows."""
+    fan, size = planar.fan(x), theta.shape[1]
+    chunks = kernels.chunk_count(size)
+    out = np.zeros_like(theta) if out is None else out
+    moments, change = np.empty((chunks, len(fan.rays), 2)), np.empty((chunks, 2))
+    stats = np.empty((chunks, 5), dtype=np.int64)
+    weight = np.ones(size) if weight is None else weight
+    stages = np.atleast_2d(e)
+    planar_motion.move(
+        np.ascontiguousarray(theta), weight, stages, np.atleast_1d(h), fan, 0, chunks, out, moments, change,
+        stats,
+    )  # fmt: skip
+    return out, stats.sum(axis=0), planar.outputs(moments.sum(axis=0), fan), change.sum(axis=0)
+
+
+def output(theta, weight, x):
+    fan, chunks = planar.fan(x), kernels.chunk_count(theta.shape[1])
+    moments = np.full((chunks, len(fan.rays), 2), np.nan)
+    planar.first_moments(theta, weight, fan, 0, chunks, moments)
+    return planar.outputs(moments.sum(axis=0), fan)
+
+
+def pullback(theta, c, x):
+    out = np.full(theta.shape, np.nan)
+    planar.pullback(theta, c, planar.fan(x), 0, kernels.chunk_count(theta.shape[1]), out)
+    return out
+
+
+def second_moments(theta, weight, e, x):
+    fan, chunks = planar.fan(x), kernels.chunk_count(theta.shape[1])
+    moments = np.full((chunks, len(fan.rays), 3), np.nan)
+    planar_motion.second_moments(theta, weight, e, fan, 0, chunks, moments)
+    return moments.sum(axis=0), fan
+
+
+def line(n, rng):
+    return np.column_stack([np.sort(rng.uniform(-1, 1, n)), np.ones(n)])
+
+
+def anywhere(n, rng):
+    """Directions all around, with repeated, opposite and zero samples among them."""
+    x = rng.standard_normal((n, 2))
+    if n > 4:
+        x[1], x[2], x[3] = 2.0 * x[0], -0.5 * x[0], 0.0
+    return x
+
+
+KINDS = {"line": line, "anywhere": anywhere}
+draws = st.tuples(st.sampled_from(sorted(KINDS)), st.integers(2, 40), st.integers(0, 10_000))
+
+
+def drawn(draw, size=200):
+    kind, n, seed = draw
+    rng = np.random.default_rng(seed)
+    x = KINDS[kind](n, rng)
+    return x, rng.standard_normal(n), rng.standard_normal((3, size)), rng.uniform(0.0, 2.0, size), rng
+
+
+class TestFan:
+    @given(draws)
+    def test_sectors_have_the_pattern_that_they_claim(self, draw):
+        x, *_ = drawn(draw)
+        fan = planar.fan(x)
+        half = len(fan.rays) // 2
+        following = np.roll(fan.rays, -1, axis=0)
+        middle = fan.rays + following if half > 1 else fan.rays @ [[0.0, 1.0], [-1.0, 0.0]]
+        truth = x @ middle.T > 0.0  # (n, rays)
+        claimed = ((np.arange(2 * half)[None, :] - fan.enter[:, None]) % (2 * half)) < half
+        moving = np.any(x != 0.0, axis=1)
+        np.testing.assert_array_equal(truth[moving], claimed[moving])
+        np.testing.assert_array_equal(fan.active, truth.sum(axis=0))
+        np.testing.assert_allclose(fan.rays[:half], -fan.rays[half:])
+        assert np.all(np.diff(np.arctan2(fan.rays[:, 1], fan.rays[:, 0]) % (2 * np.pi)) > 0)
+
+    def test_samples_on_one_line_share_their_kink(self):
+        x = np.array([[1.0, 1.0], [-2.0, -2.0], [3.0, 3.0], [0.0, 0.0], [1.0, 0.0]])
+        fan = planar.fan(x)
+        assert len(fan.rays) == 4
+        assert sorted(fan.active) == [1, 2, 2, 3]
+
+    def test_down_is_the_side_with_fewer_active_samples(self):
+        x = line(5, np.random.default_rng(0))
+        fan = planar.fan(x)
+        left, right = fan.active, np.roll(fan.active, 1)
+        np.testing.assert_array_equal(fan.down, np.where(left < right, 1, -1))
+
+
+class TestSums:
+    @given(draws)
+    def test_output_pullback_and_gram(self, draw):
+        x, c, theta, weight, _ = drawn(draw)
+        size = np.sum(weight * np.sum(theta**2, axis=0)) * np.abs(x).max()
+        np.testing.assert_allclose(
+            output(theta, weight, x), naive.output(theta, weight, x), rtol=0, atol=1e-14 * size
+        )
+        np.testing.assert_allclose(
+            pullback(theta, c, x), naive.pullback(theta, c, x), rtol=0, atol=1e-12 * np.abs(x).max() ** 2
+        )
+        moments, fan = second_moments(theta, weight, c, x)
+        K = planar.gram(moments, fan)
+        np.testing.assert_allclose(
+            K, naive.tangent_gram(theta, weight, x), rtol=0, atol=1e-13 * size * np.abs(x).max()
+        )
+        np.testing.assert_allclose(planar.gram_product(moments, c, fan), K @ c, rtol=0, atol=1e-12 * K.max())
+
+    @pytest.mark.parametrize("size", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2049, 3 * 2048 + 5])
+    def test_edges_of_blocks_and_chunks(self, size):
+        rng = np.random.default_rng(size)
+        x, theta, weight = line(9, rng), rng.standard_normal((3, size)), rng.uniform(0, 2, size)
+        c = rng.standard_normal(9)
+        np.testing.assert_allclose(output(theta, weight, x), naive.output(theta, weight, x), atol=1e-10)
+        np.testing.assert_allclose(pullback(theta, c, x), naive.pullback(theta, c, x), atol=1e-12)
+
+    def test_clustered_samples(self):
+        """Thousands of kinks within a hundred-thousandth of a radian share one bucket of the search."""
+        rng = np.random.default_rng(3)
+        x = np.column_stack([1e-5 * np.sort(rng.uniform(-1, 1, 3000)), np.ones(3000)])
+        theta = np.vstack(
+            [rng.standard_normal(400), rng.standard_normal(400), 1e-5 * rng.standard_normal(400)]
+        )
+        weight, c = np.ones(400), rng.standard_normal(3000)
+        np.testing.assert_allclose(
+            output(theta, weight, x), naive.output(theta, weight, x), rtol=0, atol=1e-16 * 400 * 10
+        )
+        np.testing.assert_allclose(pullback(theta, c, x), naive.pullback(theta, c, x), rtol=0, atol=1e-10)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    @pytest.mark.parametrize("row", [0, 1, 2])
+    def test_what_is_not_finite_reaches_the_sums(self, bad, row):
+        rng = np.random.default_rng(4)
+        x, theta = np.abs(line(5, rng)), np.abs(rng.standard_normal((3, 50))) + 2.0  # all active
+        theta[row, 17] = bad
+        with np.errstate(invalid="ignore"):
+            assert not np.isfinite(output(theta, np.ones(50), x)).any()
+        assert not np.isfinite(second_moments(theta, np.ones(50), np.ones(5), x)[0]).all()
+
+    def test_the_origin_feels_nothing(self):
+        x, theta = line(4, np.random.default_rng(0)), np.array([[1.0], [0.0], [0.0]])
+        moved, stats, f, _ = move(theta, np.ones(4), x, 1.0)
+        np.testing.assert_array_equal(moved, theta)
+        assert not stats.any()
+        assert not f.any()
+
+
+class TestMotion:
+    @given(draws, st.floats(0.01, 4.0))
+    def test_is_that_of_any_dimension(self, draw, h):
+        """Two codes, one mathematics: a walk over sectors, and a search over all samples."""
+        kind, n, seed = draw
+        rng = np.random.default_rng(seed)
+        x = line(n, rng) if kind == "line" else rng.standard_normal((n, 2))
+        e, theta = rng.standard_normal(n), rng.standard_normal((3, 100))
+        ours, stats, f, _ = move(theta, e, x, h)
+        theirs, _ = dense_move(theta, e, x, h)
+        scale = np.abs(theirs).max(axis=0)
+        different = np.abs(ours - theirs).max(axis=0) > 1e-9 * scale
+        # At the origin more than one way out may be a solution.
+        for k in np.flatnonzero(different):
+            assert move(theta[:, k : k + 1], e, x, h)[1][ORIGIN] > 0
+        assert stats[GAVE_UP] == 0
+        np.testing.assert_allclose(
+            f, naive.output(ours, np.ones(100), x), rtol=0, atol=1e-11 * scale.max() ** 2
+        )
+
+    @given(draws, st.floats(0.01, 3.0))
+    def test_laws(self, draw, h):
+        """p**2 - |q|**2 is conserved, and two stages are one motion after the other."""
+        x, e, theta, weight, rng = drawn(draw)
+        ours, stats, *_ = move(theta, e, x, h)
+        charge, before = (t[0] ** 2 - (t[1:] ** 2).sum(axis=0) for t in (ours, theta))
+        assert np.all(np.abs(charge - before) <= 1e-12 * ((ours**2).sum(axis=0) + (theta**2).sum(axis=0)))
+        assert stats[GAVE_UP] == 0
+        other = rng.standard_normal(len(x))
+        one_by_one, *_ = move(ours, other, x, 0.5 * h)
+        stages = np.stack([e, other])
+        staged, _, f, change = move(theta, stages, x, np.array([h, 0.5 * h]), weight, theta.copy())
+        np.testing.assert_array_equal(staged, one_by_one)
+        np.testing.assert_allclose(
+            f, naive.output(staged, weight, x), rtol=0, atol=1e-11 * (staged**2).sum() * np.abs(x).max()
+        )
+        np.testing.assert_allclose(
+            change, naive.combination_norms((staged - theta)[None], [1.0], weight), rtol=1e-9
+        )
+
+    @pytest.mark.parametrize(("kind", "n", "seed"), [("line", 4, 0), ("line", 12, 1), ("anywhere", 7, 2)])
+    def test_against_euler(self, kind, n, seed):
+        rng = np.random.default_rng(seed)
+        x, e, h = KINDS[kind](n, rng), rng.standard_normal(n), 1.5
+        theta = rng.standard_normal((3, 600))
+        ours, stats, *_ = move(theta, e, x, h)
+        coarse, fine = naive.euler_motion(theta, e, x, h, 10_000), naive.euler_motion(theta, e, x, h, 20_000)
+        error, own = np.abs(ours - fine).max(axis=0), np.abs(coarse - fine).max(axis=0)
+        good = error <= 5 * own + 2e-3
+        assert good.mean() >= 0.99, (error[~good], np.flatnonzero(~good))
+        assert stats[CROSSED] > 20
+        assert stats[SLID] > 5
+
+    def test_rests_at_the_origin_and_goes_on_when_the_pull_ends(self):
+        """Both rays of a kink pull inwards: it rests. Once the far one pulls outwards, it goes that way."""
+        x = np.array([[1.0, 0.0], [-0.5, 1.0], [-0.5, -1.0]])
+        # On the kink of sample 0, the second axis, samples 1 and 2 are active above and below.
+        theta, e = np.array([[2.0], [0.3], [0.3]]), np.array([9.0, 3.0, 3.0])
+        rests, stats, *_ = move(theta, e, x, 5.0)
+        assert stats[ORIGIN] == 1
+        assert np.abs(rests[1:]).max() <= 1e-12
+        again, stats, *_ = move(rests, e, x, 5.0)
+        assert stats[ORIGIN] == 0  # it is there already
+        np.testing.assert_allclose(again, rests, atol=1e-12)
+        released, *_ = move(rests, np.array([9.0, 3.0, -3.0]), x, 0.1)
+        assert released[2, 0] < -0.01
+        kept, *_ = move(rests, np.array([9.0, 3.0, 3.0]), x, 0.1)
+        assert np.abs(kept[1:]).max() <= 1e-12
+
+    def test_a_slide_that_ended_between_steps_is_reported(self):
+        x = np.array([[0.0, 1.0], [1.0, 1.0]])
+        theta = np.array([[1.0], [1.0], [0.0]])
+        _, stats, *_ = move(theta, np.array([-0.5, -0.1]), x, 0.1)
+        assert stats[STEPPED_OVER] == 1
+
+    def test_same_bits_for_any_number_of_threads(self):
+        rng = np.random.default_rng(9)
+        x, e, theta = line(16, rng), rng.standard_normal((2, 16)), rng.standard_normal((3, 9 * 2048 + 17))
+        fan, size = planar.fan(x), theta.shape[1]
+        chunks, results, before = kernels.chunk_count(size), [], kernels.get_threads()
+        try:
+            for count in (1, 2, 3):
+                kernels.set_threads(count)
+                out, moments = np.zeros_like(theta), np.empty((chunks, len(fan.rays), 2))
+                change, stats = np.empty((chunks, 2)), np.empty((chunks, 5), np.int64)
+
+                def call(lo, hi, out=out, moments=moments, change=change, stats=stats):
+                    planar_motion.move(
+                        theta,
+                        np.ones(size),
+                        e,
+                        np.array([0.5, 0.5]),
+                        fan,
+                        lo,
+                        hi,
+                        out,
+                        moments,
+                        change,
+                        stats,
+                    )
+
+                kernels.run_chunks(chunks, 1e9, call)
+                results.append(b"".join(a.tobytes() for a in (out, moments, change, stats)))
+        finally:
+            kernels.set_threads(before)
+        assert len(set(results)) == 1
+
+
+class TestTangentKernel:
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("n", [2, 6, 15])
+    def test_is_the_derivative_of_the_outputs(self, kind, n):
+        rng = np.random.default_rng(n)
+        x, e = KINDS[kind](n, rng), rng.standard_normal(n)
+        theta, *_ = move(rng.standard_normal((3, 300)), e, x, 2.0)
+        weight = rng.uniform(0.5, 2.0, 300)
+        moments, fan = second_moments(theta, weight, e, x)
+        K, h = planar.gram(moments, fan), 1e-7
+        after, *_ = move(theta, e, x, h)
+        rate = (naive.output(after, weight, x) - naive.output(theta, weight, x)) / h
+        size = (weight * (theta**2).sum(axis=0)).sum() * np.abs(e).max() * np.abs(x).max() ** 2
+        np.testing.assert_allclose(rate, -K @ e / n, atol=2e-5 * size)
+        assert np.linalg.eigvalsh(K)[0] >= -1e-12 * np.linalg.eigvalsh(K)[-1]
+
+    def test_is_that_of_any_dimension(self):
+        rng = np.random.default_rng(1)
+        x, e = line(8, rng), rng.standard_normal(8)
+        theta, stats, *_ = move(rng.standard_normal((3, 500)), e, x, 2.0)
+        assert stats[SLID] > 3
+        K = planar.gram(*second_moments(theta, np.ones(500), e, x))
+        np.testing.assert_allclose(K, kink_gram(theta, np.ones(500), e, x), rtol=1e-10, atol=1e-10)

@@ -20,12 +20,24 @@ def samples(n, r, rng):
     return rng.standard_normal((n, r))
 
 
-def move(theta, e, x, h):
+def move(theta, e, x, h, before=None):
     theta, size = np.ascontiguousarray(theta), theta.shape[1]
     chunks, out = kernels.chunk_count(size), np.zeros_like(theta)
     partial, change = np.empty((chunks, len(x))), np.empty((chunks, 2))
     stats = np.empty((chunks, 5), dtype=np.int64)
-    kernels.move(theta, np.ones(size), e[None], np.array([h]), x, 0, chunks, out, partial, change, stats)
+    kernels.move(
+        theta,
+        np.ones(size),
+        np.stack([e if before is None else before, e]),
+        np.array([h]),
+        x,
+        0,
+        chunks,
+        out,
+        partial,
+        change,
+        stats,
+    )
     return out, stats.sum(axis=0)
 
 
@@ -35,7 +47,7 @@ def kink_gram(theta, weight, e, x):
     chunks = -(-size // length)
     a, w, k = (np.empty((chunks, n, n)) for _ in range(3))
     kernels.gram(theta, weight, x, length, 0, chunks, a, w)
-    kernels.kink_gram(theta, weight, e, x, length, 0, chunks, k)
+    kernels.kink_gram(theta, weight, e, e, x, length, 0, chunks, k)
     lower = np.tril(a.sum(0) + (x @ x.T) * w.sum(0) + k.sum(0))
     return lower + np.tril(lower, -1).T
 
@@ -43,7 +55,7 @@ def kink_gram(theta, weight, e, x):
 def kink_gram_product(theta, weight, e, v, x):
     chunks = kernels.chunk_count(theta.shape[1])
     partial = np.empty((chunks, len(x)))
-    kernels.kink_gram_product(theta, weight, e, v, x, 0, chunks, partial)
+    kernels.kink_gram_product(theta, weight, e, e, v, x, 0, chunks, partial)
     return partial.sum(axis=0)
 
 
@@ -193,11 +205,22 @@ class TestLaws:
         np.testing.assert_allclose(ours, fine, atol=3e-5)
 
     def test_a_slide_that_ended_between_steps_is_reported(self):
-        """e_0 changed its sign although lambda_0 was inside (0, 1): the order of events was not seen."""
-        x = np.array([[0.0, 1.0], [1.0, 1.0]])
-        theta = np.array([[1.0], [1.0], [0.0]])
-        _, stats = move(theta, np.array([-0.5, -0.1]), x, 0.1)
-        assert stats[STEPPED_OVER] == 1
+        """Both sides turned about since: the first to do so decides; a close race is in doubt."""
+        x, theta = np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([[1.0], [1.0], [0.0]])
+
+        def end(e, before):
+            moved, stats = move(theta, np.array(e), x, 0.1, np.array(before))
+            return np.sign(moved[2, 0]), stats[STEPPED_OVER]
+
+        # The speed towards the active side is -e_1/2 where sample 0 is inactive, -(e_0 + e_1)/2 where it is
+        # active. It slides under (2, -1); only one side turns about under (0.5, -1) and under (2, 1).
+        assert end([2.0, -1.0], [2.0, -1.0]) == (0.0, 0)
+        assert end([0.5, -1.0], [2.0, -1.0]) == (1.0, 0)
+        assert end([2.0, 1.0], [2.0, -1.0]) == (-1.0, 0)
+        assert end([-1.2, 0.1], [1.2, -1.0]) == (1.0, 0)  # the active one turns at 0.16, the other at 0.91
+        assert end([-1.2, 1.0], [4.0, -0.1]) == (-1.0, 0)  # the inactive one at 0.09, the other at 0.95
+        assert end([-1.5, 1.0], [2.0, -1.0])[1] == 1  # 0.5 and 0.67
+        assert end([-0.5, -0.1], [-0.5, -0.1]) == (1.0, 0)  # it did not slide before
 
     def test_not_a_number_stays(self):
         x, e = np.array([[1.0, 1.0]]), np.array([-1.0])

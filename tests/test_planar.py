@@ -13,7 +13,7 @@ from meanfield.kernels import BLOCK, planar, planar_motion
 from meanfield.kernels.particle import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
 
 
-def move(theta, e, x, h, weight=None, out=None):
+def move(theta, e, x, h, weight=None, out=None, before=None):
     """Move through one stage, or through as many as e has rows."""
     fan, size = planar.fan(x), theta.shape[1]
     chunks = kernels.chunk_count(size)
@@ -21,7 +21,7 @@ def move(theta, e, x, h, weight=None, out=None):
     moments, change = np.empty((chunks, len(fan.rays), 2)), np.empty((chunks, 2))
     stats = np.empty((chunks, 5), dtype=np.int64)
     weight = np.ones(size) if weight is None else weight
-    stages = np.atleast_2d(e)
+    stages = np.vstack([np.atleast_2d(e)[0] if before is None else before, e])
     planar_motion.move(
         np.ascontiguousarray(theta), weight, stages, np.atleast_1d(h), fan, 0, chunks, out, moments, change,
         stats,
@@ -45,7 +45,7 @@ def pullback(theta, c, x):
 def second_moments(theta, weight, e, x):
     fan, chunks = planar.fan(x), kernels.chunk_count(theta.shape[1])
     moments = np.full((chunks, len(fan.rays), 3), np.nan)
-    planar_motion.second_moments(theta, weight, e, fan, 0, chunks, moments)
+    planar_motion.second_moments(theta, weight, e, e, fan, 0, chunks, moments)
     return moments.sum(axis=0), fan
 
 
@@ -187,9 +187,10 @@ class TestMotion:
         assert np.all(np.abs(charge - before) <= 1e-12 * ((ours**2).sum(axis=0) + (theta**2).sum(axis=0)))
         assert stats[GAVE_UP] == 0
         other = rng.standard_normal(len(x))
-        one_by_one, *_ = move(ours, other, x, 0.5 * h)
+        one_by_one, *_ = move(ours, other, x, 0.5 * h, before=e)
         stages = np.stack([e, other])
-        staged, _, f, change = move(theta, stages, x, np.array([h, 0.5 * h]), weight, theta.copy())
+        both = np.array([h, 0.5 * h])
+        staged, _, f, change = move(theta, stages, x, both, weight, theta.copy())
         np.testing.assert_array_equal(staged, one_by_one)
         np.testing.assert_allclose(
             f, naive.output(staged, weight, x), rtol=0, atol=1e-11 * (staged**2).sum() * np.abs(x).max()
@@ -228,14 +229,28 @@ class TestMotion:
         assert np.abs(kept[1:]).max() <= 1e-12
 
     def test_a_slide_that_ended_between_steps_is_reported(self):
+        """As in any dimension, see there; and the same where the samples are seen from the other side."""
         x = np.array([[0.0, 1.0], [1.0, 1.0]])
-        theta = np.array([[1.0], [1.0], [0.0]])
-        _, stats, *_ = move(theta, np.array([-0.5, -0.1]), x, 0.1)
-        assert stats[STEPPED_OVER] == 1
+        cases = [
+            ([2.0, -1.0], [2.0, -1.0]),
+            ([0.5, -1.0], [2.0, -1.0]),
+            ([2.0, 1.0], [2.0, -1.0]),
+            ([-1.2, 0.1], [1.2, -1.0]),
+            ([-1.2, 1.0], [4.0, -0.1]),
+            ([-1.5, 1.0], [2.0, -1.0]),
+            ([-0.5, -0.1], [-0.5, -0.1]),
+        ]
+        for flip in (np.eye(2), np.diag([-1.0, 1.0]), np.diag([1.0, -1.0])):
+            theta = np.vstack([[[1.0]], flip @ [[1.0], [0.0]]])
+            for e, before in np.array(cases):
+                ours, stats, *_ = move(theta, e, x @ flip, 0.1, before=before)
+                theirs, expected = dense_move(theta, e, x @ flip, 0.1, before)
+                np.testing.assert_allclose(ours, theirs, atol=1e-14)
+                assert stats[STEPPED_OVER] == expected[STEPPED_OVER]
 
     def test_same_bits_for_any_number_of_threads(self):
         rng = np.random.default_rng(9)
-        x, e, theta = line(16, rng), rng.standard_normal((2, 16)), rng.standard_normal((3, 9 * 2048 + 17))
+        x, e, theta = line(16, rng), rng.standard_normal((3, 16)), rng.standard_normal((3, 9 * 2048 + 17))
         fan, size = planar.fan(x), theta.shape[1]
         chunks, results, before = kernels.chunk_count(size), [], kernels.get_threads()
         try:

@@ -26,11 +26,14 @@ class State:
         Canonical parameters. Methods reuse buffers: copy it to keep it beyond the next step.
     e : ndarray, shape (n,)
         Residual ``f - y`` at theta.
+    felt : ndarray, shape (n,), optional
+        Mean residual that particles felt at the end of the last step; None at the start.
     """
 
     s: float
     theta: Array
     e: Array
+    felt: Array | None = None
 
     @property
     def loss(self) -> float:

@@ -98,15 +98,18 @@ class DensePasses:
         )
         return _symmetric(part_a.sum(axis=0) + (self.x @ self.x.T) * part_w.sum(axis=0))
 
-    def tangent_kernel(self, theta: Array, e: Array, scale: float) -> TangentKernel:
-        """``scale Phi W Phi^T`` for the motion under e: a sliding neuron counts with what is left to it."""
+    def tangent_kernel(self, theta: Array, e: Array, before: Array, scale: float) -> TangentKernel:
+        """``scale Phi W Phi^T`` for the motion under e, which was ``before`` until now.
+
+        A sliding neuron counts with what is left to it.
+        """
         # A matrix costs N n**2 once, a product with it without forming it 3 N n r each.
         if self.n <= DIRECT or (self.n < 3 * _PRODUCTS * self.r and self.n**2 <= _PARTIAL_SUMS):
-            return _MatrixKernel(scale * (self.gram(theta) + self._kink_gram(theta, e)))
-        return _ProductKernel(self, theta, e, scale)
+            return _MatrixKernel(scale * (self.gram(theta) + self._kink_gram(theta, e, before)))
+        return _ProductKernel(self, theta, e, before, scale)
 
     def move(self, theta: Array, e: Array, h: Array, out: Array) -> Moved:
-        """Move all particles under residuals e (stages, n), each for a canonical time h (stages,)."""
+        """Move all particles under residuals e[1:] (stages, n), each for a canonical time h (stages,)."""
         partial, change = np.empty((self.chunks, self.n)), np.empty((self.chunks, 2))
         events = np.empty((self.chunks, 5), dtype=np.int64)
         self.run(
@@ -118,12 +121,14 @@ class DensePasses:
         )
         return Moved(partial.sum(axis=0), np.sqrt(change.sum(axis=0)), events.sum(axis=0))
 
-    def kink_gram_product(self, theta: Array, e: Array, v: Array) -> Array:
+    def kink_gram_product(self, theta: Array, e: Array, before: Array, v: Array) -> Array:
         """Product of the tangent kernel of the motion under e with v, shape (n,)."""
         partial = np.empty((self.chunks, self.n))
         self.run(
             6 * self.x.size + 6 * self.n,
-            lambda lo, hi: kernels.kink_gram_product(theta, self.weight, e, v, self.x, lo, hi, partial),
+            lambda lo, hi: kernels.kink_gram_product(
+                theta, self.weight, e, before, v, self.x, lo, hi, partial
+            ),
         )
         total: Array = partial.sum(axis=0)
         return total
@@ -135,12 +140,12 @@ class DensePasses:
         self.count += passes
         kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
 
-    def _kink_gram(self, theta: Array, e: Array) -> Array:
+    def _kink_gram(self, theta: Array, e: Array, before: Array) -> Array:
         length = self._gram_length()
         partial = np.empty((-(-self.size // length), self.n, self.n))
         self.run(
             2 * self.x.size + 5 * self.n,
-            lambda lo, hi: kernels.kink_gram(theta, self.weight, e, self.x, length, lo, hi, partial),
+            lambda lo, hi: kernels.kink_gram(theta, self.weight, e, before, self.x, length, lo, hi, partial),
             chunks=partial.shape[0],
         )
         return _symmetric(partial.sum(axis=0))
@@ -164,14 +169,15 @@ class _MatrixKernel:
 
 
 class _ProductKernel:
-    def __init__(self, passes: DensePasses, theta: Array, e: Array, scale: float) -> None:
-        self._passes, self._theta, self._e, self._scale = passes, theta, e, scale
+    def __init__(self, passes: DensePasses, theta: Array, e: Array, before: Array, scale: float) -> None:
+        self._passes, self._scale = passes, scale
+        self._theta, self._e, self._before = theta, e, before
 
     def matrix(self) -> Array:
         return np.array([self.product(row) for row in np.eye(self._passes.n)])
 
     def product(self, v: Array) -> Array:
-        return self._scale * self._passes.kink_gram_product(self._theta, self._e, v)
+        return self._scale * self._passes.kink_gram_product(self._theta, self._e, self._before, v)
 
 
 def _symmetric(lower: Array) -> Array:

@@ -48,12 +48,14 @@ class PlanarPasses(DensePasses):
         output = planar.outputs(moments.sum(axis=0), self.fan)
         return Moved(output, np.sqrt(change.sum(axis=0)), events.sum(axis=0))
 
-    def tangent_kernel(self, theta: Array, e: Array, scale: float) -> TangentKernel:
+    def tangent_kernel(self, theta: Array, e: Array, before: Array, scale: float) -> TangentKernel:
         """See :meth:`DensePasses.tangent_kernel`."""
         moments = np.empty((self.chunks, self._rays, 3))
         self.run(
             _OPERATIONS,
-            lambda lo, hi: planar_motion.second_moments(theta, self.weight, e, self.fan, lo, hi, moments),
+            lambda lo, hi: planar_motion.second_moments(
+                theta, self.weight, e, before, self.fan, lo, hi, moments
+            ),
         )
         return _SectorKernel(self.fan, scale * moments.sum(axis=0))
 

@@ -48,7 +48,7 @@ class ResidualSpace:
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
         system, theta, new = self.system, state.theta, self._result(state.theta)
-        halves = np.array([0.5 * h, 0.5 * h])
+        before, halves = _felt(state), np.array([0.5 * h, 0.5 * h])
         spectrum = self._spectrum_at(state)
         at_e = spectrum.expand(state.e, h)
         decay, mean, _, _ = phi_functions(h * at_e.rates)
@@ -56,20 +56,20 @@ class ResidualSpace:
         first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])
 
         # The prediction goes into the array of the result: the second motion measures the difference.
-        e_predicted, _, _ = system.move(theta, predicted[None], np.array([h]), new)
+        e_predicted, _, _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
         at_defect = spectrum.expand(e_predicted - decayed, h)
         _, _, response, response_mean = phi_functions(h * at_defect.rates)
         correction = at_defect.apply(2.0 * response_mean)
         first += at_defect.apply(0.5 * phi_functions(0.5 * h * at_defect.rates)[3])
         second = 2.0 * (predicted + correction) - first
-        e_new, change, events = system.move(theta, np.stack([first, second]), halves, new)
+        e_new, change, events = system.move(theta, np.stack([before, first, second]), halves, new)
 
         surprise = e_new - (decayed + at_defect.apply(2.0 * response))
         *counts, stepped_over = (int(count) for count in events)
-        if stepped_over and h > _SHORTEST * (state.s + h):
+        if stepped_over and h > _SHORTEST * state.s > 0.0:
             surprise[:] = np.inf  # no estimate sees which side a slide ended on: try again, shorter
         return Attempt(
-            state=State(state.s + h, new, e_new),
+            state=State(state.s + h, new, e_new, second),
             loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
             output_error=surprise,
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * change,
@@ -87,9 +87,14 @@ class ResidualSpace:
     def _spectrum_at(self, state: State) -> Spectrum:
         """The tangent kernel at the step's start; a step that is tried again reuses it."""
         if self._spectrum is None or self._spectrum_of is not state.e:  # residuals are new at every state
-            self._spectrum = Spectrum(self.system.tangent_kernel(state.theta, state.e), self.system.n)
+            kernel = self.system.tangent_kernel(state.theta, state.e, _felt(state))
+            self._spectrum = Spectrum(kernel, self.system.n)
             self._spectrum_of = state.e
         return self._spectrum
+
+
+def _felt(state: State) -> Array:
+    return state.e if state.felt is None else state.felt
 
 
 def _share(correction: Array, surprise: Expansion, h: float) -> float:

@@ -82,9 +82,9 @@ class CanonicalSystem:
         """Tangent Gram matrix ``K = kappa Phi W Phi^T``, shape (n, n); kinks count as inactive."""
         return self.kappa * self._passes.gram(theta)
 
-    def tangent_kernel(self, theta: Array, e: Array) -> TangentKernel:
-        """K for the motion under e: a sliding neuron counts with what is left to it."""
-        return self._passes.tangent_kernel(theta, e, self.kappa)
+    def tangent_kernel(self, theta: Array, e: Array, before: Array) -> TangentKernel:
+        """K for the motion under e, which was ``before`` until now; sliding counts with what is left."""
+        return self._passes.tangent_kernel(theta, e, before, self.kappa)
 
     def move(self, theta: Array, e: Array, h: Array, out: Array) -> tuple[Array, Array, Array]:
         """Move all particles under one constant residual after another, kinks included.
@@ -93,8 +93,8 @@ class CanonicalSystem:
         ----------
         theta : ndarray, shape (1 + r, N)
             The state to start from.
-        e : ndarray, shape (stages, n)
-            Residuals.
+        e : ndarray, shape (1 + stages, n)
+            The residual that particles felt until now, and those to move under.
         h : ndarray, shape (stages,)
             Canonical times for which they are held.
         out : ndarray, shape (1 + r, N)

@@ -115,7 +115,7 @@ def _flag_changed(z, z_out, flags):
 
 
 @inner
-def _move_flagged(theta, e, x, lengths, h, z_out, out, flags, q, work, stats):
+def _move_flagged(theta, e, before, x, lengths, h, z_out, out, flags, q, work, stats):
     """Move the flagged particles of a block one by one."""
     r = q.shape[0]
     for k in range(flags.shape[0]):
@@ -123,7 +123,7 @@ def _move_flagged(theta, e, x, lengths, h, z_out, out, flags, q, work, stats):
             continue
         for c in range(r):
             q[c] = theta[1 + c, k]
-        out[0, k] = _move_particle(theta[0, k], q, e, x, lengths, h, work, stats)
+        out[0, k] = _move_particle(theta[0, k], q, e, before, x, lengths, h, work, stats)
         for c in range(r):
             out[1 + c, k] = q[c]
         for i in range(x.shape[0]):
@@ -142,15 +142,18 @@ def _squared_distance(new, old, w):
 def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     """Move all particles under one constant residual after another; writes the new state to ``out``.
 
-    The residuals are the rows of ``e`` (stages, n), held for the times ``h`` (stages,). ``partial``
-    (chunks, n) is the output of the new state without its factor (see :func:`output`), ``change``
-    (chunks, 2) the weighted squared distances of its p and q from what ``out`` held. ``stats[chunk]``, five
-    numbers, counts kinks crossed, slides begun, passages of the origin, particles whose events were too
-    many to follow, and slides whose end was stepped over. Cost: about n (4 r + 4) flops per particle
+    The residuals are the rows of ``e`` (1 + stages, n) but for the first, held for the times ``h``
+    (stages,); the first is the one that particles felt until now: it tells on which side of a kink a
+    slide that has ended meanwhile was left.
+
+    ``partial`` (chunks, n) is the output of the new state without its factor (see :func:`output`),
+    ``change`` (chunks, 2) the weighted squared distances of its p and q from what ``out`` held.
+    ``stats[chunk]``, five numbers, counts kinks crossed, slides begun, passages of the origin, particles
+    whose events were too many to follow, and slides whose end was stepped over. Cost: about n (4 r + 4) flops per particle
     and stage and n (4 r + 2) besides, in blocks that vectorise; particles that may meet a kink are moved
     again one by one, at ten to thirty times that.
     """
-    (n, r), size, stages = x.shape, theta.shape[1], e.shape[0]
+    (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
     length = chunk_length(size)
     scaled, lengths = e / n, row_lengths(x)
     q, particle = np.empty(r), _workspace(n, r)
@@ -167,22 +170,13 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
             _preactivations(x, states[0, 1:, :count], zs[0, :, :count])
             for stage in range(stages):
                 old, new = stage % 2, (stage + 1) % 2
-                before, after = states[old, :, :count], states[new, :, :count]
-                z, z_after = zs[old, :, :count], zs[new, :, :count]
-                _glide(before, scaled[stage], x, lengths, h[stage], z, after, z_after, flags, work)
+                start, after = states[old, :, :count], states[new, :, :count]
+                z, z_after, felt = zs[old, :, :count], zs[new, :, :count], scaled[stage + 1]
+                _glide(start, felt, x, lengths, h[stage], z, after, z_after, flags, work)
                 _move_flagged(
-                    before,
-                    scaled[stage],
-                    x,
-                    lengths,
-                    h[stage],
-                    z_after,
-                    after,
-                    flags,
-                    q,
-                    particle,
+                    start, felt, scaled[stage], x, lengths, h[stage], z_after, after, flags, q, particle,
                     stats[chunk],
-                )
+                )  # fmt: skip
             after, z_after = states[stages % 2, :, :count], zs[stages % 2, :, :count]
             _multiply(w, after[0], work[0])
             for i in range(n):
@@ -220,11 +214,11 @@ def _flag_on_kinks(q, x, lengths, z, norm, flags):
 
 
 @inner
-def _settle_at(theta, k, e, x, lengths, q, work, ignored):
+def _settle_at(theta, k, e, before, x, lengths, q, work, ignored):
     """Pattern and slides (with their basis) of particle k; how many slides, -1 at the origin."""
     for c in range(q.shape[0]):
         q[c] = theta[1 + c, k]
-    count = _classify(theta[0, k], q, e, x, lengths, work, ignored)
+    count = _classify(theta[0, k], q, e, before, x, lengths, work, ignored)
     if count >= 0:
         count = _settle(theta[0, k], count, e, x, work)
         _orthonormal(count, x, work)
@@ -232,16 +226,18 @@ def _settle_at(theta, k, e, x, lengths, q, work, ignored):
 
 
 @kernel
-def kink_gram(theta, weight, e, x, length, first, last, partial):
+def kink_gram(theta, weight, e, before, x, length, first, last, partial):
     """What neurons on kinks add to the tangent Gram matrix, shape (chunks, n, n), lower triangles.
 
     :func:`~meanfield.kernels.gram` counts a neuron on the kink of a sample as inactive there. Under the
     residual e it may be about to leave to the active side; and if it slides, q moves only within
-    its kinks, and its gradients ``p x_i`` count projected onto them. Chunks hold ``length`` neurons.
+    its kinks, and its gradients ``p x_i`` count projected onto them. ``before`` is the residual that it
+    felt until now (see :func:`move`). Chunks hold ``length`` neurons.
     """
     (n, r), size = x.shape, theta.shape[1]
     q, work = np.empty(r), _workspace(n, r)
-    scaled, lengths, ignored = e / n, row_lengths(x), np.zeros(5, np.int64)
+    scaled, scaled_before = e / n, before / n
+    lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
     z_block, flag_block, norm_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
         partial[chunk] = 0.0
@@ -252,7 +248,7 @@ def kink_gram(theta, weight, e, x, length, first, last, partial):
             _flag_on_kinks(theta[1:, lo:hi], x, lengths, z_block[:, : hi - lo], norm_block[: hi - lo], flags)
             for k in range(lo, hi):
                 if flags[k - lo] == 1.0:
-                    count = _settle_at(theta, k, scaled, x, lengths, q, work, ignored)
+                    count = _settle_at(theta, k, scaled, scaled_before, x, lengths, q, work, ignored)
                     if count >= 0:
                         _add_kinked(weight[k], theta[0, k], x, count, work, partial[chunk])
 
@@ -276,7 +272,7 @@ def _add_particle(weight, p, v, x, count, work, out):
 
 
 @kernel
-def kink_gram_product(theta, weight, e, v, x, first, last, partial):
+def kink_gram_product(theta, weight, e, before, v, x, first, last, partial):
     """Product of the tangent Gram matrix of the motion under e with a vector v, ``partial`` (chunks, n).
 
     The matrix is the sum of :func:`~meanfield.kernels.gram` and :func:`kink_gram`, and is not formed.
@@ -285,7 +281,8 @@ def kink_gram_product(theta, weight, e, v, x, first, last, partial):
     (n, r), size = x.shape, theta.shape[1]
     length = chunk_length(size)
     q, work = np.empty(r), _workspace(n, r)
-    scaled, lengths, ignored = e / n, row_lengths(x), np.zeros(5, np.int64)
+    scaled, scaled_before = e / n, before / n
+    lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
     z_block, pulls, work_block = np.empty((n, BLOCK)), np.empty((1 + r, BLOCK)), np.empty((4, BLOCK))
     for chunk in range(first, last):
         partial[chunk] = 0.0
@@ -314,7 +311,7 @@ def kink_gram_product(theta, weight, e, v, x, first, last, partial):
                 partial[chunk, i] += _dot_relu(pull[0], z[i]) + _dot_step(wpp, dz, z[i])
             for k in range(hi - lo):
                 if flags[k] == 1.0:
-                    count = _settle_at(theta, lo + k, scaled, x, lengths, q, work, ignored)
+                    count = _settle_at(theta, lo + k, scaled, scaled_before, x, lengths, q, work, ignored)
                     if count >= 0:
                         _add_particle(weight[lo + k], theta[0, lo + k], v, x, count, work, partial[chunk])
 

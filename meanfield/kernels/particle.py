@@ -24,6 +24,8 @@ _DEPENDENT = 1e-10
 _ROUNDING = 1e-14
 #: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests.
 _AT_ORIGIN = 1e-13
+#: Two turns of a residual within this share of its change are taken to be too close to be told apart.
+_CLOSE = 0.3
 #: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and
 #: slides whose end was stepped over.
 CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
@@ -180,13 +182,11 @@ def _orthonormal(count, x, work):
 
 
 @inner
-def _classify(p, q, e, x, lengths, work, stats):
+def _classify(p, q, e, before, x, lengths, work, stats):
     """Pre-activations, pattern and the kinks that may be slid on; how many, or -1 at the origin.
 
-    On a kink with p e_i <= 0 nothing slides: the neuron goes to the active side if the inactive one
-    pushes it there. Such a slide has ended. In the exact flow its share lambda_i left (0, 1) before e_i
-    changed its sign; if it goes up now although |lambda_i| < 1, the step was too long to see in which
-    order that happened, and is counted as stepped over.
+    On a kink with p e_i <= 0 nothing slides; a slide there has ended, and :func:`_leaves_active` tells on
+    which side. Where that is in doubt the slide counts as stepped over.
     """
     z, on, slide = work.z, work.on, work.slide
     q_norm = np.sqrt(_dot(q, q))
@@ -205,11 +205,31 @@ def _classify(p, q, e, x, lengths, work, stats):
             else:
                 ended = i
     if ended >= 0:
+        _gradient(on, before, x, work.other)
+        off_before = -p * _dot_row(work.other, x, ended)
         _gradient(on, e, x, work.other)
-        rises = -p * _dot_row(work.other, x, ended)
-        on[ended] = rises > 0.0
-        stats[STEPPED_OVER] += 0.0 < rises < -p * e[ended] * lengths[ended] ** 2
+        off = -p * _dot_row(work.other, x, ended)
+        jump = -p * lengths[ended] ** 2
+        on_before, on_now = off_before + jump * before[ended], off + jump * e[ended]
+        on[ended], doubtful = _leaves_active(off_before, on_before, off, on_now)
+        stats[STEPPED_OVER] += doubtful
     return count
+
+
+@inner
+def _leaves_active(off_before, on_before, off, on):
+    """Whether a particle leaves a kink on its active side, and whether that is in doubt.
+
+    ``off`` and ``on`` are the speeds towards the active side on the inactive and on the active side, under
+    the residual felt now and under the one felt before. If it slid before, off > 0 > on, then the one that
+    turned about first let it go; residuals in between are taken on the straight line, and two that turn
+    at nearly the same time leave a doubt. If it did not slide it goes where the inactive side pushes it.
+    """
+    if not off_before > 0.0 > on_before:
+        return off > 0.0, False
+    turn_off = off_before / (off_before - off) if off <= 0.0 else np.inf
+    turn_on = on_before / (on_before - on) if on >= 0.0 else np.inf
+    return turn_on < turn_off, abs(turn_on - turn_off) < _CLOSE
 
 
 @inner
@@ -322,10 +342,13 @@ def _rests_at_origin(p, s0, q, count, e, x, work):
 
 
 @inner
-def _move_particle(p, q, e, x, lengths, h, work, stats):
-    """Move one particle for a time h; q is changed in place, the new p returned."""
+def _move_particle(p, q, e, before, x, lengths, h, work, stats):
+    """Move one particle for a time h under e; q is changed in place, the new p returned.
+
+    ``before`` is the residual that it felt until now.
+    """
     n, r = x.shape
-    count = _classify(p, q, e, x, lengths, work, stats)
+    count = _classify(p, q, e, before, x, lengths, work, stats)
     if count < 0:
         return p
     left, tried = h, -1

@@ -21,6 +21,7 @@ from meanfield.kernels.particle import (
     SLID,
     STEPPED_OVER,
     _first_root,
+    _leaves_active,
 )
 from meanfield.kernels.planar import _add_first_moments, _field, _fill_edges, _locate
 
@@ -74,14 +75,22 @@ def _side(left, right, down):
 
 
 @inner
-def _stepped_over(left, right, down):
-    """Whether a slide ended on the active side in an order of events that the step did not see.
+def _side_at_start(p, q0, q1, ray, field, before, fan):
+    """The side of :func:`_side` for a particle that a step finds on a ray; and whether that is in doubt.
 
-    In the exact flow a slide ends when one side lets go. If the active side pushes away faster than
-    the inactive one pushes towards it, then the residual of the kink changed its sign since.
+    Between the residual felt before, of the table ``before``, and that of ``field`` a slide may have ended.
     """
-    off, on = (-left, -right) if down > 0 else (right, left)
-    return 0.0 < off < on - off
+    left, right = _speeds(p, q0, q1, ray, field, fan)
+    down = fan.down[ray]
+    side = _side(left, right, down)
+    left_before, right_before = _speeds(p, q0, q1, ray, before, fan)
+    if side == 0 or _side(left_before, right_before, down) != 0:
+        return side, False
+    if down > 0:
+        active, doubtful = _leaves_active(-left_before, -right_before, -left, -right)
+    else:
+        active, doubtful = _leaves_active(right_before, left_before, right, left)
+    return (-down if active else down), doubtful
 
 
 @inner
@@ -133,7 +142,7 @@ def _next_ray(p, q0, q1, s, edge, left, field, fan):
 
 
 @inner
-def _walk(p, q0, q1, s, edge, h, field, rounding, fan, stats):
+def _walk(p, q0, q1, s, edge, h, field, before, rounding, fan, stats):
     """Move one particle for a time h from sector to sector; returns p, q and its last sector.
 
     ``edge`` is the ray on which it lies, or -1.
@@ -141,11 +150,10 @@ def _walk(p, q0, q1, s, edge, h, field, rounding, fan, stats):
     rays = fan.rays.shape[0]
     left, sliding, returns = h, False, 0
     if edge >= 0:
-        speed_left, speed_right = _speeds(p, q0, q1, edge, field, fan)
-        side = _side(speed_left, speed_right, fan.down[edge])
+        side, doubtful = _side_at_start(p, q0, q1, edge, field, before, fan)
         sliding = side == 0
         s = edge if side > 0 else edge - 1 if edge > 0 else rays - 1
-        stats[STEPPED_OVER] += not sliding and _stepped_over(speed_left, speed_right, fan.down[edge])
+        stats[STEPPED_OVER] += doubtful
     for _ in range(4 * rays + 16):
         if sliding:
             rho = np.sqrt(q0 * q0 + q1 * q1)
@@ -193,7 +201,7 @@ def _walk(p, q0, q1, s, edge, h, field, rounding, fan, stats):
 
 
 @inner
-def _glide(p, q0, q1, h, field, sector, left_out):
+def _glide(p, q0, q1, field, sector, left_out):
     """Move a block of particles within their sectors; marks those that may meet a ray, and leaves them.
 
     q goes straight, and to and fro only if p changes its sign. A sector is convex: what ends inside of it
@@ -235,17 +243,18 @@ def _edge(q0, q1, s, rays):
 def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
     """Move all particles under one constant residual after another; writes the new state to ``out``.
 
-    The residuals are the rows of ``e`` (stages, n), held for the times ``h`` (stages,). ``moments`` (chunks,
+    The residuals are the rows of ``e`` (1 + stages, n) but for the first, held for the times ``h``
+    (stages,); the first is the one felt until now (see :func:`meanfield.kernels.move`). ``moments`` (chunks,
     rays, 2) are the first moments of the new state (see :func:`first_moments`), ``change`` (chunks, 2)
     the weighted squared distances of its p and q from what ``out`` held, ``stats`` (chunks, 5) the counts
     of :func:`meanfield.kernels.move`. Cost: about 60 operations per particle and stage, a few hundred
     where a kink is met, whatever n is.
     """
-    size, stages, n = theta.shape[1], e.shape[0], e.shape[1]
+    size, stages, n = theta.shape[1], h.shape[0], e.shape[1]
     length = chunk_length(size)
-    fields, roundings = np.empty((stages, 9, fan.rays.shape[0])), np.empty(stages)
-    for stage in range(stages):
-        roundings[stage] = _fill_field(e[stage] / n, h[stage], fan, fields[stage])
+    fields, roundings = np.empty((1 + stages, 9, fan.rays.shape[0])), np.empty(1 + stages)
+    for stage in range(1 + stages):
+        roundings[stage] = _fill_field(e[stage] / n, h[stage - 1] if stage > 0 else 0.0, fan, fields[stage])
     block, flags, sectors = np.empty((3, BLOCK)), np.empty(BLOCK), np.empty(BLOCK, np.uint32)
     for chunk in range(first, last):
         moments[chunk], stats[chunk], change[chunk] = 0.0, 0, 0.0
@@ -256,16 +265,17 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
             flag, sector = flags[: hi - lo], sectors[: hi - lo]
             p[:], q0[:], q1[:] = theta[0, lo:hi], theta[1, lo:hi], theta[2, lo:hi]
             _locate(q0, q1, fan, flag, sector)
-            for stage in range(stages):
+            for stage in range(1, 1 + stages):
                 field = fields[stage]
-                _glide(p, q0, q1, h[stage], field, sector, flag)
+                _glide(p, q0, q1, field, sector, flag)
                 for k in range(hi - lo):
                     if flag[k] == 0.0 or not 0.0 < abs(q0[k]) + abs(q1[k]) < np.inf:
                         continue
                     s = np.int64(sector[k])
                     edge = _edge(q0[k], q1[k], s, fan.rays)
+                    fields_now = field, fields[stage - 1], roundings[stage], fan
                     p[k], q0[k], q1[k], s = _walk(
-                        p[k], q0[k], q1[k], s, edge, h[stage], field, roundings[stage], fan, stats[chunk]
+                        p[k], q0[k], q1[k], s, edge, h[stage - 1], *fields_now, stats[chunk]
                     )
                     sector[k] = np.uint32(s)
             _add_first_moments(p, q0, q1, weight[lo:hi], sector, moments[chunk])
@@ -285,18 +295,19 @@ def _replace(new, w, row):
 
 
 @kernel
-def second_moments(theta, weight, e, fan, first, last, partial):
+def second_moments(theta, weight, e, before, fan, first, last, partial):
     """Sums of ``weight (q q' + p**2 P)`` per sector, ``partial`` (chunks, rays, 3): xx, xy and yy.
 
     P is the identity, and for a particle that slides along a ray under the residual e the projection
-    onto the ray. ``sum_s x_i . partial_s x_j`` over the sectors where both are active is the tangent
-    Gram matrix of the motion. Cost: about 40 operations per particle, whatever n is.
+    onto the ray; ``before`` is the residual felt until now. ``sum_s x_i . partial_s x_j`` over
+    the sectors where both are active is the tangent Gram matrix of the motion. Cost: about 40 operations per particle, whatever n is.
     """
     size = theta.shape[1]
     length = chunk_length(size)
     rays = fan.rays
-    field = np.empty((9, rays.shape[0]))
+    field, field_before = np.empty((2, rays.shape[0])), np.empty((2, rays.shape[0]))
     _field(e / e.shape[0], fan, field[_G0], field[_G1])
+    _field(before / e.shape[0], fan, field_before[_G0], field_before[_G1])
     here, sectors = np.empty(BLOCK), np.empty(BLOCK, np.uint32)
     for chunk in range(first, last):
         partial[chunk] = 0.0
@@ -311,7 +322,7 @@ def second_moments(theta, weight, e, fan, first, last, partial):
                 P00, P01, P11 = 1.0, 0.0, 1.0
                 edge = _edge(q0[k], q1[k], s, rays)
                 if edge >= 0:
-                    side = _side(*_speeds(p[k], q0[k], q1[k], edge, field, fan), fan.down[edge])
+                    side, _ = _side_at_start(p[k], q0[k], q1[k], edge, field, field_before, fan)
                     s = edge if side > 0 else edge - 1 if edge > 0 else rays.shape[0] - 1
                     if side == 0:
                         r0, r1 = rays[edge, 0], rays[edge, 1]

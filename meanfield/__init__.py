@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meanfield import datasets, plotting
+    from meanfield import datasets, plotting, symbolic
     from meanfield.errors import InputError, MissingExtraError, StoreError
     from meanfield.experiments import PhaseDiagram, phase_diagram
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
@@ -39,7 +39,7 @@ _HOMES = {
     "gradient_flow": "flow",
     "phase_diagram": "experiments",
 }
-_ROOMS = ("datasets", "plotting")
+_ROOMS = ("datasets", "plotting", "symbolic")
 
 __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "Problem",
@@ -60,6 +60,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "MissingExtraError",
     "datasets",
     "plotting",
+    "symbolic",
 ]
 
 

@@ -121,9 +121,9 @@ def exponents(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Predicted exponents ``S_w = lim log RD_w / log m`` and ``S_a``.
 
-    Power counting of the gradient flow for fixed data with O(1) targets: with
-    ``delta = gamma - 1`` and ``tau = delta - |gamma_prime|`` training takes a canonical time of
-    order ``m**tau`` (times log m for tau > 0), and
+    Power counting of the gradient flow for fixed data with O(1) targets (derivation:
+    ``docs/theory.md``): with ``delta = gamma - 1`` and ``tau = delta - |gamma_prime|`` training takes
+    a canonical time of order ``m**tau`` for tau <= 0 and log m for tau > 0, and
 
     - ``tau <= 0``: ``S_w = max(tau - gamma_prime, 2 tau)``,
     - ``tau >= 0``: ``S_w = (delta - gamma_prime) / 2``,

@@ -24,6 +24,8 @@ def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[st
     assert ax.figure is not None
     entries: dict[str, Any] = {"theory: boundary": Line2D([], [], color=THEORY, lw=2.0)}
     entries["theory: $S_w$ (values at frame)"] = Line2D([], [], color=CONTOUR, lw=0.5)
+    for kinks in (line for line in ax.lines if line.get_label() == "theory: kinks"):
+        entries["theory: kinks"] = kinks
     for stars in (found for found in ax.containers if found.get_label() == "measured zeros"):
         entries[f"measured: $S_w=0$ ({100 * diagram.confidence:g} %)"] = stars
     drawn = {artist.get_label() for artist in ax.collections}

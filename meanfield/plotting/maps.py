@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,6 +26,9 @@ from meanfield.plotting.theory import (
     scheme_points,
 )
 
+if TYPE_CHECKING:
+    from meanfield.symbolic import Exponents
+
 Array = NDArray[np.float64]
 
 #: Width of a cell if the grid has a single value along an axis.
@@ -43,6 +46,7 @@ def phase_diagram(
     numbers: bool = True,
     key: bool = True,
     limit: float | None = None,
+    theory: Exponents | None = None,
 ) -> Axes:
     """Map of the measured exponent S_w over the plane, with the theory on top.
 
@@ -67,12 +71,16 @@ def phase_diagram(
     limit : float, optional
         The colours run from -limit to limit; by default the largest measured ``|S_w|``, rounded up
         to one decimal.
+    theory : Exponents, optional
+        A result of ``meanfield.symbolic.exponents`` to draw in the place of the default theory, for
+        example that of another network; its kinks are then drawn as dashed lines.
 
     Returns
     -------
     matplotlib.axes.Axes
         Its artists carry the labels ``measured S_w``, ``undecided``, ``disagrees with theory``,
-        ``measured zeros``, ``theory: boundary``, ``theory: contours of S_w`` and ``schemes``.
+        ``measured zeros``, ``theory: boundary``, ``theory: kinks``, ``theory: contours of S_w`` and
+        ``schemes``.
 
     Raises
     ------
@@ -104,12 +112,12 @@ def phase_diagram(
     for axis, values in ((ax.xaxis, diagram.gamma), (ax.yaxis, diagram.gamma_prime)):
         if len(values) == 1:  # nothing was measured at other values
             axis.set_ticks([float(values[0])])
-    draw_boundary(ax, view, obstacles)
-    draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric)
+    draw_boundary(ax, view, obstacles, theory)
+    draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
     _draw_zeros(ax, diagram, obstacles)
     if schemes:
         draw_schemes(ax, view, obstacles)
-    draw_regimes(ax, view, strip, obstacles)
+    draw_regimes(ax, view, strip, obstacles, theory)
     if numbers:
         _write_numbers(ax, cells, x_edges, y_edges, S_w, obstacles)
     _colour_bar(ax, cells, S_w, bound)

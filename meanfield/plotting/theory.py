@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,9 @@ from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import SMALL, TEXT, THEORY
 from meanfield.regime import Regime, boundary_gamma, exponents
 from meanfield.scaling import SCHEMES, Scaling
+
+if TYPE_CHECKING:  # SymPy is slow to import and needed by nobody who draws measurements only
+    from meanfield.symbolic import Exponents
 
 Array = NDArray[np.float64]
 
@@ -67,29 +70,56 @@ def scheme_points() -> dict[tuple[float, float], str]:
     return {point: ", ".join(found) for point, found in names.items()}
 
 
-def draw_boundary(ax: Axes, view: View, obstacles: Obstacles) -> None:
-    """Draw the line where the predicted exponent changes sign."""
-    low, high = view.gamma_prime
-    high = max(low, min(high, view.gamma[1] - 1.0 if view.gamma[1] > 1.0 else high))
-    gamma_prime = np.unique(np.clip([low, 0.0, high], low, high))
-    gamma = boundary_gamma(gamma_prime)
-    ax.plot(gamma, gamma_prime, color=THEORY, lw=2.0, zorder=4, label="theory: boundary")
-    obstacles.add_line(gamma, gamma_prime)
+def draw_boundary(ax: Axes, view: View, obstacles: Obstacles, theory: Exponents | None = None) -> None:
+    """Draw the line where the predicted exponent changes sign; a derived theory's other lines too."""
+    if theory is None:
+        low, high = view.gamma_prime
+        high = max(low, min(high, view.gamma[1] - 1.0 if view.gamma[1] > 1.0 else high))
+        gamma_prime = np.unique(np.clip([low, 0.0, high], low, high))
+        gamma = boundary_gamma(gamma_prime)
+        ax.plot(gamma, gamma_prime, color=THEORY, lw=2.0, zorder=4, label="theory: boundary")
+        obstacles.add_line(gamma, gamma_prime)
+        return
+    kinds: dict[bool, dict[str, Any]] = {
+        True: {"label": "theory: boundary", "color": THEORY, "lw": 2.0, "zorder": 4},
+        False: {"label": "theory: kinks", "color": CONTOUR, "lw": 0.9, "ls": (0, (4, 2)), "zorder": 3.5},
+    }
+    for regime, looks in kinds.items():
+        lines = [line for line in theory.boundaries if line.regime is regime]
+        segments = [line.segment(view.gamma, view.gamma_prime) for line in lines]
+        drawn = [segment for segment in segments if segment is not None]
+        if drawn:
+            pieces = np.concatenate([np.vstack([segment, [np.nan, np.nan]]) for segment in drawn])
+            ax.plot(pieces[:, 0], pieces[:, 1], **looks)
+        for segment in drawn:
+            obstacles.add_line(segment[:, 0], segment[:, 1])
 
 
-def draw_contours(ax: Axes, view: View, obstacles: Obstacles, *, antisymmetric: bool) -> None:
-    """Draw thin contours of the predicted S_w, with their values at the frame."""
+def draw_contours(
+    ax: Axes,
+    view: View,
+    obstacles: Obstacles,
+    *,
+    antisymmetric: bool = True,
+    theory: Exponents | None = None,
+    layer: str = "w",
+) -> None:
+    """Draw thin contours of the predicted exponent (S_w), with their values at the frame."""
     gamma, gamma_prime = np.linspace(*view.gamma, _MESH), np.linspace(*view.gamma_prime, _MESH)
-    S_w, _ = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
-    levels = contour_levels(float(S_w.min()), float(S_w.max()))
+    if theory is None:
+        S, _ = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
+    else:
+        (S,) = theory.numeric(f"S_{layer}")(gamma[None, :], gamma_prime[:, None])
+    levels = contour_levels(float(S.min()), float(S.max())) if np.all(np.isfinite(S)) else np.empty(0)
     if len(levels):
         lines = ax.contour(
-            gamma, gamma_prime, S_w, levels=levels, colors=CONTOUR, linewidths=0.5, linestyles="solid",
+            gamma, gamma_prime, S, levels=levels, colors=CONTOUR, linewidths=0.5, linestyles="solid",
             zorder=3,
         )  # fmt: skip
-        lines.set_label("theory: contours of S_w")
-    _label_frame(ax, gamma, S_w[-1], levels, obstacles, top=True)
-    _label_frame(ax, gamma_prime, S_w[:, -1], levels, obstacles, top=False)
+        lines.set_label(f"theory: contours of S_{layer}")
+    zero = Regime.CRITICAL.value if layer == "w" else None  # only S_w decides the regime
+    _label_frame(ax, gamma, S[-1], levels, obstacles, top=True, zero=zero)
+    _label_frame(ax, gamma_prime, S[:, -1], levels, obstacles, top=False, zero=zero)
 
 
 def contour_levels(low: float, high: float) -> Array:
@@ -102,7 +132,14 @@ def contour_levels(low: float, high: float) -> Array:
 
 
 def _label_frame(
-    ax: Axes, along: Array, S_w: Array, levels: Array, obstacles: Obstacles, *, top: bool
+    ax: Axes,
+    along: Array,
+    S_w: Array,
+    levels: Array,
+    obstacles: Obstacles,
+    *,
+    top: bool,
+    zero: str | None,
 ) -> None:
     """Write the levels where their contours leave the axes: at the top, or on the right."""
     assert ax.figure is not None
@@ -112,7 +149,7 @@ def _label_frame(
     rising = S_w[order]
     decimals = 2 if any(abs(10 * level - round(10 * level)) > 1e-9 for level in levels) else 1
     texts = {float(level): f"{level:.{decimals}f}".replace("-", "\u2212") for level in levels}
-    for level, text in {0.0: Regime.CRITICAL.value, **texts}.items():
+    for level, text in {**({0.0: zero} if zero else {}), **texts}.items():
         if not rising[0] < level < rising[-1]:
             continue
         at = float(np.interp(level, rising, along[order]))
@@ -127,10 +164,17 @@ def _label_frame(
         obstacles.texts.append(label)
 
 
-def draw_regimes(ax: Axes, view: View, strip: float, obstacles: Obstacles) -> None:
+def draw_regimes(
+    ax: Axes, view: View, strip: float, obstacles: Obstacles, theory: Exponents | None = None
+) -> None:
     """Name the regimes in a strip below the measured cells, on their sides of the boundary."""
     bottom, (left, right) = view.gamma_prime[0], view.gamma
-    middle = float(np.clip(boundary_gamma(bottom + strip / 2), left, right))
+    if theory is None:
+        middle = float(np.clip(boundary_gamma(bottom + strip / 2), left, right))
+    else:
+        gamma = np.linspace(left, right, _MESH)
+        (S_w,) = theory.numeric("S_w")(gamma, bottom + strip / 2)
+        middle = float(np.interp(np.count_nonzero(S_w < 0.0), [0, _MESH], [left, right]))
     for low, high, regime in ((left, middle, Regime.LINEAR), (middle, right, Regime.CONDENSED)):
         if high > low:
             name = PlacedText(

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
+from meanfield.kernel_law import KernelLaw
 from meanfield.plotting.placing import key_outside, label_ends
 from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, THEORY, new_axes, number, settle, styled
+from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
 
 #: Fits are drawn this much beyond the widths, as a share of their range in log m.
 _BEYOND = 0.06
+#: Points of the curve of the linear regime's law.
+_LAW_POINTS = 17
 
 
 @styled
@@ -29,7 +33,9 @@ def rd_against_width(
     """RD_w against the width m on logarithmic axes, at some points of the plane.
 
     Measured: a mark for every seed, the fitted line with the fan of its slope's confidence interval.
-    Theory: dashed, the predicted exponent, through the centre of the data (it predicts slopes only).
+    Theory: dashed, the predicted exponent, through the centre of the data (it predicts slopes only);
+    dotted, for points of the linear regime with antisymmetric initialisation, the law of that regime,
+    which has no free constant and whose slope at these widths is not yet the exponent.
 
     Parameters
     ----------
@@ -43,8 +49,8 @@ def rd_against_width(
     Returns
     -------
     matplotlib.axes.Axes
-        The artists of the point number k carry the labels ``runs k``, ``fit k``, ``interval k`` and
-        ``theory k``.
+        The artists of the point number k carry the labels ``runs k``, ``fit k``, ``interval k``,
+        ``theory k`` and ``law k``.
 
     Raises
     ------
@@ -73,6 +79,7 @@ def rd_against_width(
     for k, (i, j) in enumerate(cells):
         row, colour = diagram.rows[i * len(diagram.gamma) + j], COLOURS[k % len(COLOURS)]
         end = _draw_fit(ax, diagram.widths, diagram.rd_w[i, j], row, k)
+        _draw_law(ax, diagram, row, k)
         ends.append((end, _point_label(row), colour))
     low, high = float(diagram.widths[0]), float(diagram.widths[-1])
     ax.set_xlim(low / (high / low) ** _BEYOND, high * (high / low) ** _BEYOND)
@@ -135,6 +142,19 @@ def _draw_fit(ax: Axes, widths: NDArray[np.int64], rd: Array, row: Row, k: int) 
     return float(line[-1])
 
 
+def _draw_law(ax: Axes, diagram: PhaseDiagram, row: Row, k: int) -> None:
+    """Draw the law of the linear regime over the widths, where it holds."""
+    if not diagram.settings.antisymmetric or row.predicted_S_w >= 0.0:
+        return
+    law = KernelLaw(diagram.problem, neurons_per_width=2 if diagram.settings.per_half else 1)
+    widths = np.geomspace(float(diagram.widths[0]), float(diagram.widths[-1]), _LAW_POINTS)
+    try:
+        rd_w, _ = law.displacement(Scaling(row.gamma, row.gamma_prime), widths)
+    except InputError:  # samples that coincide: their kernel is singular, and there is no law
+        return
+    ax.plot(widths, rd_w, color=THEORY, lw=1.1, ls=(0, (1, 1.5)), zorder=5, label=f"law {k}")
+
+
 def _tick_widths(ax: Axes, widths: NDArray[np.int64]) -> None:
     """Ticks at the widths; names of those that are far enough from the one before."""
     apart = 0.13 * math.log(widths[-1] / widths[0])
@@ -173,4 +193,6 @@ def _explain(ax: Axes, confidence: float) -> None:
         f"fit ({100 * confidence:g} %)": Line2D([], [], color="0.3", lw=1.0),
         "theory's slope": Line2D([], [], color=THEORY, lw=0.9, ls=(0, (4, 2.5))),
     }
-    key_outside(ax, entries, columns=3, above=3.0)
+    if any(str(line.get_label()).startswith("law ") for line in ax.lines):
+        entries["linear regime's law"] = Line2D([], [], color=THEORY, lw=1.1, ls=(0, (1, 1.5)))
+    key_outside(ax, entries, columns=2 if len(entries) > 3 else 3, above=3.0)

@@ -1,0 +1,130 @@
+"""The linear regime at finite width in closed form: kernels, residual, displacement, apparent slopes.
+
+While no weight moves appreciably the residual obeys ``e' = -(m kappa^2 / n) M e`` with the kernel
+``M = G_a / kappa' + kappa' G_w``; weights integrate it (derivation: ``docs/theory.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.errors import InputError
+from meanfield.problem import Problem
+from meanfield.scaling import Scaling
+
+Array = NDArray[np.float64]
+
+
+def arc_cosine_kernels(x: Array, other: Array | None = None) -> tuple[Array, Array]:
+    """Kernels of the two layers between rows of x and of another array.
+
+    Parameters
+    ----------
+    x, other : ndarray, shapes (n, d) and (k, d)
+        Inputs with the bias as their last coordinate; ``other`` is x by default.
+
+    Returns
+    -------
+    G_a, G_w : ndarray, shape (n, k)
+        ``E[relu(w.x) relu(w.x')]`` and ``(x.x') E[relu'(w.x) relu'(w.x')]`` for ``w ~ N(0, I)``
+        (Cho, Saul 2009).
+
+    Notes
+    -----
+    The angle is Kahan's ``2 atan2(|u - v|, |u + v|)`` of the unit vectors, which keeps its digits where
+    the vectors are nearly parallel; the arccos of their product does not.
+
+    Examples
+    --------
+    >>> G_a, G_w = arc_cosine_kernels(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    >>> G_a * 2 * np.pi
+    array([[3.14159265, 1.        ],
+           [1.        , 3.14159265]])
+    >>> G_w
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    other = x if other is None else other
+    lengths, others = np.linalg.norm(x, axis=1), np.linalg.norm(other, axis=1)
+    u, v = x / np.where(lengths, lengths, 1.0)[:, None], other / np.where(others, others, 1.0)[:, None]
+    apart = np.linalg.norm(u[:, None] - v[None], axis=2)
+    theta = 2.0 * np.arctan2(apart, np.linalg.norm(u[:, None] + v[None], axis=2))
+    product = np.outer(lengths, others)
+    G_a = product * (np.sin(theta) + (np.pi - theta) * np.cos(theta)) / (2.0 * np.pi)
+    G_w = (x @ other.T) * (np.pi - theta) / (2.0 * np.pi)
+    return G_a, G_w
+
+
+@dataclass(frozen=True, eq=False)
+class KernelLaw:
+    """Predictions of the linear regime for a problem, at any finite width.
+
+    Exact as m -> infinity with the displacement going to zero; at the widths of experiments it follows
+    the crossover between the layers, which the asymptotic exponent does not.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data with zero initial output (antisymmetric initialisation).
+    neurons_per_width : int
+        2 where a width counts one of two twin halves.
+
+    Examples
+    --------
+    >>> from meanfield import Problem, Scaling
+    >>> law = KernelLaw(Problem([-0.5, 0.5], [1.0, 0.5]))
+    >>> rd_w, rd_a = law.displacement(Scaling(gamma=0.5), [100, 10_000])
+    >>> print(f"{rd_w[0] / rd_w[1]:.6f}")
+    10.000000
+    """
+
+    problem: Problem
+    neurons_per_width: int = 1
+
+    def displacement(self, scaling: Scaling, widths: Sequence[float] | Array) -> tuple[Array, Array]:
+        """RD_w and RD_a at the end of training, one value for each width.
+
+        Parameters
+        ----------
+        scaling : Scaling
+        widths : sequence of float
+            At these kappa and kappa_prime are taken; they count ``1 / neurons_per_width`` of the neurons.
+
+        Returns
+        -------
+        rd_w, rd_a : ndarray
+
+        Raises
+        ------
+        InputError
+            If the kernel is singular: two samples are the same point or all neurons are dead on one.
+        """
+        x, y = self.problem.x, self.problem.y
+        G_a, G_w = arc_cosine_kernels(x)
+        rows = [self._at(scaling, float(m), G_a, G_w, y) for m in widths]
+        rd = np.array(rows, dtype=np.float64).reshape(-1, 2)
+        return rd[:, 0], rd[:, 1]
+
+    def slopes(self, scaling: Scaling, widths: Sequence[float] | Array) -> tuple[float, float]:
+        """Apparent exponents: least-squares slopes of log RD_w and log RD_a against log m."""
+        if len(widths) < 2:
+            raise InputError(f"{len(widths)} widths given; give at least two, a slope needs them")
+        logs = np.log(np.asarray(widths, dtype=np.float64))
+        rd_w, rd_a = self.displacement(scaling, widths)
+        return float(np.polyfit(logs, np.log(rd_w), 1)[0]), float(np.polyfit(logs, np.log(rd_a), 1)[0])
+
+    def _at(self, scaling: Scaling, m: float, G_a: Array, G_w: Array, y: Array) -> tuple[float, float]:
+        d = self.problem.x.shape[1]
+        kappa, kappa_prime = scaling.kappa(m, d), scaling.kappa_prime(m, d)
+        try:
+            solved = np.linalg.solve(G_a / kappa_prime + kappa_prime * G_w, y)
+        except np.linalg.LinAlgError:
+            raise InputError("the kernel of these inputs is singular; remove samples that coincide") from None
+        unit = 1.0 / (self.neurons_per_width * m * kappa)
+        rd_w = kappa_prime * unit * np.sqrt(solved @ G_w @ solved / d)
+        rd_a = unit / kappa_prime * np.sqrt(solved @ G_a @ solved)
+        return float(rd_w), float(rd_a)

@@ -144,7 +144,7 @@ def gradient_flow(
         observer,
         save_times=save_times,
         save_parameters=save_parameters,
-        rules=_rules(loss_tol, horizon, max_steps, max_seconds, stationarity, stop),
+        rules=_rules(system, loss_tol, horizon, max_steps, max_seconds, stationarity, stop),
         progress=Progress(progress, loss_tol=loss_tol, t_end=horizon),
     )
 
@@ -212,6 +212,7 @@ def _integrate(
 
 
 def _rules(
+    system: CanonicalSystem,
     loss_tol: float,
     t_end: float,
     max_steps: int,
@@ -228,7 +229,8 @@ def _rules(
         rules.append(TimeReached(t_end))
     rules.append(AtRounding())
     if stationarity > 0:
-        rules.append(Stationary(stationarity))
+        growth = system.kappa * float(np.sqrt(np.mean(np.sum(system.x**2, axis=1))))
+        rules.append(Stationary(stationarity, growth))
     rules.append(StepsReached(max_steps))
     if max_seconds is not None:
         rules.append(SecondsReached(max_seconds))

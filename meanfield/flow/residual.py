@@ -44,6 +44,7 @@ class ResidualSpace:
         self._results: list[Array] = []
         self._spectrum_of: Array | None = None
         self._spectrum: Spectrum | None = None
+        self._tried = 0
 
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
@@ -85,11 +86,21 @@ class ResidualSpace:
         return self._results[-1]
 
     def _spectrum_at(self, state: State) -> Spectrum:
-        """The tangent kernel at the step's start; a step that is tried again reuses it."""
+        """The tangent kernel at the step's start: with the slides of the last step, then with those of e.
+
+        The error of a step leaves fast modes in e that decay at once, but may push neurons off their
+        kinks meanwhile. The last step's mean residual knows better which slides go on; if the step
+        fails, then e is asked.
+        """
         if self._spectrum is None or self._spectrum_of is not state.e:  # residuals are new at every state
-            kernel = self.system.tangent_kernel(state.theta, state.e, _felt(state))
-            self._spectrum = Spectrum(kernel, self.system.n)
-            self._spectrum_of = state.e
+            pattern, self._tried = state.e, 0
+        elif self._tried == 1:
+            pattern = _felt(state)
+        else:
+            return self._spectrum
+        self._tried += 1
+        kernel = self.system.tangent_kernel(state.theta, pattern, _felt(state))
+        self._spectrum, self._spectrum_of = Spectrum(kernel, self.system.n), state.e
         return self._spectrum
 
 

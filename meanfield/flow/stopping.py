@@ -13,6 +13,10 @@ from meanfield.flow.status import Status
 from meanfield.flow.tangent import Array
 
 
+#: Foldings of a particle, at its largest possible rate, after which a loss that stands still has ended.
+_BEYOND_MEASURE = 1e12
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """What a stop rule or a progress callback sees of a run.
@@ -89,22 +93,40 @@ class Stationary:
     """Stop when the flow rests although the loss is not small.
 
     By the energy law ``-dR/dt`` is the mean square speed of the particles. The flow rests if the
-    speed fell below ``tol`` times its largest value and the loss would fall by less than the share
-    ``tol`` if the whole time so far passed again: exponential convergence to zero loss never
-    satisfies the second, an early plateau with growing particles never the first.
+    speed fell below ``tol`` times its largest value and the loss falls by less than the share ``tol``
+    when the time doubles, by that law or as seen: exponential convergence to zero loss never
+    satisfies the second, an early plateau with growing particles never the first. It rests, too, if
+    nothing was seen to happen in a time in which particles could have grown beyond all measure: then
+    what seems to move is rounding.
+
+    Parameters
+    ----------
+    tol : float
+        See above.
+    growth : float
+        Largest rate at which a particle may grow per unit of time tbar and of the residual's root
+        mean square.
     """
 
-    def __init__(self, tol: float) -> None:
+    def __init__(self, tol: float, growth: float) -> None:
         self.tol = tol
+        self._growth = growth
         self._fastest = 0.0
+        self._mark = (0.0, np.inf)  # a time, and the loss then
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
         if np.isnan(now.loss_rate):
             return None
         self._fastest = max(self._fastest, now.loss_rate)
+        fall = now.time * now.loss_rate
+        since, loss = self._mark
+        if now.time >= 2.0 * since:
+            fall = min(fall, max(loss - now.loss, 0.0))
+            self._mark = (now.time, now.loss)
         slow = now.loss_rate <= self.tol**2 * self._fastest
-        return Status.STATIONARY if slow and now.time * now.loss_rate <= self.tol * now.loss else None
+        long = self._growth * np.sqrt(2.0 * now.loss) * now.time >= _BEYOND_MEASURE
+        return Status.STATIONARY if (slow or long) and fall <= self.tol * now.loss else None
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Spectrum:
         self._modes: tuple[Array, Array] | None = None
         if n <= DIRECT:
             values, vectors = np.linalg.eigh(kernel.matrix())
-            self._modes = np.maximum(values, 0.0) / n, vectors
+            self._modes = _without_rounding(values, n) / n, vectors
 
     def expand(self, v: Array, h: float) -> Expansion:
         """Expand v, accurately enough for functions like ``exp(-h K/n)``."""
@@ -105,9 +105,18 @@ class Spectrum:
             if exhausted or k % _LOOK == _LOOK - 1:
                 T = np.diag(alpha[: k + 1]) + np.diag(beta[:k], 1) + np.diag(beta[:k], -1)
                 values, vectors = np.linalg.eigh(T)
-                rates = np.maximum(values, 0.0)
+                rates = _without_rounding(values, self._n)
                 last = vectors[-1] @ (kernels.phi_functions(h * rates)[1] * vectors[0])
                 if exhausted or h * beta[k] * abs(last) <= _TOLERANCE:
                     break
             basis[k + 1] = w / beta[k]
         return Expansion(rates, size * vectors[0], basis[: k + 1].T @ vectors)
+
+
+def _without_rounding(values: Array, n: int) -> Array:
+    """Eigenvalues in ascending order, those that are rounding of zero set to zero.
+
+    A stationary residual lies in the null space of K: with rates of rounding it would seem to decay.
+    """
+    cleaned: Array = np.where(values > n * np.finfo(np.float64).eps * values[-1], values, 0.0)
+    return cleaned

@@ -35,10 +35,12 @@ from meanfield.flow.system import CanonicalSystem
 
 EPS = np.finfo(float).eps
 #: Order of each method on smooth problems.
-ORDER = {"residual": 2, "linearly-implicit": 3}
+ORDER = {"residual": 2, "linearly-implicit": 3, "runge-kutta": 5}
 FOUR = datasets.four_points()
 
 every_method = pytest.mark.parametrize("method", METHODS)
+#: What an explicit pair makes of a kink is of first order in h, and its estimate, of fifth, does not see it.
+keeps_its_tolerance_at_kinks = pytest.mark.parametrize("method", ["residual", "linearly-implicit"])
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +173,9 @@ class TestOrder:
     @every_method
     def test_fixed_steps(self, method, system_of):
         system = system_of("kink-free")
-        flow, t = CanonicalSystem(system.problem, system.particles), 20.0
-        exact, counts, errors = system.exact(t).output, [20, 40, 80, 160, 320], []
+        flow, errors = CanonicalSystem(system.problem, system.particles), []
+        t, counts = (2.0, [8, 16, 32]) if ORDER[method] == 5 else (20.0, [20, 40, 80, 160, 320])
+        exact = system.exact(t).output
         for steps in counts:
             stepper = METHODS[method](flow)
             state = State(0.0, flow.theta0.copy(), flow.residual(flow.theta0))
@@ -318,7 +321,7 @@ class TestAgainstSciPy:
                 moved = np.linalg.norm(theirs - initial)
                 assert np.linalg.norm(ours - theirs) <= share * moved + 10 * extra
 
-    @every_method
+    @keeps_its_tolerance_at_kinks
     @pytest.mark.parametrize(
         ("gamma", "seed", "t_end"), [(0.5, 2, 30.0), (0.5, 3, 2.0), (1.0, 0, 100.0), (1.0, 3, 100.0)]
     )
@@ -334,7 +337,7 @@ class TestAgainstSciPy:
         )  # fmt: skip
         self.compare(run, allowed, a, w, extra=1e-6)
 
-    @every_method
+    @keeps_its_tolerance_at_kinks
     @pytest.mark.parametrize(
         ("gamma", "seed", "t_end"),
         [(0.5, 0, 30.0), (0.5, 3, 30.0), (1.0, 0, 200.0), (1.0, 1, 200.0), (1.0, 3, 200.0)],
@@ -357,6 +360,20 @@ class TestAgainstSciPy:
             save_parameters=True, method=method,
         )  # fmt: skip
         self.compare(run, allowed, a, w, extra=smoothing)
+
+    def test_explicit_steps_across_kinks(self):
+        """They cost accuracy, which a smaller tolerance buys back."""
+        particles, times = sample(20, 0, gamma=1.0), 100.0 * np.geomspace(0.01, 1, 8)
+        a, w = integrate_normalised(FOUR, particles, times, method="LSODA", rtol=1e-8)
+        errors = []
+        for rtol in (1e-3, 1e-5, 1e-7):
+            run = gradient_flow(
+                FOUR, particles, save_at=times, rtol=rtol, atol=1e-3 * rtol, loss_tol=0, stationarity=0,
+                save_parameters=True, method="runge-kutta",
+            )  # fmt: skip
+            errors.append(np.abs(run.saved_w[1:] - w).max() + np.abs(run.saved_a[1:] - a).max())
+        assert errors[0] > 3 * errors[1] > 9 * errors[2]
+        assert errors[2] < 1e-4
 
     @pytest.mark.parametrize("unit", [1.0, 0.1, 3.0])
     @pytest.mark.parametrize("kappa_prime", [0.5, 1.0])
@@ -482,7 +499,7 @@ class TestLaws:
         bound = 200 * first.kappa * np.linalg.norm(FOUR.x, axis=1) * math.sqrt(W2 / kp * p2)
         assert np.max(np.abs(run.output[-1]) / bound) <= run.stats.capacity * (1 + 1e-9)
 
-    @every_method
+    @keeps_its_tolerance_at_kinks
     def test_drift_falls_with_rtol(self, method):
         drifts = [
             gradient_flow(FOUR, sample(200, gamma=1.3), rtol=rtol, method=method, t_end=500.0, loss_tol=0)

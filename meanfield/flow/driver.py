@@ -16,6 +16,7 @@ from meanfield.flow.method import Method, State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
+from meanfield.flow.runge_kutta import RungeKutta
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import (
     AtRounding,
@@ -37,6 +38,7 @@ from meanfield.problem import Problem
 METHODS: dict[str, type[Method]] = {
     ResidualSpace.name: ResidualSpace,
     LinearlyImplicit.name: LinearlyImplicit,
+    RungeKutta.name: RungeKutta,
 }
 
 #: Speed, relative to the largest, below which a run counts as resting.

@@ -12,7 +12,6 @@ import numpy as np
 from meanfield.flow.status import Status
 from meanfield.flow.tangent import Array
 
-
 #: Foldings of a particle, at its largest possible rate, after which a loss that stands still has ended.
 _BEYOND_MEASURE = 1e12
 

@@ -149,9 +149,10 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     ``partial`` (chunks, n) is the output of the new state without its factor (see :func:`output`),
     ``change`` (chunks, 2) the weighted squared distances of its p and q from what ``out`` held.
     ``stats[chunk]``, five numbers, counts kinks crossed, slides begun, passages of the origin, particles
-    whose events were too many to follow, and slides whose end was stepped over. Cost: about n (4 r + 4) flops per particle
-    and stage and n (4 r + 2) besides, in blocks that vectorise; particles that may meet a kink are moved
-    again one by one, at ten to thirty times that.
+    whose events were too many to follow, and slides whose end was stepped over.
+
+    Cost: about n (4 r + 4) flops per particle and stage and n (4 r + 2) besides, in blocks that vectorise;
+    particles that may meet a kink are moved again one by one, at ten to thirty times that.
     """
     (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
     length = chunk_length(size)

@@ -182,6 +182,14 @@ def _locate(q0, q1, fan, here, sector):
 
 
 @inner
+def _sector(q0, q1, fan):
+    """Sector of one particle, not at the origin."""
+    share = q0 / (abs(q0) + abs(q1))
+    lo = _bisect(fan.angle, 1.0 - share if q1 >= 0.0 else 3.0 + share, 0, fan.angle.shape[0])
+    return lo - 1 if lo > 0 else fan.angle.shape[0] - 1
+
+
+@inner
 def _bisect(angle, here, lo, hi):
     """Number of rays up to a pseudo-angle, which lies between lo and hi."""
     while lo < hi:

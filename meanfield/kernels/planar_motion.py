@@ -23,10 +23,13 @@ from meanfield.kernels.particle import (
     _first_root,
     _leaves_active,
 )
-from meanfield.kernels.planar import _add_first_moments, _field, _fill_edges, _locate
+from meanfield.kernels.planar import _add_first_moments, _field, _fill_edges, _locate, _sector
 
-#: Times that a particle may come back to the origin without having gone far from it, before it rests there.
+#: Times that a particle may come back to the origin from near it, before it rests there.
 _RETURNS = 2
+#: Steps of descent that look for a way out of the origin, fewer for a particle that rests there already;
+#: where they begin and what is far, in steps.
+_DESCENTS, _DESCENTS_AGAIN, _NEAR, _FAR = 10_000, 500, 20.0, 100.0
 #: Rows of a field: G (two), ``|G|**2``, ``sinh(|G| h)/|G|``, ``(cosh(|G| h) - 1)/|G|**2``, then the sector's
 #: two rays (two each): a particle finds all that it needs under its sector's number.
 _G0, _G1, _G2, _S, _C, _A0, _A1, _B0, _B1 = range(9)
@@ -142,6 +145,55 @@ def _next_ray(p, q0, q1, s, edge, left, field, fan):
 
 
 @inner
+def _fly(p, q0, q1, s, edge, left, field, fan):
+    """Move within sector s until a ray is met or the time left is over.
+
+    Returns p, q, the time left over and the ray met (-1 if none), on which q then is.
+    """
+    rate = np.sqrt(field[_G2, s])
+    ray, eps = _next_ray(p, q0, q1, s, edge, left, field, fan)
+    sinh, cosh1 = 0.5 * eps * (2.0 + eps) / (1.0 + eps), 0.5 * eps * eps / (1.0 + eps)
+    sigma = (q0 * field[_G0, s] + q1 * field[_G1, s]) / rate
+    moved = (sigma * cosh1 - p * sinh) / rate
+    p += p * cosh1 - sigma * sinh
+    q0 += moved * field[_G0, s]
+    q1 += moved * field[_G1, s]
+    if ray < 0:
+        return p, q0, q1, 0.0, ray
+    rho = q0 * fan.rays[ray, 0] + q1 * fan.rays[ray, 1]
+    if rho < 0.0:  # all samples on one line: its two rays are met at once
+        half = fan.rays.shape[0] // 2
+        ray = ray + half if ray < half else ray - half
+        rho = -rho
+    left = max(left - np.log1p(eps) / rate, 0.0)
+    return p, rho * fan.rays[ray, 0], rho * fan.rays[ray, 1], left, ray
+
+
+@inner
+def _leave_origin(p, ray, descents, field, fan):
+    """Where a particle goes that slid along a ray into the origin: direction and sector, -1 if it stays.
+
+    At the origin the flow has more than one solution: to go on, to rest, to die in a sector without
+    active samples. This is the one of gradient descent with a vanishing learning rate: there p and the
+    fields are constant, and only steps have a length.
+    """
+    step = 0.0
+    for s in range(fan.rays.shape[0]):
+        step = max(step, abs(p) * np.sqrt(field[_G2, s]))
+    q0, q1 = _NEAR * step * fan.rays[ray, 0], _NEAR * step * fan.rays[ray, 1]
+    for _ in range(descents):
+        size = np.sqrt(q0 * q0 + q1 * q1)
+        if size == 0.0:
+            break
+        s = _sector(q0, q1, fan)
+        if field[_G2, s] == 0.0 or size > _FAR * step:
+            return q0 / size, q1 / size, s
+        q0 -= p * field[_G0, s]
+        q1 -= p * field[_G1, s]
+    return fan.rays[ray, 0], fan.rays[ray, 1], -1
+
+
+@inner
 def _walk(p, q0, q1, s, edge, h, field, before, rounding, fan, stats):
     """Move one particle for a time h from sector to sector; returns p, q and its last sector.
 
@@ -157,44 +209,33 @@ def _walk(p, q0, q1, s, edge, h, field, before, rounding, fan, stats):
     for _ in range(4 * rays + 16):
         if sliding:
             rho = np.sqrt(q0 * q0 + q1 * q1)
-            was_near = rho <= 2.0 * _AT_ORIGIN * abs(p)
+            near = rho <= 2.0 * _AT_ORIGIN * abs(p)
             p, rho, left, event = _slide(p, rho, edge, left, field, rounding, fan)
-            if event == 2:
-                stats[ORIGIN] += not was_near
-                returns += was_near
-                edge = edge + rays // 2 if edge < rays // 2 else edge - rays // 2
-                rho = _AT_ORIGIN * abs(p)
             q0, q1 = rho * fan.rays[edge, 0], rho * fan.rays[edge, 1]
             if event == 0:
                 return p, q0, q1, edge
-            outward = p * (fan.rays[edge, 0] * field[_G0, edge] + fan.rays[edge, 1] * field[_G1, edge]) < 0.0
+            if event == 2:
+                stats[ORIGIN] += not near
+                returns += near
+                descents = _DESCENTS_AGAIN if near else _DESCENTS
+                u0, u1, s = _leave_origin(p, edge, descents, field, fan)
+                q0, q1 = _AT_ORIGIN * abs(p) * u0, _AT_ORIGIN * abs(p) * u1
+                if s < 0 or returns > _RETURNS:
+                    return p, q0, q1, edge  # wherever it goes it is pulled back: it rests
+                edge, sliding = -1, False
+                continue
         else:
-            rate = np.sqrt(field[_G2, s])
-            if rate * left == 0.0:
+            if field[_G2, s] == 0.0 or left == 0.0:
                 return p, q0, q1, s
-            ray, eps = _next_ray(p, q0, q1, s, edge, left, field, fan)
-            sinh, cosh1 = 0.5 * eps * (2.0 + eps) / (1.0 + eps), 0.5 * eps * eps / (1.0 + eps)
-            sigma = (q0 * field[_G0, s] + q1 * field[_G1, s]) / rate
-            moved = (sigma * cosh1 - p * sinh) / rate
-            p += p * cosh1 - sigma * sinh
-            q0 += moved * field[_G0, s]
-            q1 += moved * field[_G1, s]
-            if ray < 0:
+            p, q0, q1, left, edge = _fly(p, q0, q1, s, edge, left, field, fan)
+            if edge < 0:
                 return p, q0, q1, s
-            left = max(left - np.log1p(eps) / rate, 0.0)
-            rho = q0 * fan.rays[ray, 0] + q1 * fan.rays[ray, 1]
-            if rho < 0.0:  # all samples on one line: its two rays are met at once
-                ray = ray + rays // 2 if ray < rays // 2 else ray - rays // 2
-                rho = -rho
-            edge, event, outward = ray, 0, True
-            q0, q1 = rho * fan.rays[edge, 0], rho * fan.rays[edge, 1]
+        # On a ray that it came to, or where p = 0 ended its slide: which side now?
         speed_left, speed_right = _speeds(p, q0, q1, edge, field, fan)
         side = _side(speed_left, speed_right, fan.down[edge])
+        if not sliding:
+            stats[SLID if side == 0 else CROSSED] += 1
         sliding = side == 0
-        if event == 2 and (returns > _RETURNS or (sliding and not outward)):
-            return p, q0, q1, edge  # wherever it goes it is pulled back: it rests at the origin
-        if event == 0:
-            stats[SLID if sliding else CROSSED] += 1
         s = edge if side > 0 else edge - 1 if edge > 0 else rays - 1
     stats[GAVE_UP] += 1
     return p, q0, q1, s
@@ -300,7 +341,9 @@ def second_moments(theta, weight, e, before, fan, first, last, partial):
 
     P is the identity, and for a particle that slides along a ray under the residual e the projection
     onto the ray; ``before`` is the residual felt until now. ``sum_s x_i . partial_s x_j`` over
-    the sectors where both are active is the tangent Gram matrix of the motion. Cost: about 40 operations per particle, whatever n is.
+    the sectors where both are active is the tangent Gram matrix of the motion.
+
+    Cost: about 40 operations per particle, whatever n is.
     """
     size = theta.shape[1]
     length = chunk_length(size)

@@ -1,0 +1,76 @@
+"""The explicit pair of orders 5 and 4 by Dormand and Prince (J. Comput. Appl. Math. 6, 1980).
+
+What a general solver does, in the same driver: the reference that the other methods are compared
+with. Its steps are bounded by the stiffest mode of K, and chatter where neurons slide.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from meanfield.flow.method import Attempt, State
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.tangent import Array
+
+#: Positions of the stages; the last is the solution of order 5, whose slope begins the next step.
+A = np.array(
+    [
+        [0, 0, 0, 0, 0, 0],
+        [1 / 5, 0, 0, 0, 0, 0],
+        [3 / 40, 9 / 40, 0, 0, 0, 0],
+        [44 / 45, -56 / 15, 32 / 9, 0, 0, 0],
+        [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729, 0, 0],
+        [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656, 0],
+        [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
+    ]
+)
+#: Difference of the two solutions' weights.
+ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
+
+
+class RungeKutta:
+    """Dormand and Prince's explicit pair on the plain right-hand side."""
+
+    name: ClassVar[str] = "runge-kutta"
+    error_order: ClassVar[int] = 5
+
+    def __init__(self, system: CanonicalSystem) -> None:
+        self.system = system
+        shape = system.theta0.shape
+        self._slopes = np.empty((7, *shape))
+        self._results = (np.empty(shape), np.empty(shape))
+        self._difference = np.empty(shape)
+        # Residuals of the states that the first and the last slope belong to: new arrays at every state.
+        self._first_of: Array | None = None
+        self._last_of: Array | None = None
+
+    def step(self, state: State, h: float) -> Attempt:
+        """Try a step of canonical length h."""
+        system, k = self.system, self._slopes
+        self._first_slope(state)
+        new = self._results[0] if state.theta is not self._results[0] else self._results[1]
+        e = state.e
+        for stage in range(1, 7):
+            system.combine(state.theta, k[:stage], h * A[stage, :stage], new)
+            e = system.residual(new)
+            system.pullback(new, -e / system.n, k[stage])
+        self._last_of = e
+        speeds = system.combination_norms(k[:1], np.ones(1))
+        self._difference[:] = 0.0
+        system.combine(self._difference, k, h * ERROR, self._difference)
+        return Attempt(
+            state=State(state.s + h, new, e),
+            loss_rate=system.kappa * float(speeds @ speeds),
+            output_error=system.tangent(new, self._difference),
+            layer_error=system.combination_norms(k, h * ERROR),
+        )
+
+    def _first_slope(self, state: State) -> None:
+        """The slope at the step's start is the last one of the step that led there."""
+        if state.e is self._last_of:
+            self._slopes[0] = self._slopes[6]
+        elif state.e is not self._first_of:
+            self.system.pullback(state.theta, -state.e / self.system.n, self._slopes[0])
+        self._first_of = state.e

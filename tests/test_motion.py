@@ -23,7 +23,7 @@ def samples(n, r, rng):
 def move(theta, e, x, h, before=None):
     theta, size = np.ascontiguousarray(theta), theta.shape[1]
     chunks, out = kernels.chunk_count(size), np.zeros_like(theta)
-    partial, change = np.empty((chunks, len(x))), np.empty((chunks, 2))
+    partial, change = np.empty((chunks, 1, len(x))), np.empty((chunks, 2))
     stats = np.empty((chunks, 5), dtype=np.int64)
     kernels.move(
         theta,

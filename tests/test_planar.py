@@ -18,15 +18,15 @@ def move(theta, e, x, h, weight=None, out=None, before=None):
     fan, size = planar.fan(x), theta.shape[1]
     chunks = kernels.chunk_count(size)
     out = np.zeros_like(theta) if out is None else out
-    moments, change = np.empty((chunks, len(fan.rays), 2)), np.empty((chunks, 2))
+    stages = np.vstack([np.atleast_2d(e)[0] if before is None else before, e])
+    moments, change = np.empty((chunks, len(stages) - 1, len(fan.rays), 2)), np.empty((chunks, 2))
     stats = np.empty((chunks, 5), dtype=np.int64)
     weight = np.ones(size) if weight is None else weight
-    stages = np.vstack([np.atleast_2d(e)[0] if before is None else before, e])
     planar_motion.move(
         np.ascontiguousarray(theta), weight, stages, np.atleast_1d(h), fan, 0, chunks, out, moments, change,
         stats,
     )  # fmt: skip
-    return out, stats.sum(axis=0), planar.outputs(moments.sum(axis=0), fan), change.sum(axis=0)
+    return out, stats.sum(axis=0), planar.outputs(moments.sum(axis=0)[-1], fan), change.sum(axis=0)
 
 
 def output(theta, weight, x):
@@ -256,7 +256,7 @@ class TestMotion:
         try:
             for count in (1, 2, 3):
                 kernels.set_threads(count)
-                out, moments = np.zeros_like(theta), np.empty((chunks, len(fan.rays), 2))
+                out, moments = np.zeros_like(theta), np.empty((chunks, 2, len(fan.rays), 2))
                 change, stats = np.empty((chunks, 2)), np.empty((chunks, 5), np.int64)
 
                 def call(lo, hi, out=out, moments=moments, change=change, stats=stats):

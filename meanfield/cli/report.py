@@ -114,7 +114,8 @@ def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> s
         f"loss      {run.loss[-1]:.4g} (from {run.loss[0]:.4g}) at tbar = {run.time[-1]:.4g}",
         f"change    RD_w = {run.rd_w[-1]:.4g}, RD_a = {run.rd_a[-1]:.4g}",
         f"cost      {stats.steps} steps ({stats.rejected} rejected), {stats.seconds:.2f} s",
-        f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves",
+        f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves; "
+        f"{stats.energy_drift:.1e} of the energy law",
     ]
     return "\n".join([*lines, "", *_paths(written)])
 

@@ -204,7 +204,7 @@ def _integrate(
                 h = max(h, allowed)
             now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
             state, seen = attempt.state, seen_next
-            status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa, attempt.events)
+            status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa, attempt)
             if status is not None:
                 return status
         else:

@@ -7,6 +7,7 @@ neither chooses step sizes nor accepts its own attempts; that is :mod:`meanfield
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -85,6 +86,9 @@ class Attempt:
         Estimated error of the outputs made in this step.
     layer_error : ndarray, shape (2,)
         Weighted norms of the estimated error of p and q.
+    dissipated : float
+        Energy that the particles gave off in the step, ``kappa int sum_k weight_k |d(p_k, q_k)/ds|**2 ds`` as
+        the method has it; by the energy law the loss falls by as much. nan where a method does not know.
     events : EventCounts
         Events met in the step.
     """
@@ -93,6 +97,7 @@ class Attempt:
     loss_rate: float
     output_error: Array
     layer_error: Array
+    dissipated: float = math.nan
     events: EventCounts = EventCounts()
 
 

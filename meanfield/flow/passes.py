@@ -25,8 +25,8 @@ class Moved:
 
     Attributes
     ----------
-    output : ndarray, shape (n,)
-        ``sum_k weight_k p_k relu(q_k . x_i)`` of the new state.
+    output : ndarray, shape (stages, n)
+        ``sum_k weight_k p_k relu(q_k . x_i)`` after each stage.
     change : ndarray, shape (2,)
         Weighted Euclidean distances of the new p and q from what the target array held before.
     events : ndarray of int, shape (5,)
@@ -110,7 +110,8 @@ class DensePasses:
 
     def move(self, theta: Array, e: Array, h: Array, out: Array) -> Moved:
         """Move all particles under residuals e[1:] (stages, n), each for a canonical time h (stages,)."""
-        partial, change = np.empty((self.chunks, self.n)), np.empty((self.chunks, 2))
+        partial = np.empty((self.chunks, len(h), self.n))
+        change = np.empty((self.chunks, 2))
         events = np.empty((self.chunks, 5), dtype=np.int64)
         self.run(
             len(h) * (4 * self.x.size + 20 * self.n),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from meanfield.errors import InputError
-from meanfield.flow.method import EventCounts, State
+from meanfield.flow.method import Attempt, EventCounts, State
 from meanfield.flow.observables import Observation, Observer
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
@@ -97,7 +97,7 @@ class Recorder:
         self._parameters: list[tuple[Array, Array]] = []
         self._started = time.monotonic()
         self._steps, self._rejected = -1, 0  # the initial state is not a step
-        self._rd_w_max = self._rd_a_max = self._drift = self._capacity = 0.0
+        self._rd_w_max = self._rd_a_max = self._drift = self._energy = self._capacity = 0.0
         self._events = EventCounts()
         self._last: tuple[float, State, Observation] | None = None
 
@@ -116,11 +116,18 @@ class Recorder:
         state: State,
         seen: Observation,
         loss_rate: float,
-        events: EventCounts = EventCounts(),  # noqa: B008 - immutable
+        attempt: Attempt | None = None,
     ) -> Status | None:
-        """Take in the state at time ``now`` (tbar); returns the status to stop with, if any."""
+        """Take in the state at time ``now`` (tbar) and the step that led to it, if any.
+
+        Returns the status to stop with, if any.
+        """
         self._steps += 1
-        self._events += events
+        if attempt is not None and self._last is not None:
+            self._events += attempt.events
+            self._energy += abs(self._last[1].loss - state.loss - attempt.dissipated)
+        elif self._steps > 0:
+            self._energy = math.nan
         self._rd_w_max = max(self._rd_w_max, seen.rd_w)
         self._rd_a_max = max(self._rd_a_max, seen.rd_a)
         self._drift = max(self._drift, seen.drift)
@@ -177,6 +184,7 @@ class Recorder:
                 rd_w_max=self._rd_w_max,
                 rd_a_max=self._rd_a_max,
                 conservation_drift=self._drift,
+                energy_drift=self._energy / self._rows[0][1] if self._rows[0][1] > 0.0 else 0.0,
                 capacity=self._capacity,
                 events=self._events,
             ),

@@ -57,13 +57,13 @@ class ResidualSpace:
         first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])
 
         # The prediction goes into the array of the result: the second motion measures the difference.
-        e_predicted, _, _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
+        (e_predicted,), _, _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
         at_defect = spectrum.expand(e_predicted - decayed, h)
         _, _, response, response_mean = phi_functions(h * at_defect.rates)
         correction = at_defect.apply(2.0 * response_mean)
         first += at_defect.apply(0.5 * phi_functions(0.5 * h * at_defect.rates)[3])
         second = 2.0 * (predicted + correction) - first
-        e_new, change, events = system.move(theta, np.stack([before, first, second]), halves, new)
+        (e_half, e_new), change, events = system.move(theta, np.stack([before, first, second]), halves, new)
 
         surprise = e_new - (decayed + at_defect.apply(2.0 * response))
         *counts, stepped_over = (int(count) for count in events)
@@ -72,6 +72,8 @@ class ResidualSpace:
         return Attempt(
             state=State(state.s + h, new, e_new, second),
             loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
+            # Under a constant residual particles give off exactly -mean . (change of e) / n.
+            dissipated=float(first @ (state.e - e_half) + second @ (e_half - e_new)) / system.n,
             output_error=surprise,
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * change,
             events=EventCounts(*counts),

@@ -57,12 +57,14 @@ class RungeKutta:
             e = system.residual(new)
             system.pullback(new, -e / system.n, k[stage])
         self._last_of = e
-        speeds = system.combination_norms(k[:1], np.ones(1))
+        speeds = [system.combination_norms(k[stage : stage + 1], np.ones(1)) for stage in range(6)]
+        rates = system.kappa * np.array([float(v @ v) for v in speeds])
         self._difference[:] = 0.0
         system.combine(self._difference, k, h * ERROR, self._difference)
         return Attempt(
             state=State(state.s + h, new, e),
-            loss_rate=system.kappa * float(speeds @ speeds),
+            loss_rate=float(rates[0]),
+            dissipated=h * float(A[6] @ rates),
             output_error=system.tangent(new, self._difference),
             layer_error=system.combination_norms(k, h * ERROR),
         )

@@ -102,8 +102,8 @@ class CanonicalSystem:
 
         Returns
         -------
-        residual : ndarray, shape (n,)
-            Of the new state.
+        residual : ndarray, shape (stages, n)
+            After each stage.
         change : ndarray, shape (2,)
             Weighted Euclidean distances of p and q from what ``out`` held.
         events : ndarray of int, shape (5,)

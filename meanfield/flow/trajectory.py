@@ -45,6 +45,10 @@ class Stats:
         What happened at kinks (zeros for methods that do not see them).
     conservation_drift : float
         Largest mean change of ``p**2 - |q|**2`` over the mean of ``p**2 + |q|**2``; 0 for the exact flow.
+    energy_drift : float
+        Sum over the steps of how much the fall of the loss differed from the energy that the particles
+        gave off, over the initial loss; 0 for the exact flow. The residual method holds its mean over
+        half a step: this is how coarse that was. nan for methods that do not know it.
     capacity : float
         Largest ratio of an output to its bound by the weights' norms; at most 1 for the exact flow.
     """
@@ -59,6 +63,7 @@ class Stats:
     rd_w_max: float
     rd_a_max: float
     conservation_drift: float
+    energy_drift: float
     capacity: float
     events: EventCounts = field(default_factory=EventCounts)
 

@@ -146,8 +146,8 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     (stages,); the first is the one that particles felt until now: it tells on which side of a kink a
     slide that has ended meanwhile was left.
 
-    ``partial`` (chunks, n) is the output of the new state without its factor (see :func:`output`),
-    ``change`` (chunks, 2) the weighted squared distances of its p and q from what ``out`` held.
+    ``partial`` (chunks, stages, n) is the output after each stage without its factor (see :func:`output`),
+    ``change`` (chunks, 2) the weighted squared distances of the new p and q from what ``out`` held.
     ``stats[chunk]``, five numbers, counts kinks crossed, slides begun, passages of the origin, particles
     whose events were too many to follow, and slides whose end was stepped over.
 
@@ -174,14 +174,12 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
                 start, after = states[old, :, :count], states[new, :, :count]
                 z, z_after, felt = zs[old, :, :count], zs[new, :, :count], scaled[stage + 1]
                 _glide(start, felt, x, lengths, h[stage], z, after, z_after, flags, work)
-                _move_flagged(
-                    start, felt, scaled[stage], x, lengths, h[stage], z_after, after, flags, q, particle,
-                    stats[chunk],
-                )  # fmt: skip
-            after, z_after = states[stages % 2, :, :count], zs[stages % 2, :, :count]
-            _multiply(w, after[0], work[0])
-            for i in range(n):
-                partial[chunk, i] += _dot_relu(work[0], z_after[i])
+                events = felt, scaled[stage], x, lengths, h[stage]
+                _move_flagged(start, *events, z_after, after, flags, q, particle, stats[chunk])
+                _multiply(w, after[0], work[0])
+                for i in range(n):
+                    partial[chunk, stage, i] += _dot_relu(work[0], z_after[i])
+            after = states[stages % 2, :, :count]
             for row in range(1 + r):
                 change[chunk, min(row, 1)] += _squared_distance(after[row], out[row, lo:hi], w)
                 out[row, lo:hi] = after[row]

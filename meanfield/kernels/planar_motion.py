@@ -286,8 +286,8 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
 
     The residuals are the rows of ``e`` (1 + stages, n) but for the first, held for the times ``h``
     (stages,); the first is the one felt until now (see :func:`meanfield.kernels.move`). ``moments`` (chunks,
-    rays, 2) are the first moments of the new state (see :func:`first_moments`), ``change`` (chunks, 2)
-    the weighted squared distances of its p and q from what ``out`` held, ``stats`` (chunks, 5) the counts
+    stages, rays, 2) are the first moments after each stage (see :func:`first_moments`), ``change``
+    (chunks, 2) the weighted squared distances of the new p and q from what ``out`` held, ``stats`` (chunks, 5) the counts
     of :func:`meanfield.kernels.move`. Cost: about 60 operations per particle and stage, a few hundred
     where a kink is met, whatever n is.
     """
@@ -319,7 +319,7 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
                         p[k], q0[k], q1[k], s, edge, h[stage - 1], *fields_now, stats[chunk]
                     )
                     sector[k] = np.uint32(s)
-            _add_first_moments(p, q0, q1, weight[lo:hi], sector, moments[chunk])
+                _add_first_moments(p, q0, q1, weight[lo:hi], sector, moments[chunk, stage - 1])
             change[chunk, 0] += _replace(p, weight[lo:hi], out[0, lo:hi])
             change[chunk, 1] += _replace(q0, weight[lo:hi], out[1, lo:hi])
             change[chunk, 1] += _replace(q1, weight[lo:hi], out[2, lo:hi])

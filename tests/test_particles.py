@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meanfield.errors import InputError
+from meanfield.flow import Trajectory, gradient_flow
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -238,3 +239,53 @@ class TestFromArrays:
         arguments = {"a": [1.0, 2.0], "w": np.ones((2, 2)), "kappa": 1.0, "kappa_prime": 1.0, **change}
         with pytest.raises(InputError, match=rf"{given}.*{remedy}"):
             Particles.from_arrays(**arguments)
+
+
+class TestReduced:
+    """Coordinates in the samples' span and lengths of the rest: the same network, where it is needed."""
+
+    PROBLEM = Problem(np.random.default_rng(3).standard_normal((4, 9)), [1.0, -1.0, 0.5, 0.0])
+
+    def pair(self, **kwargs):
+        full = Particles.sample(self.PROBLEM, Scaling(gamma=1.2, gamma_prime=0.1), 200, rng=7, **kwargs)
+        return full, Particles.sample(
+            self.PROBLEM, Scaling(gamma=1.2, gamma_prime=0.1), 200, rng=7, reduced=True, **kwargs
+        )
+
+    @pytest.mark.parametrize("antisymmetric", [True, False])
+    def test_is_the_same_draw(self, antisymmetric):
+        full, reduced = self.pair(antisymmetric=antisymmetric)
+        assert reduced.w.shape == (200, 4)
+        assert reduced.d == full.d == 10
+        np.testing.assert_array_equal(reduced.a, full.a)
+        np.testing.assert_allclose(reduced.w, full.w @ self.PROBLEM.basis, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(reduced.w_squared, np.sum(full.w**2, axis=1), rtol=1e-12)
+        np.testing.assert_allclose(reduced.amplitude, full.amplitude, rtol=1e-12)
+        x = np.array([[0.3, 0.1, -2.0, 1.0]]) @ self.PROBLEM.x
+        np.testing.assert_allclose(reduced.output(x), full.output(x), rtol=0, atol=1e-12)
+
+    def test_the_run_is_the_same(self, tmp_path):
+        runs = [gradient_flow(self.PROBLEM, network, loss_tol=1e-8) for network in self.pair()]
+        full, reduced = runs
+        assert reduced.converged
+        np.testing.assert_allclose(reduced.loss, full.loss, rtol=1e-9)
+        np.testing.assert_allclose(reduced.rd_w, full.rd_w, rtol=1e-9)
+        np.testing.assert_allclose(reduced.final.w, full.final.w @ self.PROBLEM.basis, atol=1e-9)
+        back = Trajectory.load(reduced.save(tmp_path / "reduced.npz"))
+        np.testing.assert_array_equal(back.final.w_squared, reduced.final.w_squared)
+        assert back.final.d == 10
+
+    def test_outside_of_the_span_it_says_so(self):
+        _, reduced = self.pair()
+        with pytest.raises(InputError, match="outside the span of the samples.*reduced=False"):
+            reduced.output(np.ones((1, 10)))
+
+    def test_another_problem_is_refused(self):
+        _, reduced = self.pair()
+        other = Problem(np.random.default_rng(4).standard_normal((4, 9)), np.zeros(4) + 1.0)
+        with pytest.raises(InputError, match="reduced to the span of other samples; draw them for this"):
+            gradient_flow(other, reduced)
+
+    def test_orientations_need_the_plane(self):
+        with pytest.raises(InputError, match="d = 2"):
+            _ = self.pair()[1].orientation

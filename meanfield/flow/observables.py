@@ -48,9 +48,8 @@ class Observer:
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system
         particles = system.particles
-        w_squared = np.einsum("kc,kc->k", particles.w, particles.w)
         self._p2_initial = system.root**2 * float(particles.weight @ particles.a**2)
-        self._q2_initial = float(particles.weight @ w_squared) / system.root**2
+        self._q2_initial = float(particles.weight @ particles.w_squared) / system.root**2
         sums = system.observe(system.theta0)
         self._q2_outside = max(self._q2_initial - float(sums[3]), 0.0)
         self._lengths = np.linalg.norm(system.x, axis=1)

@@ -55,7 +55,8 @@ class CanonicalSystem:
         self.root = math.sqrt(particles.kappa_prime)
         self.theta0 = np.empty((1 + problem.rank, self.size))
         self.theta0[0] = self.root * particles.a
-        self.theta0[1:] = (particles.w @ problem.basis).T / self.root
+        self.theta0[1:] = _coordinates(problem, particles).T
+        self.theta0[1:] /= self.root
         passes = PlanarPasses if problem.rank == 2 else DensePasses
         self._passes: DensePasses = passes(self.x, self.weight)
         e0 = self.residual(self.theta0)
@@ -142,6 +143,8 @@ class CanonicalSystem:
 
     def to_particles(self, theta: Array) -> Particles:
         """The state in normalised units, with the part of w outside the samples' span put back."""
+        if self.particles.span is not None:
+            return self.particles.moved(theta[0] / self.root, self.root * theta[1:].T)
         moved = (theta[1:] - self.theta0[1:]).T * self.root
         w = self.particles.w + moved @ self.problem.basis.T
         return self.particles.moved(theta[0] / self.root, w)
@@ -149,6 +152,19 @@ class CanonicalSystem:
     def _stream(self, flops: float, call: kernels.ChunkCall) -> None:
         """Run a kernel that only streams through the state: not counted as a pass."""
         self._passes.run(flops, call, passes=0)
+
+
+def _coordinates(problem: Problem, particles: Particles) -> Array:
+    """Input weights in the basis of the samples' span, shape (N, r)."""
+    if particles.span is None:
+        return particles.w if problem.rank == problem.d else particles.w @ problem.basis
+    basis = particles.span.basis
+    if basis.shape != problem.basis.shape or not np.allclose(basis, problem.basis, rtol=0.0, atol=1e-12):
+        raise InputError(
+            "the particles were reduced to the span of other samples; draw them for this problem, "
+            "or with reduced=False"
+        )
+    return particles.w
 
 
 def _rms(values: Array) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.status import Status
-from meanfield.particles import Particles
+from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ class Trajectory:
         x = self.problem.x[:, : self.problem.d_in]
         arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
+        if self.initial.span is not None:
+            arrays |= {"basis": self.initial.span.basis, "outside": self.initial.span.outside}
         if self.saved_a is not None and self.saved_w is not None:
             arrays |= {"saved_a": self.saved_a, "saved_w": self.saved_w}
         temporary = target.with_name(target.name + ".part")
@@ -231,7 +233,14 @@ class Trajectory:
             raise InputError(f"its format is {meta['format']}, this version reads {_FORMAT}")
         problem = Problem(arrays["x"], arrays["y"], bias=meta["bias"], name=meta["name"])
         scales = {"kappa": meta["kappa"], "kappa_prime": meta["kappa_prime"], "weight": arrays["weight"]}
-        initial = Particles.from_arrays(arrays["a0"], arrays["w0"], **scales)
+        initial, final = (
+            Particles.from_arrays(arrays[f"a{end}"], arrays[f"w{end}"], **scales) for end in (0, 1)
+        )
+        if "basis" in arrays:
+            span = Span(arrays["basis"], arrays["outside"])
+            if span.basis.shape != problem.basis.shape or span.outside.shape != initial.a.shape:
+                raise InputError(f"its span has shapes {span.basis.shape} and {span.outside.shape}")
+            initial, final = replace(initial, span=span), replace(final, span=span)
         steps = len(arrays["time"])
         for name in _SERIES:
             expected = (steps, problem.n) if name == "output" else (steps,)
@@ -241,7 +250,7 @@ class Trajectory:
             problem=problem,
             **{name: arrays[name] for name in _SERIES},
             initial=initial,
-            final=Particles.from_arrays(arrays["a1"], arrays["w1"], **scales),
+            final=final,
             status=Status[meta["status"]],
             stats=Stats(**{**meta["stats"], "events": EventCounts(**meta["stats"]["events"])}),
             saved_a=arrays.get("saved_a"),

@@ -55,6 +55,55 @@ def _preactivation(q, x_i, z):
 
 
 @inner
+def _multiply_tile(A, i, c, B, out):
+    """``out[i:i+4] += A[i:i+4, c:c+4] B[c:c+4]``: sixteen products for eight loads and four stores."""
+    b0, b1, b2, b3 = B[c], B[c + 1], B[c + 2], B[c + 3]
+    o0, o1, o2, o3 = out[i], out[i + 1], out[i + 2], out[i + 3]
+    a00, a01, a02, a03 = A[i, c], A[i, c + 1], A[i, c + 2], A[i, c + 3]
+    a10, a11, a12, a13 = A[i + 1, c], A[i + 1, c + 1], A[i + 1, c + 2], A[i + 1, c + 3]
+    a20, a21, a22, a23 = A[i + 2, c], A[i + 2, c + 1], A[i + 2, c + 2], A[i + 2, c + 3]
+    a30, a31, a32, a33 = A[i + 3, c], A[i + 3, c + 1], A[i + 3, c + 2], A[i + 3, c + 3]
+    for k in range(b0.shape[0]):
+        t0, t1, t2, t3 = b0[k], b1[k], b2[k], b3[k]
+        o0[k] += (a00 * t0 + a01 * t1) + (a02 * t2 + a03 * t3)
+        o1[k] += (a10 * t0 + a11 * t1) + (a12 * t2 + a13 * t3)
+        o2[k] += (a20 * t0 + a21 * t1) + (a22 * t2 + a23 * t3)
+        o3[k] += (a30 * t0 + a31 * t1) + (a32 * t2 + a33 * t3)
+
+
+@inner
+def _matmul(A, B, out):
+    """``out = A B`` for a block of neurons: B has shape (c, block), out (rows, block)."""
+    rows, columns = A.shape
+    tiled = rows - rows % 4 if columns > 3 else 0
+    for i in range(tiled):
+        out[i] = 0.0
+    for i in range(0, tiled, 4):
+        for c in range(0, columns - 3, 4):
+            _multiply_tile(A, i, c, B, out)
+        for j in range(i, i + 4):
+            for c in range(columns - columns % 4, columns):
+                _add_multiple(A[j, c], B[c], out[j])
+    for i in range(tiled, rows):
+        _preactivation(B, A[i], out[i])
+
+
+@inner
+def _add_multiple(factor, v, out):
+    for k in range(out.shape[0]):
+        out[k] += factor * v[k]
+
+
+@inner
+def _switched(c, z, out):
+    """``out_ik = c_i`` where sample i is active for neuron k, else 0."""
+    for i in range(z.shape[0]):
+        c_i, z_i, out_i = c[i], z[i], out[i]
+        for k in range(z_i.shape[0]):
+            out_i[k] = c_i if z_i[k] > 0.0 else 0.0
+
+
+@inner
 def _multiply(u, v, out):
     for k in range(out.shape[0]):
         out[k] = u[k] * v[k]
@@ -124,18 +173,18 @@ def output(theta, weight, x, first, last, partial):
     ``partial`` has shape (chunks, n). Cost: n (2 r + 3) flops per neuron.
     """
     n, size = x.shape[0], theta.shape[1]
-    z_block, wp_block = np.empty(BLOCK), np.empty(BLOCK)
+    z_block, wp_block = np.empty((n, BLOCK)), np.empty(BLOCK)
     length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            q, z, wp = theta[1:, lo:hi], z_block[: hi - lo], wp_block[: hi - lo]
+            z, wp = z_block[:, : hi - lo], wp_block[: hi - lo]
             _multiply(weight[lo:hi], theta[0, lo:hi], wp)
+            _matmul(x, theta[1:, lo:hi], z)
             for i in range(n):
-                _preactivation(q, x[i], z)
-                partial[chunk, i] += _dot_relu(wp, z)
+                partial[chunk, i] += _dot_relu(wp, z[i])
 
 
 @kernel
@@ -145,20 +194,19 @@ def pullback(theta, c, x, first, last, out):
     With ``c = -e/n`` this is the velocity of the gradient flow. Cost: n (4 r + 4) flops per neuron.
     """
     n, r, size = x.shape[0], x.shape[1], theta.shape[1]
-    z_block = np.empty(BLOCK)
+    z_block, c_block, transposed = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.ascontiguousarray(x.T)
     length = chunk_length(size)
     for chunk in range(first, last):
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            p, q, z = theta[0, lo:hi], theta[1:, lo:hi], z_block[: hi - lo]
-            rows = out[:, lo:hi]
-            rows[:] = 0.0
+            p, rows, z, active = theta[0, lo:hi], out[:, lo:hi], z_block[:, : hi - lo], c_block[:, : hi - lo]
+            _matmul(x, theta[1:, lo:hi], z)
+            _switched(c, z, active)
+            rows[0] = 0.0
             for i in range(n):
-                _preactivation(q, x[i], z)
-                _add_relu(c[i], z, rows[0])
-                for col in range(r):
-                    _add_step(c[i] * x[i, col], z, rows[1 + col])
+                _add_relu(c[i], z[i], rows[0])
+            _matmul(transposed, active, rows[1:])
             for row in range(1, r + 1):
                 _multiply(rows[row], p, rows[row])
 
@@ -170,18 +218,18 @@ def tangent(theta, weight, v, x, first, last, partial):
     ``v`` has the shape of ``theta``, ``partial`` (chunks, n). Cost: n (4 r + 5) flops per neuron.
     """
     n, size = x.shape[0], theta.shape[1]
-    z_block, dz_block = np.empty(BLOCK), np.empty(BLOCK)
+    z_block, dz_block = np.empty((n, BLOCK)), np.empty((n, BLOCK))
     length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            z, dz = z_block[: hi - lo], dz_block[: hi - lo]
+            z, dz = z_block[:, : hi - lo], dz_block[:, : hi - lo]
+            _matmul(x, theta[1:, lo:hi], z)
+            _matmul(x, v[1:, lo:hi], dz)
             for i in range(n):
-                _preactivation(theta[1:, lo:hi], x[i], z)
-                _preactivation(v[1:, lo:hi], x[i], dz)
-                partial[chunk, i] += _tangent_sum(weight[lo:hi], theta[0, lo:hi], v[0, lo:hi], z, dz)
+                partial[chunk, i] += _tangent_sum(weight[lo:hi], theta[0, lo:hi], v[0, lo:hi], z[i], dz[i])
 
 
 @kernel
@@ -208,15 +256,36 @@ def gram(theta, weight, x, length, first, last, partial_a, partial_w):
             for k in range(hi - lo):
                 root[k] = np.sqrt(w[k])
             _norms(theta[1:, lo:hi], q_norm[: hi - lo])
+            _matmul(x, theta[1:, lo:hi], relu[:, : hi - lo])
             for i in range(n):
                 z, on, edge = relu[i, : hi - lo], active[i, : hi - lo], ON_KINK * lengths[i]
-                _preactivation(theta[1:, lo:hi], x[i], z)
                 for k in range(hi - lo):
                     on[k] = root[k] * p[k] if z[k] > edge * q_norm[k] else 0.0
                     z[k] = 0.0 if z[k] < 0.0 else root[k] * z[k]
-                for j in range(i + 1):
-                    partial_a[chunk, i, j] += _dot(z, relu[j, : hi - lo])
-                    partial_w[chunk, i, j] += _dot(on, active[j, : hi - lo])
+            _add_products(relu[:, : hi - lo], partial_a[chunk])
+            _add_products(active[:, : hi - lo], partial_w[chunk])
+
+
+@inner
+def _add_products(rows, out):
+    """Add ``rows rows'`` to the lower triangle of out, four columns at a time."""
+    n = rows.shape[0]
+    for i in range(n):
+        u = rows[i]
+        for j in range(0, i - 2, 4):
+            v0, v1, v2, v3 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
+            s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+            for k in range(u.shape[0]):
+                s0 += u[k] * v0[k]
+                s1 += u[k] * v1[k]
+                s2 += u[k] * v2[k]
+                s3 += u[k] * v3[k]
+            out[i, j] += s0
+            out[i, j + 1] += s1
+            out[i, j + 2] += s2
+            out[i, j + 3] += s3
+        for j in range((i + 1) - (i + 1) % 4, i + 1):
+            out[i, j] += _dot(u, rows[j])
 
 
 @kernel

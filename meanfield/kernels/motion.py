@@ -10,11 +10,11 @@ from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.dense import (
     ON_KINK,
     _add_relu,
-    _add_step,
     _dot_relu,
+    _matmul,
     _multiply,
     _norms,
-    _preactivation,
+    _switched,
     row_lengths,
 )
 from meanfield.kernels.jit import inner, kernel
@@ -62,14 +62,7 @@ def _flag_near(z, length, q_norm, flags):
 
 
 @inner
-def _preactivations(x, q, z):
-    """``z = x q`` for a block: q (r, block), z (n, block)."""
-    for i in range(x.shape[0]):
-        _preactivation(q, x[i], z[i])
-
-
-@inner
-def _glide(theta, e, x, lengths, h, z, out, z_out, flags, work):
+def _glide(theta, e, x, transposed, lengths, h, z, out, z_out, flags, work):
     """Move a block of particles as if no kink were met, and flag those that may meet one.
 
     ``z`` and ``z_out`` are the pre-activations before and after. Each z_i goes straight, and to and fro only
@@ -78,10 +71,8 @@ def _glide(theta, e, x, lengths, h, z, out, z_out, flags, work):
     n, r = x.shape
     p, q, p_out, q_out = theta[0], theta[1:], out[0], out[1:]
     t, g2, S, C, norm = work[0], work[1], work[2], work[3], work[4]
-    q_out[:] = 0.0  # G, for now
-    for i in range(n):
-        for c in range(r):
-            _add_step(e[i] * x[i, c], z[i], q_out[c])
+    _switched(e, z, z_out)
+    _matmul(transposed, z_out, q_out)  # G, for now
     t[:] = 0.0
     g2[:] = 0.0
     for c in range(r):
@@ -100,7 +91,7 @@ def _glide(theta, e, x, lengths, h, z, out, z_out, flags, work):
         G_c, q_c = q_out[c], q[c]
         for k in range(t.shape[0]):
             G_c[k] = q_c[k] + t[k] * G_c[k]
-    _preactivations(x, q_out, z_out)
+    _matmul(x, q_out, z_out)
     _norms(q, norm)
     for i in range(n):
         _flag_near(z[i], lengths[i], norm, flags)
@@ -157,7 +148,7 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
     length = chunk_length(size)
     scaled, lengths = e / n, row_lengths(x)
-    q, particle = np.empty(r), _workspace(n, r)
+    q, particle, transposed = np.empty(r), _workspace(n, r), np.ascontiguousarray(x.T)
     states, zs = np.empty((2, 1 + r, BLOCK)), np.empty((2, n, BLOCK))
     flag_block, work_block = np.empty(BLOCK), np.empty((5, BLOCK))
     for chunk in range(first, last):
@@ -168,12 +159,12 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
             count, w = hi - lo, weight[lo:hi]
             flags, work = flag_block[:count], work_block[:, :count]
             states[0, :, :count] = theta[:, lo:hi]
-            _preactivations(x, states[0, 1:, :count], zs[0, :, :count])
+            _matmul(x, states[0, 1:, :count], zs[0, :, :count])
             for stage in range(stages):
                 old, new = stage % 2, (stage + 1) % 2
                 start, after = states[old, :, :count], states[new, :, :count]
                 z, z_after, felt = zs[old, :, :count], zs[new, :, :count], scaled[stage + 1]
-                _glide(start, felt, x, lengths, h[stage], z, after, z_after, flags, work)
+                _glide(start, felt, x, transposed, lengths, h[stage], z, after, z_after, flags, work)
                 events = felt, scaled[stage], x, lengths, h[stage]
                 _move_flagged(start, *events, z_after, after, flags, q, particle, stats[chunk])
                 _multiply(w, after[0], work[0])
@@ -207,7 +198,7 @@ def _flag_on_kinks(q, x, lengths, z, norm, flags):
     """Pre-activations of a block, and flags for the neurons that are on some kink."""
     flags[:] = 0.0
     _norms(q, norm)
-    _preactivations(x, q, z)
+    _matmul(x, q, z)
     for i in range(x.shape[0]):
         _flag_near(z[i], lengths[i], norm, flags)
 
@@ -282,32 +273,28 @@ def kink_gram_product(theta, weight, e, before, v, x, first, last, partial):
     q, work = np.empty(r), _workspace(n, r)
     scaled, scaled_before = e / n, before / n
     lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
-    z_block, pulls, work_block = np.empty((n, BLOCK)), np.empty((1 + r, BLOCK)), np.empty((4, BLOCK))
+    z_block, dz_block, transposed = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.ascontiguousarray(x.T)
+    pulls, work_block = np.empty((1 + r, BLOCK)), np.empty((3, BLOCK))
     for chunk in range(first, last):
         partial[chunk] = 0.0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            z, pull = z_block[:, : hi - lo], pulls[:, : hi - lo]
-            flags, w, dz, wpp = (
-                work_block[0, : hi - lo],
-                work_block[1, : hi - lo],
-                work_block[2, : hi - lo],
-                work_block[3, : hi - lo],
-            )
+            z, dz, pull = z_block[:, : hi - lo], dz_block[:, : hi - lo], pulls[:, : hi - lo]
+            flags, w, wpp = work_block[0, : hi - lo], work_block[1, : hi - lo], work_block[2, : hi - lo]
             _flag_on_kinks(theta[1:, lo:hi], x, lengths, z, w, flags)
-            pull[:] = 0.0
             for k in range(hi - lo):  # neurons on kinks are added one by one
                 w[k] = 0.0 if flags[k] == 1.0 else weight[lo + k]
                 wpp[k] = w[k] * theta[0, lo + k] ** 2
+            pull[0] = 0.0
             for i in range(n):
                 _add_relu(v[i], z[i], pull[0])
-                for c in range(r):
-                    _add_step(v[i] * x[i, c], z[i], pull[1 + c])
+            _switched(v, z, dz)
+            _matmul(transposed, dz, pull[1:])
             _multiply(w, pull[0], pull[0])
+            _matmul(x, pull[1:], dz)
             for i in range(n):
-                _preactivation(pull[1:], x[i], dz)
-                partial[chunk, i] += _dot_relu(pull[0], z[i]) + _dot_step(wpp, dz, z[i])
+                partial[chunk, i] += _dot_relu(pull[0], z[i]) + _dot_step(wpp, dz[i], z[i])
             for k in range(hi - lo):
                 if flags[k] == 1.0:
                     count = _settle_at(theta, lo + k, scaled, scaled_before, x, lengths, q, work, ignored)

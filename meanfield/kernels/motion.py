@@ -22,6 +22,7 @@ from meanfield.kernels.particle import (
     _classify,
     _dot_row,
     _dot_rows,
+    _fill,
     _gradient,
     _move_particle,
     _orthonormal,
@@ -62,21 +63,23 @@ def _flag_near(z, length, q_norm, flags):
 
 
 @inner
-def _glide(theta, e, x, transposed, lengths, h, z, out, z_out, flags, work):
+def _glide(theta, e, x, transposed, lengths, h, z, out, z_out, G, along, flags, work):
     """Move a block of particles as if no kink were met, and flag those that may meet one.
 
-    ``z`` and ``z_out`` are the pre-activations before and after. Each z_i goes straight, and to and fro only
-    if p changes its sign: one that keeps its sign, with p, was on no kink in between.
+    ``z`` and ``z_out`` are the pre-activations before and after, ``G`` gets the gradients and ``along`` their
+    products with the samples. Each z_i goes straight, and to and fro only if p changes its sign: one that
+    keeps its sign, with p, was on no kink in between.
     """
     n, r = x.shape
     p, q, p_out, q_out = theta[0], theta[1:], out[0], out[1:]
     t, g2, S, C, norm = work[0], work[1], work[2], work[3], work[4]
     _switched(e, z, z_out)
-    _matmul(transposed, z_out, q_out)  # G, for now
+    _matmul(transposed, z_out, G)
+    _matmul(x, G, along)
     t[:] = 0.0
     g2[:] = 0.0
     for c in range(r):
-        G_c, q_c = q_out[c], q[c]
+        G_c, q_c = G[c], q[c]
         for k in range(t.shape[0]):
             t[k] += q_c[k] * G_c[k]
             g2[k] += G_c[k] * G_c[k]
@@ -88,14 +91,18 @@ def _glide(theta, e, x, transposed, lengths, h, z, out, z_out, flags, work):
         flags[k] = 1.0 if (norm[k] > 16.0) | ((p[k] >= 0.0) != (p_out[k] >= 0.0)) else 0.0
         t[k] = t[k] * C[k] - p[k] * S[k]
     for c in range(r):
-        G_c, q_c = q_out[c], q[c]
-        for k in range(t.shape[0]):
-            G_c[k] = q_c[k] + t[k] * G_c[k]
-    _matmul(x, q_out, z_out)
+        _combine(q[c], t, G[c], q_out[c])
     _norms(q, norm)
     for i in range(n):
+        _combine(z[i], t, along[i], z_out[i])
         _flag_near(z[i], lengths[i], norm, flags)
         _flag_changed(z[i], z_out[i], flags)
+
+
+@inner
+def _combine(u, t, v, out):
+    for k in range(out.shape[0]):
+        out[k] = u[k] + t[k] * v[k]
 
 
 @inner
@@ -106,14 +113,17 @@ def _flag_changed(z, z_out, flags):
 
 
 @inner
-def _move_flagged(theta, e, before, x, lengths, h, z_out, out, flags, q, work, stats):
-    """Move the flagged particles of a block one by one."""
+def _move_flagged(theta, e, before, x, lengths, h, z, G, along, out, z_out, flags, q, work, stats):
+    """Move the flagged particles of a block one by one, with what :func:`_glide` found out about them."""
     r = q.shape[0]
     for k in range(flags.shape[0]):
         if flags[k] == 0.0:
             continue
         for c in range(r):
             q[c] = theta[1 + c, k]
+            work.G[c] = G[c, k]
+        for i in range(x.shape[0]):
+            work.z[i], work.along[i] = z[i, k], along[i, k]
         out[0, k] = _move_particle(theta[0, k], q, e, before, x, lengths, h, work, stats)
         for c in range(r):
             out[1 + c, k] = q[c]
@@ -148,8 +158,9 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
     length = chunk_length(size)
     scaled, lengths = e / n, row_lengths(x)
-    q, particle, transposed = np.empty(r), _workspace(n, r), np.ascontiguousarray(x.T)
+    q, particle, transposed = np.empty(r), _workspace(x), np.ascontiguousarray(x.T)
     states, zs = np.empty((2, 1 + r, BLOCK)), np.empty((2, n, BLOCK))
+    G_block, along_block = np.empty((r, BLOCK)), np.empty((n, BLOCK))
     flag_block, work_block = np.empty(BLOCK), np.empty((5, BLOCK))
     for chunk in range(first, last):
         partial[chunk], change[chunk], stats[chunk] = 0.0, 0.0, 0
@@ -164,9 +175,12 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
                 old, new = stage % 2, (stage + 1) % 2
                 start, after = states[old, :, :count], states[new, :, :count]
                 z, z_after, felt = zs[old, :, :count], zs[new, :, :count], scaled[stage + 1]
-                _glide(start, felt, x, transposed, lengths, h[stage], z, after, z_after, flags, work)
-                events = felt, scaled[stage], x, lengths, h[stage]
-                _move_flagged(start, *events, z_after, after, flags, q, particle, stats[chunk])
+                G, along = G_block[:, :count], along_block[:, :count]
+                _glide(
+                    start, felt, x, transposed, lengths, h[stage], z, after, z_after, G, along, flags, work
+                )
+                events = felt, scaled[stage], x, lengths, h[stage], z, G, along
+                _move_flagged(start, *events, after, z_after, flags, q, particle, stats[chunk])
                 _multiply(w, after[0], work[0])
                 for i in range(n):
                     partial[chunk, stage, i] += _dot_relu(work[0], z_after[i])
@@ -180,17 +194,21 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
 def _add_kinked(weight, p, x, count, work, partial):
     """Add what one neuron on kinks really contributes, less what the plain Gram matrix counts for it."""
     z, on, along = work.z, work.on, work.speed
+    differs = False
     for i in range(x.shape[0]):
+        differs |= on[i] != (z[i] > 0.0)
+    for i in range(x.shape[0] if differs else 0):
         for j in range(i + 1):
             really = 1.0 if on[i] and on[j] else 0.0
             counted = 1.0 if z[i] > 0.0 and z[j] > 0.0 else 0.0
-            partial[i, j] += (really - counted) * weight * p * p * _dot_rows(x, i, x, j)
+            partial[i, j] += (really - counted) * weight * p * p * work.products[i, j]
     for a in range(count):
         for i in range(x.shape[0]):
             along[i] = p * _dot_rows(work.basis, a, x, i) if on[i] else 0.0
         for i in range(x.shape[0]):
-            for j in range(i + 1):
-                partial[i, j] -= weight * along[i] * along[j]
+            if along[i] != 0.0:
+                for j in range(i + 1):
+                    partial[i, j] -= weight * along[i] * along[j]
 
 
 @inner
@@ -208,6 +226,10 @@ def _settle_at(theta, k, e, before, x, lengths, q, work, ignored):
     """Pattern and slides (with their basis) of particle k; how many slides, -1 at the origin."""
     for c in range(q.shape[0]):
         q[c] = theta[1 + c, k]
+    for i in range(x.shape[0]):
+        work.z[i] = _dot_row(q, x, i)
+        work.on[i] = work.z[i] > 0.0
+    _fill(e, x, work)
     count = _classify(theta[0, k], q, e, before, x, lengths, work, ignored)
     if count >= 0:
         count = _settle(theta[0, k], count, e, x, work)
@@ -225,7 +247,7 @@ def kink_gram(theta, weight, e, before, x, length, first, last, partial):
     felt until now (see :func:`move`). Chunks hold ``length`` neurons.
     """
     (n, r), size = x.shape, theta.shape[1]
-    q, work = np.empty(r), _workspace(n, r)
+    q, work = np.empty(r), _workspace(x)
     scaled, scaled_before = e / n, before / n
     lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
     z_block, flag_block, norm_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
@@ -246,7 +268,7 @@ def kink_gram(theta, weight, e, before, x, length, first, last, partial):
 @inner
 def _add_particle(weight, p, v, x, count, work, out):
     """Add ``weight Phi_i . Phi' v`` of one neuron on kinks, its gradients projected, for all samples i."""
-    z, on, pull = work.z, work.on, work.G
+    z, on, pull = work.z, work.on, work.u
     pull_p = 0.0
     for i in range(x.shape[0]):
         pull_p += v[i] * max(z[i], 0.0)
@@ -270,7 +292,7 @@ def kink_gram_product(theta, weight, e, before, v, x, first, last, partial):
     """
     (n, r), size = x.shape, theta.shape[1]
     length = chunk_length(size)
-    q, work = np.empty(r), _workspace(n, r)
+    q, work = np.empty(r), _workspace(x)
     scaled, scaled_before = e / n, before / n
     lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
     z_block, dz_block, transposed = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.ascontiguousarray(x.T)

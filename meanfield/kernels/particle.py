@@ -20,7 +20,7 @@ from meanfield.kernels.jit import allocating, inner
 
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
-#: A gradient below this share of its terms is their rounding.
+#: A gradient below this share of what its terms can be is rounding.
 _ROUNDING = 1e-14
 #: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests.
 _AT_ORIGIN = 1e-13
@@ -34,36 +34,49 @@ CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
 class Workspace(NamedTuple):
     """Scratch of one thread, for one particle at a time.
 
-    ``z``, ``speed``, ``on``, ``sliding``: pre-activations, their speeds along u, pattern and membership of
-    the slide, per sample; ``slide``: the kinks slid on; ``G``, ``other``: gradients; ``pulls``, ``matrix``,
-    ``basis``: the small linear algebra of sliding.
+    ``z``, ``on``, ``sliding``: pre-activations, pattern and membership of the slide, per sample; ``G`` the
+    gradient of the pattern and ``along`` its products with the samples, which a change of the pattern
+    changes by a row of ``products`` (x x'); ``u``, ``speed``: the direction of motion and its products with
+    the samples; ``slide``: the kinks slid on; ``pulls``, ``matrix``, ``basis``, ``other``: the small linear
+    algebra of sliding.
     """
 
     z: np.ndarray
-    speed: np.ndarray
     on: np.ndarray
     sliding: np.ndarray
-    slide: np.ndarray
     G: np.ndarray
-    other: np.ndarray
+    along: np.ndarray
+    products: np.ndarray
+    u: np.ndarray
+    speed: np.ndarray
+    slide: np.ndarray
     pulls: np.ndarray
     matrix: np.ndarray
     basis: np.ndarray
+    other: np.ndarray
 
 
 @allocating
-def _workspace(n, r):
+def _workspace(x):
+    n, r = x.shape
+    products = np.empty((n, n))
+    for i in range(n):
+        for j in range(n):
+            products[i, j] = _dot_rows(x, i, x, j)
     return Workspace(
         np.empty(n),
+        np.empty(n, np.bool_),
+        np.empty(n, np.bool_),
+        np.empty(r),
         np.empty(n),
-        np.empty(n, np.bool_),
-        np.empty(n, np.bool_),
+        products,
+        np.empty(r),
+        np.empty(n),
         np.empty(r + 1, np.int64),
-        np.empty(r),
-        np.empty(r),
         np.empty(r + 1),
         np.empty((r + 1, r + 1)),
         np.empty((r + 1, r)),
+        np.empty(r + 1),
     )
 
 
@@ -88,15 +101,33 @@ def _dot_rows(rows, i, others, j):
 
 @inner
 def _gradient(on, e, x, G):
-    """G = sum over active samples of e_i x_i (e already divided by n); returns the sum of |e_i x_i|."""
+    """G = sum over active samples of e_i x_i (e already divided by n)."""
     G[:] = 0.0
-    size = 0.0
     for i in range(x.shape[0]):
         if on[i]:
             for c in range(x.shape[1]):
                 G[c] += e[i] * x[i, c]
-                size += abs(e[i] * x[i, c])
-    return size
+
+
+@inner
+def _fill(e, x, work):
+    """The gradient of the pattern, and its products with the samples, from nothing."""
+    _gradient(work.on, e, x, work.G)
+    for i in range(x.shape[0]):
+        work.along[i] = _dot_row(work.G, x, i)
+
+
+@inner
+def _switch(i, on, e, x, work):
+    """Switch sample i on or off; the gradient follows."""
+    if work.on[i] == on:
+        return
+    work.on[i] = on
+    change = e[i] if on else -e[i]
+    for c in range(x.shape[1]):
+        work.G[c] += change * x[i, c]
+    for j in range(x.shape[0]):
+        work.along[j] += change * work.products[i, j]
 
 
 @inner
@@ -123,27 +154,34 @@ def _solve(matrix, b, size):
 
 
 @inner
-def _worst_slide(p, count, e, x, work):
+def _pull(count, b, work):
+    """Solve ``(sum_b pulls_b x_b) . x_a = b_a`` for the kinks slid on; False if they are dependent."""
+    slide, pulls, matrix = work.slide, work.pulls, work.matrix
+    for a in range(count):
+        pulls[a] = b[a]
+        for other in range(count):
+            matrix[a, other] = work.products[slide[a], slide[other]]
+    return _solve(matrix, pulls, count)
+
+
+@inner
+def _worst_slide(p, count, e, work):
     """The kink slid on that holds least, and the side that it is left on; (-1, False) if all hold.
 
     The pulls lambda_i solve ``(G + sum_i lambda_i e_i x_i) . x_j = 0`` for all kinks slid on. A kink holds
     while p e_i > 0 and 0 < lambda_i < 1. With lambda_i >= 1 it is left on its active side, with lambda_i <= 0
     on the other. If p e_i <= 0 both sides push away: of the two futures the inactive one is taken.
     """
-    slide, pulls, matrix = work.slide, work.pulls, work.matrix
+    slide = work.slide
     for a in range(count):
         if p * e[slide[a]] <= 0.0:
             return a, False
-    _gradient(work.on, e, x, work.other)
-    for a in range(count):
-        pulls[a] = -_dot_row(work.other, x, slide[a])
-        for b in range(count):
-            matrix[a, b] = _dot_rows(x, slide[a], x, slide[b])
-    if not _solve(matrix, pulls, count):
+        work.other[a] = -work.along[slide[a]]
+    if not _pull(count, work.other, work):
         return count - 1, False  # dependent kinks: the last one adds nothing
     worst, by, active = -1, 0.0, False
     for a in range(count):
-        share = pulls[a] / e[slide[a]]
+        share = work.pulls[a] / e[slide[a]]
         off = max(share - 1.0, -share)
         if off >= 0.0 and off >= by:
             worst, by, active = a, off, share >= 1.0
@@ -152,12 +190,12 @@ def _worst_slide(p, count, e, x, work):
 
 @inner
 def _settle(p, count, e, x, work):
-    """Release the sliding kinks that do not hold; returns how many are left."""
+    """Release the sliding kinks that do not hold; returns how many are left, their pulls solved for."""
     while count > 0:
-        worst, active = _worst_slide(p, count, e, x, work)
+        worst, active = _worst_slide(p, count, e, work)
         if worst < 0:
             break
-        work.on[work.slide[worst]] = active
+        _switch(work.slide[worst], active, e, x, work)
         for a in range(worst, count - 1):
             work.slide[a] = work.slide[a + 1]
         count -= 1
@@ -183,8 +221,9 @@ def _orthonormal(count, x, work):
 
 @inner
 def _classify(p, q, e, before, x, lengths, work, stats):
-    """Pre-activations, pattern and the kinks that may be slid on; how many, or -1 at the origin.
+    """Pattern and kinks that may be slid on, from ``work.z``; how many, or -1 at the origin.
 
+    ``work.G`` and ``work.along`` are those of the pattern z > 0; they follow as z is set to zero on kinks.
     On a kink with p e_i <= 0 nothing slides; a slide there has ended, and :func:`_leaves_active` tells on
     which side. Where that is in doubt the slide counts as stepped over.
     """
@@ -194,24 +233,24 @@ def _classify(p, q, e, before, x, lengths, work, stats):
         return -1  # at the origin a neuron is inactive on every sample
     count, ended = 0, -1
     for i in range(x.shape[0]):
-        z_i = _dot_row(q, x, i)
-        on_kink = abs(z_i) <= ON_KINK * q_norm * lengths[i]
-        z[i] = 0.0 if on_kink else z_i
         on[i] = z[i] > 0.0
-        if on_kink:
-            if p * e[i] > 0.0 and count < x.shape[1]:
-                slide[count] = i
-                count += 1
-            else:
-                ended = i
+        if abs(z[i]) > ON_KINK * q_norm * lengths[i]:
+            continue
+        _switch(i, False, e, x, work)
+        z[i] = 0.0
+        if p * e[i] > 0.0 and count < x.shape[1]:
+            slide[count] = i
+            count += 1
+        else:
+            ended = i
     if ended >= 0:
-        _gradient(on, before, x, work.other)
-        off_before = -p * _dot_row(work.other, x, ended)
-        _gradient(on, e, x, work.other)
-        off = -p * _dot_row(work.other, x, ended)
-        jump = -p * lengths[ended] ** 2
+        off_before = 0.0
+        for i in range(x.shape[0]):
+            off_before -= p * before[i] * work.products[i, ended] if on[i] else 0.0
+        off, jump = -p * work.along[ended], -p * work.products[ended, ended]
         on_before, on_now = off_before + jump * before[ended], off + jump * e[ended]
-        on[ended], doubtful = _leaves_active(off_before, on_before, off, on_now)
+        active, doubtful = _leaves_active(off_before, on_before, off, on_now)
+        _switch(ended, active, e, x, work)
         stats[STEPPED_OVER] += doubtful
     return count
 
@@ -278,29 +317,39 @@ def _next_kink(p, s0, eps_max, work):
 
 
 @inner
-def _direction(q, count, e, x, lengths, work):
-    """Direction u of motion (into ``work.G``), its rate |G|, and sigma = q.u; rate 0 if G is rounding."""
-    G, sliding, speeds = work.G, work.sliding, work.speed
-    rounding = _ROUNDING * _gradient(work.on, e, x, G)
-    for i in range(x.shape[0]):
+def _direction(q, count, e, x, lengths, rounding, work):
+    """Direction u of motion, its rate |G|, and sigma = q.u; rate 0 if G is rounding.
+
+    On a slide G is projected onto what the kinks leave: the pulls of :func:`_settle` do that, and are
+    refined once, for what is left along the kinks would add up.
+    """
+    u, speeds, sliding, slide = work.u, work.speed, work.sliding, work.slide
+    n, r = x.shape
+    for c in range(r):
+        u[c] = work.G[c]
+    for i in range(n):
+        speeds[i] = work.along[i]
         sliding[i] = False
-    if count > 0:
-        slide, basis = work.slide, work.basis
-        _orthonormal(count, x, work)
+    for turn in range(2 if count > 0 else 0):
+        if turn == 1:
+            for a in range(count):
+                work.other[a] = -_dot_row(u, x, slide[a])
+            _pull(count, work.other, work)
         for a in range(count):
-            sliding[slide[a]] = True
-            dot = _dot_row(G, basis, a)
-            for c in range(G.shape[0]):
-                G[c] -= dot * basis[a, c]
-    rate = np.sqrt(_dot(G, G))
-    if rate <= rounding or count >= x.shape[1]:
+            pull, kink = work.pulls[a], slide[a]
+            sliding[kink] = True
+            for c in range(r):
+                u[c] += pull * x[kink, c]
+            for i in range(n):
+                speeds[i] += pull * work.products[kink, i]
+    rate = np.sqrt(_dot(u, u))
+    if rate <= rounding or count >= r:
         return 0.0, 0.0
-    for c in range(G.shape[0]):
-        G[c] /= rate
-    for i in range(x.shape[0]):
-        speed = _dot_row(G, x, i)
-        speeds[i] = speed if abs(speed) * rate > rounding * lengths[i] else 0.0
-    return rate, _dot(q, G)
+    for c in range(r):
+        u[c] /= rate
+    for i in range(n):
+        speeds[i] = speeds[i] / rate if abs(speeds[i]) > rounding * lengths[i] else 0.0
+    return rate, _dot(q, u)
 
 
 @inner
@@ -309,9 +358,9 @@ def _advance(p, s0, q, eps, work):
     grow = 1.0 + eps
     sinh, cosh1 = 0.5 * eps * (1.0 + grow) / grow, 0.5 * eps * eps / grow
     moved = s0 * cosh1 - p * sinh
-    G, z, speeds, sliding = work.G, work.z, work.speed, work.sliding
+    u, z, speeds, sliding = work.u, work.z, work.speed, work.sliding
     for c in range(q.shape[0]):
-        q[c] += moved * G[c]
+        q[c] += moved * u[c]
     for i in range(z.shape[0]):
         if not sliding[i]:
             z[i] += moved * speeds[i]
@@ -328,36 +377,39 @@ def _rests_at_origin(p, s0, q, count, e, x, work):
     distance, beyond, so that it knows where it came from: should the pull end, it goes on.
     """
     tiny = -_AT_ORIGIN * abs(p)
-    tiny = tiny if s0 > 0.0 else -tiny  # s0 is its position, along G, before
+    tiny = tiny if s0 > 0.0 else -tiny  # s0 is its position, along u, before
     for c in range(q.shape[0]):
-        q[c] = tiny * work.G[c]
+        q[c] = tiny * work.u[c]
     for i in range(x.shape[0]):
         work.z[i] = 0.0
         work.on[i] = work.on[i] if work.sliding[i] else not work.on[i]
-    worst, _ = _worst_slide(p, count, e, x, work)
+    _fill(e, x, work)
+    worst, _ = _worst_slide(p, count, e, work)
     if worst >= 0:
         return False
-    _gradient(work.on, e, x, work.other)
-    return _dot(work.other, work.G) <= 0.0
+    return _dot(work.G, work.u) <= 0.0
 
 
 @inner
 def _move_particle(p, q, e, before, x, lengths, h, work, stats):
     """Move one particle for a time h under e; q is changed in place, the new p returned.
 
-    ``before`` is the residual that it felt until now.
+    ``before`` is the residual that it felt until now; ``work`` holds z, G and along of its pattern z > 0.
     """
     n, r = x.shape
     count = _classify(p, q, e, before, x, lengths, work, stats)
     if count < 0:
         return p
+    rounding = 0.0
+    for i in range(n):
+        rounding += _ROUNDING * abs(e[i]) * lengths[i]
     left, tried = h, -1
     for _ in range(8 * n + 16):
         count = _settle(p, count, e, x, work)
         if tried >= 0:
             stats[SLID if count > tried else CROSSED] += 1
         tried = -1
-        rate, s0 = _direction(q, count, e, x, lengths, work)
+        rate, s0 = _direction(q, count, e, x, lengths, rounding, work)
         if rate * left == 0.0:
             return p
         i, eps = _next_kink(p, s0, np.expm1(rate * left), work)
@@ -374,7 +426,7 @@ def _move_particle(p, q, e, before, x, lengths, h, work, stats):
         if turns:
             p = 0.0
             for a in range(count):
-                work.on[work.slide[a]] = False
+                _switch(work.slide[a], False, e, x, work)
             count = 0
         elif eps > 0.0 and count == r - 1 and r <= 2:
             # On a line every kink is the origin; in the plane a slide meets other kinks only there.
@@ -384,12 +436,12 @@ def _move_particle(p, q, e, before, x, lengths, h, work, stats):
         else:
             work.z[i] = 0.0
             if p * e[i] > 0.0 and count < r:
-                work.on[i] = False
+                _switch(i, False, e, x, work)
                 work.slide[count] = i
                 tried = count
                 count += 1
             else:
-                work.on[i] = not work.on[i]
+                _switch(i, not work.on[i], e, x, work)
                 stats[CROSSED] += 1
     stats[GAVE_UP] += 1
     return p

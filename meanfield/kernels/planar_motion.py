@@ -285,11 +285,13 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
     """Move all particles under one constant residual after another; writes the new state to ``out``.
 
     The residuals are the rows of ``e`` (1 + stages, n) but for the first, held for the times ``h``
-    (stages,); the first is the one felt until now (see :func:`meanfield.kernels.move`). ``moments`` (chunks,
-    stages, rays, 2) are the first moments after each stage (see :func:`first_moments`), ``change``
-    (chunks, 2) the weighted squared distances of the new p and q from what ``out`` held, ``stats`` (chunks, 5) the counts
-    of :func:`meanfield.kernels.move`. Cost: about 60 operations per particle and stage, a few hundred
-    where a kink is met, whatever n is.
+    (stages,); the first is the one felt until now (see :func:`meanfield.kernels.move`).
+
+    ``moments`` (chunks, stages, rays, 2) are the first moments after each stage (see
+    :func:`first_moments`), ``change`` (chunks, 2) the weighted squared distances of the new p and q from
+    what ``out`` held, ``stats`` (chunks, 5) the counts of :func:`meanfield.kernels.move`.
+
+    Cost: about 60 operations per particle and stage, a few hundred where a kink is met, whatever n is.
     """
     size, stages, n = theta.shape[1], h.shape[0], e.shape[1]
     length = chunk_length(size)

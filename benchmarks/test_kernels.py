@@ -1,87 +1,99 @@
-"""Kernels, one pass over the particles: ours against plain NumPy, each checked against the other."""
+"""The right-hand side and a step, ours and peers', each against plain NumPy."""
 
-import naive
 import numpy as np
+import peers
 import pytest
 
-from meanfield import kernels
+import meanfield as mf
+from meanfield.flow import METHODS
+from meanfield.flow.method import State
+from meanfield.flow.system import CanonicalSystem
 
-SHAPES = [(100_000, 4, 2), (20_000, 64, 2), (5_000, 45, 45)]
-
-
-@pytest.fixture(params=SHAPES, ids=["N=1e5,n=4,d=2", "N=2e4,n=64,d=2", "N=5e3,n=45,d=45"])
-def case(request):
-    size, n, r = request.param
-    rng = np.random.default_rng(0)
-    theta, x = rng.standard_normal((1 + r, size)), rng.standard_normal((n, r))
-    return theta, np.ones(size), x, rng.standard_normal(n)
+#: m, n, d: sorted one-dimensional inputs twice, and as many dimensions as samples.
+SHAPES = [(1_000_000, 4, 2), (100_000, 64, 2), (100_000, 45, 45)]
 
 
-def numpy_output(theta, weight, x):
-    return np.maximum(x @ theta[1:], 0.0) @ (weight * theta[0])
+@pytest.fixture(scope="module", params=SHAPES, ids=[f"m={m:g},n={n},d={d}" for m, n, d in SHAPES])
+def system(request):
+    m, n, d = request.param
+    x = np.linspace(-0.5, 0.5, n) if d == 2 else np.random.default_rng(0).standard_normal((n, d - 1))
+    problem = mf.Problem(x, np.sin(4 * np.pi * np.linspace(-0.5, 0.5, n)))
+    return CanonicalSystem(problem, mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), m, rng=0))
 
 
-def ours_output(theta, weight, x, partial):
-    size = theta.shape[1]
-    kernels.run_chunks(
-        size, 2.0 * x.size * size, lambda lo, hi: kernels.output(theta, weight, x, lo, hi, partial)
+def arguments(system):
+    return np.array(system.problem.x), np.array(system.problem.y), system.kappa, system.theta0
+
+
+def check(velocity, system):
+    expected = peers.numpy_rhs(*arguments(system))
+    np.testing.assert_allclose(velocity, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
+
+
+def sizes(system):
+    return f"m = {system.size:g}, n = {system.n}, d = {system.problem.d}"
+
+
+def group(system):
+    return f"kernel: right-hand side, {sizes(system)}"
+
+
+def test_rhs_ours(benchmark, system):
+    benchmark.group, benchmark.extra_info["library"] = group(system), "meanfield"
+    out = np.empty_like(system.theta0)
+    velocity = benchmark.pedantic(peers.ours_rhs, (system, system.theta0, out), rounds=15, warmup_rounds=3)
+    check(velocity, system)
+
+
+@pytest.mark.parametrize("name", peers.RIGHT_HAND_SIDES)
+def test_rhs_peer(benchmark, system, name):
+    library, build = peers.RIGHT_HAND_SIDES[name]
+    pytest.importorskip(library)
+    if name == "JAX, scan" and system.problem.d > 4:
+        pytest.skip("one sample after the other pays in few dimensions only")
+    benchmark.group, benchmark.extra_info["library"] = group(system), name
+    velocity = benchmark.pedantic(build(*arguments(system)), rounds=15, warmup_rounds=3)
+    check(velocity, system)
+
+
+def test_rhs_numpy(benchmark, system):
+    benchmark.group, benchmark.extra_info["library"] = group(system), "NumPy"
+    velocity = benchmark.pedantic(peers.numpy_rhs, arguments(system), rounds=3)
+    assert np.isfinite(velocity).all()
+
+
+# One step, so short that it is a straight line to the accuracy of the check.
+SHORT_STEP = 1e-6
+
+
+def check_step(theta, system):
+    velocity = peers.numpy_rhs(*arguments(system))
+    np.testing.assert_allclose(
+        (theta - system.theta0) / SHORT_STEP, velocity, atol=1e-3 * np.abs(velocity).max()
     )
-    return partial.sum(axis=0)
 
 
-@pytest.mark.benchmark(group="kernel: output")
-def test_output_ours(benchmark, case):
-    theta, weight, x, _ = case
-    partial = np.empty((kernels.chunk_count(theta.shape[1]), len(x)))
-    result = benchmark(ours_output, theta, weight, x, partial)
-    np.testing.assert_allclose(result, numpy_output(theta, weight, x), rtol=1e-9, atol=1e-9 * theta.shape[1])
+def step_group(system):
+    return f"step: one step, {sizes(system)}"
 
 
-@pytest.mark.benchmark(group="kernel: output")
-def test_output_numpy(benchmark, case):
-    theta, weight, x, _ = case
-    result = benchmark(numpy_output, theta, weight, x)
-    assert np.isfinite(result).all()
+@pytest.mark.parametrize("method", METHODS)
+def test_step_ours(benchmark, system, method):
+    benchmark.group, benchmark.extra_info["library"] = step_group(system), f"meanfield, {method}"
+    stepper = METHODS[method](system)
+    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    before = system.passes
+    attempt = stepper.step(state, SHORT_STEP)
+    benchmark.extra_info["evaluations"] = system.passes - before
+    benchmark.pedantic(stepper.step, (state, SHORT_STEP), rounds=5, warmup_rounds=1)
+    check_step(attempt.state.theta, system)
 
 
-@pytest.mark.benchmark(group="kernel: pullback")
-def test_pullback_ours(benchmark, case):
-    theta, _, x, c = case
-    size, out = theta.shape[1], np.empty_like(theta)
-
-    def run():
-        kernels.run_chunks(
-            size, 4.0 * x.size * size, lambda lo, hi: kernels.pullback(theta, c, x, lo, hi, out)
-        )
-        return out
-
-    np.testing.assert_allclose(benchmark(run)[:, :100], naive.pullback(theta[:, :100], c, x), atol=1e-10)
-
-
-@pytest.mark.benchmark(group="kernel: pullback")
-def test_pullback_numpy(benchmark, case):
-    theta, _, x, c = case
-
-    def run():
-        z = x @ theta[1:]
-        on = c[:, None] * (z > 0)
-        return np.vstack([(on * z).sum(axis=0), theta[0] * (x.T @ on)])
-
-    assert np.isfinite(benchmark(run)).all()
-
-
-@pytest.mark.benchmark(group="kernel: exact motion, few kinks met")
-def test_move(benchmark, case):
-    theta, _, x, e = case
-    size, out = theta.shape[1], np.empty_like(theta)
-    stats = np.empty((kernels.chunk_count(size), 5), dtype=np.int64)
-
-    def run():
-        kernels.run_chunks(
-            size, 6.0 * x.size * size, lambda lo, hi: kernels.move(theta, e, x, 1e-3, lo, hi, out, stats)
-        )
-        return out
-
-    moved = benchmark(run)
-    step = 1e-3 * naive.pullback(theta[:, :100], -e / len(x), x)
-    np.testing.assert_allclose(moved[:, :100], theta[:, :100] + step, atol=1e-4)
+@pytest.mark.parametrize("name", ["gradient descent, PyTorch", "Tsit5, diffrax"])
+def test_step_peer(benchmark, system, name):
+    library, build, evaluations = peers.STEPS[name]
+    pytest.importorskip(library)
+    benchmark.group, benchmark.extra_info["library"] = step_group(system), name
+    benchmark.extra_info["evaluations"] = evaluations
+    theta = benchmark.pedantic(build(*arguments(system), SHORT_STEP), rounds=5, warmup_rounds=1)
+    check_step(theta, system)

@@ -9,11 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meanfield import datasets, plotting, symbolic
+    from meanfield import datasets, limits, plotting, symbolic
     from meanfield.errors import InputError, MissingExtraError, StoreError
-    from meanfield.experiments import PhaseDiagram, phase_diagram
+    from meanfield.experiments import PhaseDiagram, limit_diagram, phase_diagram
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
     from meanfield.laws import PowerLaw
+    from meanfield.limits import InfiniteWidth, infinite_width
     from meanfield.particles import Particles
     from meanfield.problem import Problem
     from meanfield.regime import Regime, classify, exponents
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "InfiniteWidth": "limits",
     "InputError": "errors",
     "MissingExtraError": "errors",
     "Particles": "particles",
@@ -37,9 +39,11 @@ _HOMES = {
     "exponents": "regime",
     "gradient_descent": "flow",
     "gradient_flow": "flow",
+    "infinite_width": "limits",
+    "limit_diagram": "experiments",
     "phase_diagram": "experiments",
 }
-_ROOMS = ("datasets", "plotting", "symbolic")
+_ROOMS = ("datasets", "limits", "plotting", "symbolic")
 
 __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "Problem",
@@ -53,12 +57,16 @@ __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "gradient_descent",
     "Trajectory",
     "Status",
+    "infinite_width",
+    "InfiniteWidth",
     "phase_diagram",
+    "limit_diagram",
     "PhaseDiagram",
     "InputError",
     "StoreError",
     "MissingExtraError",
     "datasets",
+    "limits",
     "plotting",
     "symbolic",
 ]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.errors import InputError
+from meanfield.nodes import directions, outside_span
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
 
@@ -27,6 +28,22 @@ _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
+class Span:
+    """Where reduced particles live: in the span of the samples, for w never moves out of it.
+
+    Attributes
+    ----------
+    basis : ndarray, shape (d, r)
+        Orthonormal basis of the samples' span; row k of ``Particles.w`` holds coordinates in it.
+    outside : ndarray, shape (N,)
+        Squared length of what each w has outside the span.
+    """
+
+    basis: NDArray[np.float64]
+    outside: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Particles:
     """Neurons of a two-layer network with their weights in the sum.
 
@@ -35,15 +52,19 @@ class Particles:
     a : ndarray, shape (N,)
         Output weights in units of beta1.
     w : ndarray, shape (N, d)
-        Input weights in units of beta2, the bias last.
+        Input weights in units of beta2, the bias last; of reduced particles, shape (N, r), their
+        coordinates in the span of the samples.
     weight : ndarray, shape (N,)
         Multiplicity of each particle, >= 0; they sum to the width m.
     kappa, kappa_prime : float
         Energetic and dynamical scale at this width.
+    span : Span or None
+        Given for reduced particles (see :meth:`sample`).
 
     See Also
     --------
     Particles.sample : random neurons.
+    Particles.quadrature : weighted nodes of the limit.
     Particles.from_arrays : neurons drawn by the user.
     """
 
@@ -52,6 +73,7 @@ class Particles:
     weight: NDArray[np.float64]
     kappa: float
     kappa_prime: float
+    span: Span | None = None
 
     @classmethod
     def sample(
@@ -61,6 +83,7 @@ class Particles:
         width: int,
         *,
         antisymmetric: bool = True,
+        reduced: bool = False,
         rng: RNG = None,
     ) -> Particles:
         """Draw a random network.
@@ -80,6 +103,10 @@ class Particles:
             Give every neuron (a, w) a twin (-a, w), so that the initial output is zero (to the
             rounding of the sum over neurons); then ``width`` must be even. Twins are neighbours:
             neurons 2j and 2j + 1.
+        reduced : bool
+            Keep of every w only its coordinates in the span of the samples, and the length of the rest:
+            N r numbers instead of N d. The run is the same to rounding; the network can be evaluated
+            in the span only.
         rng : int, SeedSequence, Generator or None
             Source of randomness.
 
@@ -102,17 +129,93 @@ class Particles:
         """
         count = _as_count(width, even=antisymmetric)
         generator = np.random.default_rng(rng)
-        # One row per neuron makes wider draws extend narrower ones.
-        draws = generator.standard_normal((count // 2 if antisymmetric else count, 1 + problem.d))
+        each = 2 if antisymmetric else 1
+        a, w = np.empty(count), np.empty((count, problem.rank if reduced else problem.d))
+        outside = np.empty(count if reduced else 0)
+        rows = max(1, _BLOCK // (1 + problem.d))
+        for start in range(0, count // each, rows):
+            stop = min(start + rows, count // each)
+            # One row per neuron makes wider draws extend narrower ones.
+            draws = generator.standard_normal((stop - start, 1 + problem.d))
+            pair = slice(each * start, each * stop)
+            a[pair] = np.repeat(draws[:, 0], each)
+            inside = draws[:, 1:] @ problem.basis if reduced else draws[:, 1:]
+            w[pair] = np.repeat(inside, each, axis=0)
+            if reduced:
+                rest = np.sum(draws[:, 1:] ** 2, axis=1) - np.sum(inside**2, axis=1)
+                outside[pair] = np.repeat(np.maximum(rest, 0.0), each)
         if antisymmetric:
-            draws = np.repeat(draws, 2, axis=0)
-            draws[1::2, 0] *= -1.0
+            a[1::2] *= -1.0
         return cls(
-            a=np.ascontiguousarray(draws[:, 0]),
-            w=np.ascontiguousarray(draws[:, 1:]),
+            a=a,
+            w=w,
             weight=np.ones(count),
             kappa=scaling.kappa(count, problem.d),
             kappa_prime=scaling.kappa_prime(count, problem.d),
+            span=Span(problem.basis, outside) if reduced else None,
+        )
+
+    @classmethod
+    def quadrature(
+        cls,
+        problem: Problem,
+        scaling: Scaling,
+        width: float,
+        *,
+        nodes: int = 2048,
+        rule: str = "product",
+        rng: RNG = 0,
+    ) -> Particles:
+        """Nodes that stand for infinitely many neurons: the law of large numbers at scale m.
+
+        Directions of (a, w) on a sphere with weights that sum to the width, in twins (a, w) and (-a, w)
+        side by side, so that the initial output is exactly zero. For samples that span a line or a plane
+        the rule is deterministic and respects their kinks; for higher rank it is randomised (Sobol').
+
+        Parameters
+        ----------
+        problem : Problem
+            The data.
+        scaling : Scaling
+            Sets kappa and kappa_prime at this width.
+        width : float
+            The scale m, any real number from 2 on: 1e4 or 1e60.
+        nodes : int
+            Wanted number of particles, at least 16; the rule may take a few more or less.
+        rule : {"product", "lattice"}
+            For samples that span a plane: Gauss-Legendre products, exact to rounding while no neuron has
+            crossed a kink, or lattices, better once most have.
+        rng : int, SeedSequence, Generator or None
+            Scrambles the points at rank 3 and above, and draws what of w lies outside the samples' span.
+
+        Returns
+        -------
+        Particles
+
+        Raises
+        ------
+        InputError
+            If the width is not a finite number >= 2, nodes is below 16, or there is no such rule.
+
+        Examples
+        --------
+        >>> from meanfield import Problem, Scaling
+        >>> problem = Problem([-1.0, 1.0], [0.0, 1.0])
+        >>> limit = Particles.quadrature(problem, Scaling.named("mean-field"), width=1e12, nodes=256)
+        >>> print(f"{limit.width:g}", bool(abs(limit.output(problem.x)).max() < 1e-15))
+        1e+12 True
+        """
+        if not 2.0 <= _as_scale("width", width) < math.inf:
+            raise InputError(f"width is {width!r}; give a finite number from 2 on")
+        generator = np.random.default_rng(rng)
+        half = directions(problem, _as_count(nodes, even=False) // 2, generator, rule)
+        w = half.q @ problem.basis.T + outside_span(problem, len(half.a), generator)
+        return cls(
+            a=np.column_stack([half.a, -half.a]).ravel(),
+            w=np.repeat(w, 2, axis=0),
+            weight=np.repeat(0.5 * float(width) * half.weight, 2),
+            kappa=scaling.kappa(float(width), problem.d),
+            kappa_prime=scaling.kappa_prime(float(width), problem.d),
         )
 
     @classmethod
@@ -167,7 +270,7 @@ class Particles:
     @property
     def d(self) -> int:
         """Dimension of the input weights."""
-        return int(self.w.shape[1])
+        return int(self.w.shape[1] if self.span is None else self.span.basis.shape[0])
 
     @property
     def width(self) -> float:
@@ -183,15 +286,21 @@ class Particles:
         InputError
             If the input weights do not have two coordinates.
         """
-        if self.d != 2:
+        if self.w.shape[1] != 2 or self.d != 2:
             raise InputError(f"orientations are angles for d = 2, but here d = {self.d}; use w itself")
         return np.arctan2(self.w[:, 1], self.w[:, 0])
 
     @property
     def amplitude(self) -> NDArray[np.float64]:
         """Amplitude ``|a_k| |w_k|`` of each neuron, shape (N,)."""
-        norms: NDArray[np.float64] = np.linalg.norm(self.w, axis=1)
-        return np.abs(self.a) * norms
+        amplitude: NDArray[np.float64] = np.abs(self.a) * np.sqrt(self.w_squared)
+        return amplitude
+
+    @property
+    def w_squared(self) -> NDArray[np.float64]:
+        """``|w_k|**2`` of each neuron, shape (N,)."""
+        inside: NDArray[np.float64] = np.einsum("kc,kc->k", self.w, self.w)
+        return inside if self.span is None else inside + self.span.outside
 
     def output(self, x: ArrayLike) -> NDArray[np.float64]:
         """Evaluate the network on rows of d entries (bias column included).
@@ -207,6 +316,15 @@ class Particles:
         points = np.asarray(x, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != self.d:
             raise InputError(f"x has shape {points.shape}; give (k, {self.d}), the bias column included")
+        if self.span is not None:
+            inside = points @ self.span.basis
+            off = np.linalg.norm(points - inside @ self.span.basis.T, axis=1)
+            if np.any(off > 1e-9 * np.linalg.norm(points, axis=1)):
+                raise InputError(
+                    "x has rows outside the span of the samples, where reduced particles do not know "
+                    "their weights; draw the network with reduced=False to evaluate it there"
+                )
+            points = inside
         f = np.zeros(points.shape[0])
         coefficient = self.kappa * self.weight * self.a
         step = max(1, _BLOCK // max(1, points.shape[0]))

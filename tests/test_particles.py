@@ -277,7 +277,7 @@ class TestReduced:
 
     def test_outside_of_the_span_it_says_so(self):
         _, reduced = self.pair()
-        with pytest.raises(InputError, match="outside the span of the samples.*reduced=False"):
+        with pytest.raises(InputError, match=r"outside the span of the samples.*reduced=False"):
             reduced.output(np.ones((1, 10)))
 
     def test_another_problem_is_refused(self):

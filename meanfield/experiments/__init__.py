@@ -2,6 +2,7 @@
 
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
 from meanfield.experiments.diagram import PhaseDiagram, Row, Zero
+from meanfield.experiments.limit_map import limit_diagram
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.slopes import Slope, Verdict, fit_slope
 from meanfield.experiments.store import SweepStore
@@ -22,6 +23,7 @@ __all__ = [
     "Zero",
     "cell_particles",
     "fit_slope",
+    "limit_diagram",
     "phase_diagram",
     "run_cell",
 ]

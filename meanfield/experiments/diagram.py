@@ -76,7 +76,8 @@ class PhaseDiagram:
     gamma, gamma_prime : ndarray, shapes (G,) and (P,)
         The grid.
     widths, seeds : ndarray of int, shapes (W,) and (S,)
-        The ensemble at each point; see :attr:`CellSettings.per_half` for what a width counts.
+        The ensemble at each point; see :attr:`CellSettings.per_half` for what a width counts. Widths of
+        the limit's map are real numbers.
     rd_w, rd_a : ndarray, shape (P, G, W, S)
         Suprema of the relative displacements; nan where a run is missing or was stopped before it
         converged or came to rest.
@@ -86,19 +87,23 @@ class PhaseDiagram:
         All runs, sorted by cell.
     missing : int
         Cells that have not been run.
+    uncertainty : float
+        Relative uncertainty of each displacement where it is known without an ensemble (the limit's map);
+        0: intervals come from the ensemble.
     """
 
     problem: Problem
     settings: CellSettings
     gamma: Array
     gamma_prime: Array
-    widths: NDArray[np.int64]
+    widths: NDArray[np.int64] | Array
     seeds: NDArray[np.int64]
     rd_w: Array
     rd_a: Array
     confidence: float
     results: tuple[CellResult, ...]
     missing: int
+    uncertainty: float = 0.0
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -188,10 +193,16 @@ class PhaseDiagram:
         ]
         return _write_csv(path, header, rows)
 
+    def _slope(self, rd: Array) -> Slope:
+        fitted = fit_slope(self.widths, rd, confidence=self.confidence)
+        if self.uncertainty == 0.0:
+            return fitted
+        half = 2.0 * self.uncertainty / math.log(self.widths[-1] / self.widths[0])
+        return Slope(fitted.value, fitted.value - half, fitted.value + half, fitted.points)
+
     def _row(self, i: int, j: int) -> Row:
         gamma, gamma_prime = float(self.gamma[j]), float(self.gamma_prime[i])
-        S_w = fit_slope(self.widths, self.rd_w[i, j], confidence=self.confidence)
-        S_a = fit_slope(self.widths, self.rd_a[i, j], confidence=self.confidence)
+        S_w, S_a = self._slope(self.rd_w[i, j]), self._slope(self.rd_a[i, j])
         predicted_w, predicted_a = exponents(gamma, gamma_prime, antisymmetric=self.settings.antisymmetric)
         regime = Regime.classify(gamma, gamma_prime)
         return Row(

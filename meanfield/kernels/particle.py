@@ -22,8 +22,9 @@ from meanfield.kernels.jit import allocating, inner
 _DEPENDENT = 1e-10
 #: A gradient below this share of what its terms can be is rounding.
 _ROUNDING = 1e-14
-#: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests.
-_AT_ORIGIN = 1e-13
+#: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests: far
+#: below any |q| that a run may begin with, and far above underflow.
+_AT_ORIGIN = 1e-100
 #: Two turns of a residual within this share of its change are taken to be too close to be told apart.
 _CLOSE = 0.3
 #: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and

@@ -7,6 +7,7 @@ matplotlib settings are neither used nor changed, and no window system is needed
 
 from meanfield.plotting.curves import learned_function, loss
 from meanfield.plotting.exponents import exponent_map
+from meanfield.plotting.limits import approach, convergence
 from meanfield.plotting.maps import phase_diagram
 from meanfield.plotting.neurons import orientations
 from meanfield.plotting.output import save
@@ -14,6 +15,8 @@ from meanfield.plotting.style import new_axes
 from meanfield.plotting.widths import rd_against_width
 
 __all__ = [
+    "approach",
+    "convergence",
     "exponent_map",
     "learned_function",
     "loss",

@@ -12,7 +12,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from meanfield.experiments import PhaseDiagram
 from meanfield.plotting.placing import Room, key_outside
-from meanfield.plotting.style import SMALL, THEORY
+from meanfield.plotting.style import SMALL, THEORY, number
 from meanfield.plotting.theory import CONTOUR
 
 #: Distances in points: from the axes' left edge, and below the axes, where its numbers and label are.
@@ -42,13 +42,16 @@ def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[st
 
 def note(diagram: PhaseDiagram) -> str:
     """Data, widths, seeds, and how far the measurement agrees with the theory, in two lines."""
-    widths, seeds = [int(m) for m in diagram.widths], len(diagram.seeds)
-    shown = ", ".join(map(str, widths)) if len(widths) <= 4 else f"{widths[0]}\u2013{widths[-1]}"
+    # Widths of the limit may be any numbers; those of networks are written out.
+    widths = [str(int(m)) if m < 1e6 else number(float(m)) for m in diagram.widths]
+    seeds = len(diagram.seeds)
+    shown = ", ".join(widths) if len(widths) <= 4 else f"{widths[0]}\u2013{widths[-1]}"
     what = "neurons per twin half" if diagram.settings.per_half else "neurons"
     verdicts = [row.agrees for row in diagram.rows]
     counts = [f"{verdicts.count(True)} of {len(verdicts)} points agree with theory"]
-    counts += [f"{number} {word}" for number, word in _exceptions(diagram, verdicts) if number]
-    ensemble = f"{diagram.problem.name}; $m$ = {shown} {what}; {seeds} seed{'s' if seeds > 1 else ''}"
+    counts += [f"{count} {word}" for count, word in _exceptions(diagram, verdicts) if count]
+    draws = "limit" if diagram.uncertainty else f"{seeds} seed{'s' if seeds > 1 else ''}"
+    ensemble = f"{diagram.problem.name}; $m$ = {shown} {what}; {draws}"
     return ensemble + "\n" + ", ".join(counts)
 
 

@@ -110,7 +110,7 @@ def _listed(values: Array) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _draw_fit(ax: Axes, widths: NDArray[np.int64], rd: Array, row: Row, k: int) -> float:
+def _draw_fit(ax: Axes, widths: NDArray[np.int64] | Array, rd: Array, row: Row, k: int) -> float:
     """Draw runs, fit and theory of a point; return the height of the fit at the right end."""
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
     m = np.repeat(widths.astype(np.float64), rd.shape[1])
@@ -155,7 +155,7 @@ def _draw_law(ax: Axes, diagram: PhaseDiagram, row: Row, k: int) -> None:
     ax.plot(widths, rd_w, color=THEORY, lw=1.1, ls=(0, (1, 1.5)), zorder=5, label=f"law {k}")
 
 
-def _tick_widths(ax: Axes, widths: NDArray[np.int64]) -> None:
+def _tick_widths(ax: Axes, widths: NDArray[np.int64] | Array) -> None:
     """Ticks at the widths; names of those that are far enough from the one before."""
     apart = 0.13 * math.log(widths[-1] / widths[0])
     names, last = [], -math.inf

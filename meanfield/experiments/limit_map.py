@@ -1,0 +1,98 @@
+"""The phase diagram of the limit: exponents from infinite-width computations at huge m."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meanfield.errors import InputError
+from meanfield.experiments.cells import Cell, CellResult, CellSettings
+from meanfield.experiments.diagram import PhaseDiagram
+from meanfield.experiments.sweep import _axis, _loss_tol
+from meanfield.limits import limit_displacement
+from meanfield.problem import Problem
+from meanfield.scaling import Scaling
+
+#: Relative uncertainty of RD at one width, from its nodes: the interval of a slope.
+_UNCERTAINTY = 0.05
+
+
+def limit_diagram(
+    problem: Problem,
+    *,
+    gamma: ArrayLike,
+    gamma_prime: ArrayLike,
+    widths: Sequence[float] = (1e20, 1e30),
+    nodes: int = 256,
+    loss_tol: float | None = None,
+    executor: int | None = None,
+) -> PhaseDiagram:
+    """Theory-grade map of S_w: slopes between huge m, without sampling noise or finite-size rounding.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    gamma, gamma_prime : array_like
+        The grid: all pairs are run.
+    widths : sequence of float
+        Two or more scales m, any real numbers. Far on the condensed side a width of 1e30 may exceed
+        what double precision resolves (see docs/infinite-width.md).
+    nodes : int
+        Particles of a run.
+    loss_tol : float, optional
+        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss.
+    executor : int, optional
+        Number of worker processes; by default this one.
+
+    Returns
+    -------
+    PhaseDiagram
+        As :func:`meanfield.phase_diagram` returns it, to be drawn by the same call; one "seed", and
+        intervals of a relative uncertainty of 5 % in each RD.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> diagram = limit_diagram(mf.datasets.four_points(), gamma=[0.5, 1.5], gamma_prime=[0.0])
+    >>> diagram.S_w.round(3)
+    array([[-0.5 ,  0.25]])
+    """
+    m = np.unique(np.asarray(widths, dtype=np.float64))
+    if len(m) < 2 or not np.all(np.isfinite(m)) or m[0] < 2.0:
+        raise InputError(f"widths is {widths!r}; give at least two different finite numbers from 2 on")
+    g, gp = _axis("gamma", gamma), _axis("gamma_prime", gamma_prime)
+    settings = CellSettings(loss_tol=_loss_tol(problem, loss_tol))
+    cells = [Cell(float(a), float(b), float(c), 0) for b in gp for a in g for c in m]  # type: ignore[arg-type]
+    work = partial(_run, problem, settings.loss_tol, nodes)
+    if executor is None or executor == 1:
+        results = list(map(work, cells))
+    else:
+        from concurrent.futures import ProcessPoolExecutor
+
+        with ProcessPoolExecutor(executor) as pool:
+            results = list(pool.map(work, cells, chunksize=16))
+    shape = (len(gp), len(g), len(m), 1)
+    finished = [result if result.finished else None for result in results]
+    rd_w, rd_a = (
+        np.array([math.nan if r is None else getattr(r, name) for r in finished]).reshape(shape)
+        for name in ("rd_w", "rd_a")
+    )
+    return PhaseDiagram(
+        problem=problem, settings=settings, gamma=g, gamma_prime=gp, widths=m,
+        seeds=np.zeros(1, dtype=np.int64), rd_w=rd_w, rd_a=rd_a, confidence=0.95,
+        results=tuple(sorted(results, key=lambda r: r.cell)), missing=0, uncertainty=_UNCERTAINTY,
+    )  # fmt: skip
+
+
+def _run(problem: Problem, loss_tol: float, nodes: int, cell: Cell) -> CellResult:
+    scaling = Scaling(cell.gamma, cell.gamma_prime)
+    end = limit_displacement(problem, scaling, width=float(cell.width), nodes=nodes, loss_tol=loss_tol)
+    return CellResult(
+        cell=cell, rd_w=end.rd_w, rd_a=end.rd_a, loss=end.loss, time=end.time, status=end.status.name,
+        steps=end.steps, conservation_drift=0.0, capacity=math.nan, seconds=0.0,
+    )  # fmt: skip

@@ -1,0 +1,27 @@
+"""Floor 3: infinite width. Kernel regime in closed form, mean-field flow by quadrature, early alignment."""
+
+from meanfield.limits.arc_cosine import arc_cosine_kernels
+from meanfield.limits.comparison import Comparison, Rate, compare, convergence_rate, mean_run
+from meanfield.limits.condensed import EarlyAlignment, Extremal, early_alignment
+from meanfield.limits.kernel_regime import Displacement, KernelRegime, empirical_kernels
+from meanfield.limits.mean_field import LimitDisplacement, infinite_width, limit_displacement
+from meanfield.limits.result import InfiniteWidth
+
+__all__ = [
+    "Comparison",
+    "Displacement",
+    "EarlyAlignment",
+    "Extremal",
+    "InfiniteWidth",
+    "KernelRegime",
+    "LimitDisplacement",
+    "Rate",
+    "arc_cosine_kernels",
+    "compare",
+    "convergence_rate",
+    "early_alignment",
+    "empirical_kernels",
+    "infinite_width",
+    "limit_displacement",
+    "mean_run",
+]

@@ -1,0 +1,204 @@
+"""Finite networks beside their limit, at the same physical times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import InputError
+from meanfield.flow import Trajectory
+from meanfield.particles import Particles
+
+Array = NDArray[np.float64]
+
+#: Bins of the orientations' histogram.
+_BINS = 36
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A run beside its limit.
+
+    Attributes
+    ----------
+    width : float
+        Of the run.
+    time : ndarray, shape (T,)
+        The run's saved times tbar that the limit reaches, without 0.
+    loss, limit_loss : ndarray, shape (T,)
+        Losses.
+    output_deviation : ndarray, shape (T,)
+        Root mean square over the samples of the difference of the outputs.
+    expected_scatter : float
+        Scale of that deviation by the law of large numbers: the standard deviation of a Monte-Carlo mean of
+        the neurons' contributions at the end of the limit, over the samples. The networks' dynamics adds a
+        factor of order one, which stays as m grows.
+    rd_w, rd_a : float
+        Ratios of the largest displacements, run over limit.
+    orientations, limit_orientations : ndarray, shape (36,)
+        Share of the amplitude in equal bins of atan2(b, w) at the end, for d = 2; else empty.
+    """
+
+    width: float
+    time: Array
+    loss: Array
+    limit_loss: Array
+    output_deviation: Array
+    expected_scatter: float
+    rd_w: float
+    rd_a: float
+    orientations: Array
+    limit_orientations: Array
+
+    @property
+    def largest_deviation(self) -> float:
+        """Largest deviation of the outputs along the run."""
+        return float(self.output_deviation.max())
+
+
+def compare(run: Trajectory, limit: Trajectory) -> Comparison:
+    """Compare a finite network's run with the limit at the same normalised times.
+
+    Parameters
+    ----------
+    run : Trajectory
+        A run of a finite network.
+    limit : Trajectory
+        The limit, of the same problem, kappa and kappa_prime (a limit at the run's own width: then
+        what differs is sampling noise only). Between its saved times outputs are interpolated
+        monotonically in log t.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If the problems or scales differ, or the runs share no times.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem, scaling = mf.datasets.four_points(), mf.Scaling.named("mean-field")
+    >>> run = mf.gradient_flow(problem, mf.Particles.sample(problem, scaling, 1000, rng=0))
+    >>> limit = mf.infinite_width(problem, scaling, width=1000, nodes=512)
+    >>> result = mf.limits.compare(run, limit)
+    >>> bool(result.largest_deviation < 5 * result.expected_scatter)
+    True
+    """
+    if run.problem.fingerprint != limit.problem.fingerprint:
+        raise InputError("run and limit are on different data; give a limit of the run's own problem")
+    for name in ("kappa", "kappa_prime"):
+        one, other = getattr(run.initial, name), getattr(limit.initial, name)
+        if not math.isclose(one, other, rel_tol=1e-9):
+            raise InputError(
+                f"{name} is {one:g} in the run and {other:g} in the limit; give both one scaling and width"
+            )
+    shared = (run.time > 0.0) & (run.time <= limit.time[-1])
+    if not shared.any():
+        raise InputError("the runs share no times after 0; save more of them with save_at")
+    difference = run.output[shared] - _at(limit, run.time[shared])
+    with_angles = run.problem.d == 2
+    return Comparison(
+        width=run.initial.width,
+        time=run.time[shared],
+        loss=run.loss[shared],
+        limit_loss=np.array([run.problem.loss(f) for f in _at(limit, run.time[shared])]),
+        output_deviation=np.sqrt(np.mean(difference**2, axis=1)),
+        expected_scatter=_scatter(run.initial, limit),
+        rd_w=run.stats.rd_w_max / limit.stats.rd_w_max,
+        rd_a=run.stats.rd_a_max / limit.stats.rd_a_max,
+        orientations=_histogram(run.final) if with_angles else np.zeros(0),
+        limit_orientations=_histogram(limit.final) if with_angles else np.zeros(0),
+    )
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Rate of convergence: the power of m in a deviation, with its interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        Slope of log deviation against log m and its confidence interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: float = 0.95) -> Rate:
+    """Fit the power of m with which deviations from the limit fall.
+
+    Parameters
+    ----------
+    widths : array_like, shape (W,)
+    deviations : array_like, shape (W, S)
+        Of S independent networks at each width; their root mean square at each width is fitted, with
+        Student's interval over the lines' residuals.
+    confidence : float
+        Level of the interval.
+
+    Examples
+    --------
+    >>> rate = convergence_rate([10, 100, 1000], [[0.3], [0.1], [0.032]])
+    >>> round(rate.value, 2)
+    -0.49
+    """
+    from scipy import stats
+
+    m, values = np.asarray(widths, dtype=np.float64), np.asarray(deviations, dtype=np.float64)
+    if m.ndim != 1 or len(m) < 3 or values.ndim != 2 or len(values) != len(m):
+        raise InputError(
+            f"widths has shape {m.shape} and deviations {values.shape}; give (W,) and (W, S) with W >= 3"
+        )
+    fit = stats.linregress(np.log(m), 0.5 * np.log(np.mean(values**2, axis=1)))
+    half = float(stats.t.ppf(0.5 + confidence / 2, len(m) - 2)) * float(fit.stderr)
+    return Rate(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half)
+
+
+def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:
+    """Mean and standard deviation of log10 losses of several runs at given times, both (T,)."""
+    times = np.asarray(at, dtype=np.float64)
+    losses = np.array([[run.problem.loss(f) for f in _at(run, times)] for run in runs])
+    logs = np.log10(np.maximum(losses, np.finfo(np.float64).tiny))
+    return logs.mean(axis=0), logs.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(times))
+
+
+def _at(run: Trajectory, times: Array) -> Array:
+    """Outputs at any times of a run, shape (T, n): exact at saved times, PCHIP in log t between."""
+    from scipy.interpolate import PchipInterpolator
+
+    known = run.time[1:]
+    smooth = PchipInterpolator(np.log(known), run.output[1:], axis=0)
+    inside = np.clip(times, known[0], known[-1])
+    outputs = np.asarray(smooth(np.log(inside)))
+    # Before the first saved time outputs grow in proportion to time.
+    early = times < known[0]
+    share = (times[early] / known[0])[:, None]
+    outputs[early] = run.output[0] + share * (run.output[1] - run.output[0])
+    return outputs
+
+
+def _scatter(network: Particles, limit: Trajectory) -> float:
+    """Standard deviation of the sum over m random neurons (pairs of twins are one draw)."""
+    end = limit.final
+    z = np.maximum(end.w @ limit.problem.x.T, 0.0) * end.a[:, None]
+    pairs = 0.5 * (z[0::2] + z[1::2])
+    share = (end.weight[0::2] + end.weight[1::2]) / end.width
+    mean = share @ pairs
+    variance = share @ (pairs - mean) ** 2
+    draws = 0.5 * network.width
+    return float(network.width * network.kappa * np.sqrt(np.mean(variance) / draws))
+
+
+def _histogram(particles: Particles) -> Array:
+    amplitude = particles.weight * particles.amplitude
+    counts, _ = np.histogram(particles.orientation, bins=_BINS, range=(-math.pi, math.pi), weights=amplitude)
+    return np.asarray(counts / amplitude.sum())

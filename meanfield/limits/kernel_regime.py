@@ -1,0 +1,304 @@
+"""The kernel regime in closed form: residual, outputs and displacements at any time.
+
+While weights hardly move the residual obeys ``de/dtbar = -(m kappa^2 / n) M e`` with the constant kernel
+``M = G_a / kappa' + kappa' G_w``. With ``T_i = -(1/n) int e_i dtbar`` the layers move by
+
+    Delta a = (kappa/kappa') sum_i T_i relu(w.x_i) + a kappa^2 sum_ij C_ij 1_i 1_j x_i.x_j + ...
+    Delta w = a kappa kappa' sum_j T_j 1_j x_j + kappa^2 sum_ij C_ij relu(w.x_i) 1_j x_j + ...
+
+where ``C_ij = int T_i dT_j``: each layer follows the other one, which moves. The second terms have even
+and odd powers of a exchanged, so that they add in mean square; where one layer is far ahead they are the
+larger ones (derivation: ``docs/infinite-width.md``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import InputError
+from meanfield.limits.arc_cosine import arc_cosine_kernels
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+from meanfield.scaling import Scaling
+
+Array = NDArray[np.float64]
+
+#: Nodes for the means of the second order.
+_NODES = 2048
+#: Entries of a block of particles x samples held at a time (32 MB).
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Relative displacements of both layers and what they are made of.
+
+    Attributes
+    ----------
+    rd_w, rd_a : float
+        RD_w and RD_a, of first and second order together.
+    first_w, first_a : float
+        First order: each layer under the initial weights of the other.
+    second_w, second_a : float
+        Second order: under the displacement of the other.
+    """
+
+    first_w: float
+    first_a: float
+    second_w: float
+    second_a: float
+
+    @property
+    def rd_w(self) -> float:
+        """Of the input weights."""
+        return math.hypot(self.first_w, self.second_w)
+
+    @property
+    def rd_a(self) -> float:
+        """Of the output weights."""
+        return math.hypot(self.first_a, self.second_a)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelRegime:
+    """Predictions of the kernel regime for a network of width m with zero initial output.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    width : float
+        Number of neurons m, any real number: the prediction is that of the finite width.
+    kappa, kappa_prime : float
+        Scales at this width.
+
+    See Also
+    --------
+    KernelRegime.at : from a scaling.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> law = KernelRegime.at(mf.datasets.four_points(), mf.Scaling.named("ntk"), width=1e12)
+    >>> bool(law.loss(0.0) > law.loss(10.0) > law.loss(float("inf"))), law.unlearnable
+    (True, 0.0)
+    """
+
+    problem: Problem
+    width: float
+    kappa: float
+    kappa_prime: float
+
+    @classmethod
+    def at(cls, problem: Problem, scaling: Scaling, width: float) -> KernelRegime:
+        """The law at a point of the plane and a width."""
+        return cls(
+            problem, float(width), scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d)
+        )
+
+    @cached_property
+    def layers(self) -> tuple[Array, Array]:
+        """Parts of the kernel M that come from the output and the input weights, both (n, n)."""
+        G_a, G_w = arc_cosine_kernels(self.problem.x)
+        return G_a / self.kappa_prime, self.kappa_prime * G_w
+
+    @cached_property
+    def _spectrum(self) -> tuple[Array, Array]:
+        values, vectors = np.linalg.eigh(sum(self.layers))
+        rounding = self.problem.n * np.finfo(np.float64).eps * values[-1]
+        return np.where(values > rounding, values, 0.0), vectors
+
+    @property
+    def rates(self) -> Array:
+        """Rates of decay of the residual's modes in 1/tbar, ascending, shape (n,); 0: never learned."""
+        return self.width * self.kappa**2 / self.problem.n * self._spectrum[0]
+
+    @cached_property
+    def _initial(self) -> Array:
+        """The initial residual -y in the modes."""
+        return -self._spectrum[1].T @ self.problem.y
+
+    @property
+    def unlearnable(self) -> float:
+        """Loss that is left at infinite time: of the targets' part in the kernel's null space."""
+        left = self._initial[self.rates == 0.0]
+        return float(left @ left) / (2 * self.problem.n)
+
+    def residual(self, t: float) -> Array:
+        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,)."""
+        return np.asarray(self._spectrum[1] @ (self._decay(_time(t)) * self._initial))
+
+    def loss(self, t: float) -> float:
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t."""
+        e = self._decay(_time(t)) * self._initial
+        return float(e @ e) / (2 * self.problem.n)
+
+    def impulse(self, t: float) -> Array:
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,)."""
+        return np.asarray(self._spectrum[1] @ self._impulse_modes(_time(t)))
+
+    def output(self, x: ArrayLike, t: float = math.inf) -> Array:
+        """Output on new inputs at the time tbar = t.
+
+        Parameters
+        ----------
+        x : array_like, shape (k,) or (k, d_in)
+            Inputs as the user gives them, without a bias column.
+        t : float
+            By default infinite.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+        """
+        G_a, G_w = arc_cosine_kernels(self.problem.with_bias(x), self.problem.x)
+        kernel = G_a / self.kappa_prime + self.kappa_prime * G_w
+        return np.asarray(self.width * self.kappa**2 * (kernel @ self.impulse(t)))
+
+    def displacement(self, t: float = math.inf, nodes: Particles | None = None) -> Displacement:
+        """Displacements of the layers at the time tbar = t, to second order.
+
+        Parameters
+        ----------
+        t : float
+            By default infinite.
+        nodes : Particles, optional
+            Initial particles over which the second order is averaged (cost N n^2); by default
+            :meth:`Particles.quadrature` with 2048 nodes.
+        """
+        time, kappa, kappa_prime = _time(t), self.kappa, self.kappa_prime
+        modes, vectors = self._impulse_modes(time), self._spectrum[1]
+        impulse = vectors @ modes
+        a_part, w_part = (float(impulse @ part @ impulse) for part in self.layers)
+        C = kappa**2 * (vectors @ self._impulse_products(time) @ vectors.T)
+        w_square, a_square = self._second_order(C, self._nodes if nodes is None else nodes)
+        return Displacement(
+            first_w=kappa * math.sqrt(max(w_part, 0.0) * kappa_prime / self.problem.d),
+            first_a=kappa * math.sqrt(max(a_part, 0.0) / kappa_prime),
+            second_w=math.sqrt(w_square / self.problem.d),
+            second_a=math.sqrt(a_square),
+        )
+
+    def time_to(self, loss: float) -> float:
+        """Time tbar at which the loss has fallen to a value; infinite if it never does."""
+        if loss >= self.loss(0.0):
+            return 0.0
+        if loss <= self.unlearnable:
+            return math.inf
+        from scipy.optimize import brentq
+
+        # In log t: times are of any order. The fastest mode alone bounds the time from below.
+        low = high = 1e-12 / float(self.rates[-1])
+        while self.loss(high) > loss:
+            low, high = high, 4.0 * high
+        root = brentq(lambda s: math.log(self.loss(math.exp(s)) / loss), math.log(low), math.log(high))
+        return math.exp(root)
+
+    def nonlinearity(self, t: float = math.inf) -> float:
+        """Estimated relative change of the kernel up to the time t: where it is not small, do not believe.
+
+        Both kernels depend on w, through activations and patterns, and that of the input weights on a. First
+        orders are odd in a, and cancel; what is left is their square and the second order.
+        """
+        moved = self.displacement(t)
+        a_part, w_part = (float(np.trace(part)) for part in self.layers)
+        by_w = moved.first_w**2 + moved.second_w
+        by_a = moved.first_a**2 + moved.second_a
+        return by_w + by_a * w_part / (a_part + w_part)
+
+    @cached_property
+    def _nodes(self) -> Particles:
+        return Particles.quadrature(self.problem, Scaling(0.0, 0.0), 2.0, nodes=_NODES)
+
+    def _decay(self, t: float) -> Array:
+        with np.errstate(invalid="ignore"):  # infinite times zero: a mode that is never learned
+            return np.where(self.rates > 0.0, np.exp(-self.rates * t), 1.0)
+
+    def _impulse_modes(self, t: float) -> Array:
+        return -self._initial / self.problem.n * _integral(self.rates, t)
+
+    def _impulse_products(self, t: float) -> Array:
+        """``int T_k dT_l`` for the modes k and l: ``c_k c_l (I(l) - I(k + l)) / k``, I of exp."""
+        rates, start = self.rates, -self._initial / self.problem.n
+        learned = rates > 0.0
+        safe = np.where(learned, rates, 1.0)
+        k, other = safe[:, None], safe[None, :]
+        products = start[:, None] * start[None, :] * (_integral(other, t) - _integral(k + other, t)) / k
+        return np.where(learned[:, None] & learned[None, :], products, 0.0)
+
+    def _second_order(self, C: Array, nodes: Particles) -> tuple[float, float]:
+        """Means of ``|sum C_ij relu_i 1_j x_j|^2`` and ``a^2 (sum C_ij 1_i 1_j x_i.x_j)^2``."""
+        x = self.problem.x
+        pulls = C * (x @ x.T)
+        w_square = a_square = 0.0
+        step = max(1, _BLOCK // len(x))
+        for start in range(0, nodes.size, step):
+            block = slice(start, start + step)
+            z = nodes.w[block] @ x.T
+            on, weight = (z > 0.0).astype(np.float64), nodes.weight[block]
+            moved = (on * (np.maximum(z, 0.0) @ C)) @ x
+            w_square += float(weight @ np.einsum("kc,kc->k", moved, moved))
+            a_square += float(weight @ (nodes.a[block] * np.einsum("ki,ki->k", on @ pulls, on)) ** 2)
+        return w_square / nodes.width, a_square / nodes.width
+
+
+def empirical_kernels(
+    particles: Particles, x: ArrayLike, other: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """Kernels of a finite network, the counterparts of :func:`arc_cosine_kernels`, in O(n^2) memory.
+
+    Parameters
+    ----------
+    particles : Particles
+        The network, at any time.
+    x, other : array_like, shapes (n, d) and (k, d)
+        Inputs with the bias as their last coordinate; ``other`` is x by default.
+
+    Returns
+    -------
+    K_a, K_w : ndarray, shape (n, k)
+        Weighted means over neurons of ``relu(w.x) relu(w.x')`` and of ``a^2 relu' relu' x.x'``; the
+        tangent kernel is ``m kappa^2 (K_a / kappa' + kappa' K_w)``.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20_000, rng=0)
+    >>> difference = empirical_kernels(network, problem.x)[0] - arc_cosine_kernels(problem.x)[0]
+    >>> bool(abs(difference).max() < 0.03)
+    True
+    """
+    rows = np.asarray(x, dtype=np.float64)
+    columns = rows if other is None else np.asarray(other, dtype=np.float64)
+    for name, array in (("x", rows), ("other", columns)):
+        if array.ndim != 2 or array.shape[1] != particles.d:
+            raise InputError(
+                f"{name} has shape {array.shape}; give (k, {particles.d}), the bias column included"
+            )
+    K_a, K_w = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
+    step = max(1, _BLOCK // max(len(rows), len(columns)))
+    for start in range(0, particles.size, step):
+        block = slice(start, start + step)
+        w, weight = particles.w[block], particles.weight[block] / particles.width
+        z, other_z = w @ rows.T, w @ columns.T
+        K_a += (np.maximum(z, 0.0) * weight[:, None]).T @ np.maximum(other_z, 0.0)
+        K_w += ((z > 0.0) * (weight * particles.a[block] ** 2)[:, None]).T @ (other_z > 0.0)
+    return K_a, K_w * (rows @ columns.T)
+
+
+def _integral(rates: Array, t: float) -> Array:
+    """``int_0^t exp(-rate s) ds`` for positive rates; 0 at rate 0, where nothing is learned."""
+    safe = np.where(rates > 0.0, rates, 1.0)
+    return np.where(rates > 0.0, -np.expm1(-safe * t) / safe, 0.0)
+
+
+def _time(t: float) -> float:
+    if not t >= 0.0:
+        raise InputError(f"t is {t!r}; give a time tbar >= 0, or infinity")
+    return float(t)

@@ -1,0 +1,97 @@
+"""The result of an infinite-width computation: a trajectory that knows how far it can be trusted."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.flow import Trajectory
+from meanfield.limits.kernel_regime import KernelRegime
+
+_ENTRY = "limit"
+
+
+@dataclass(frozen=True, eq=False)
+class InfiniteWidth(Trajectory):
+    """A :class:`~meanfield.Trajectory` of the law-of-large-numbers dynamics, with its accuracy.
+
+    Attributes
+    ----------
+    error : float
+        Estimated error of the loss along the run, as a share of the initial loss: the largest change
+        between the last two refinements of the nodes plus that from ten times the tolerance in time
+        ("mean-field"), or the estimated change of the kernel ("kernel").
+    rd_error : float
+        The same of the largest RD_w, relative.
+    source : str
+        "mean-field": quadrature particles were integrated; "kernel": the closed form of the kernel regime.
+    nodes : int
+        Particles of the run.
+    cross_check : float
+        Largest difference of the loss between closed form and integrated particles, as a share of the
+        initial loss; nan where only one of them was in reach.
+    tolerance : float
+        What was asked for; ``accurate`` says whether it was met.
+    """
+
+    error: float = math.nan
+    rd_error: float = math.nan
+    source: str = "mean-field"
+    nodes: int = 0
+    cross_check: float = math.nan
+    tolerance: float = math.nan
+
+    @property
+    def accurate(self) -> bool:
+        """Whether the estimated error is within the tolerance."""
+        return self.error <= self.tolerance
+
+    @property
+    def law(self) -> KernelRegime:
+        """The kernel regime's closed form for the same problem, width and scales."""
+        p = self.initial
+        return KernelRegime(self.problem, p.width, p.kappa, p.kappa_prime)
+
+    def predict(self, x: ArrayLike, at: float | None = None) -> NDArray[np.float64]:
+        """The learned function on new inputs; see :meth:`meanfield.Trajectory.predict`.
+
+        In the kernel regime it is the closed form's, at any time: sums over particles would lose what
+        the displacements add to far larger terms.
+        """
+        if self.source == "kernel":
+            return self.law.output(x, float(self.time[-1]) if at is None else at)
+        return super().predict(x, at)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write to an NPZ file; see :meth:`meanfield.Trajectory.save`."""
+        target = super().save(path)
+        with zipfile.ZipFile(target, "a") as archive:
+            buffer = io.BytesIO()
+            np.save(buffer, np.array(json.dumps({name: getattr(self, name) for name in _OWN})))
+            archive.writestr(f"{_ENTRY}.npy", buffer.getvalue())
+        return target
+
+    @classmethod
+    def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> InfiniteWidth:
+        own = json.loads(str(arrays.pop(_ENTRY)))
+        loaded = super()._from_file(meta, arrays)
+        assert isinstance(loaded, InfiniteWidth)
+        return replace(loaded, **own)
+
+    def __repr__(self) -> str:
+        return (
+            f"InfiniteWidth({self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
+            f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g})"
+        )
+
+
+_OWN = ("error", "rd_error", "source", "nodes", "cross_check", "tolerance")

@@ -1,0 +1,366 @@
+"""Infinite width: nodes against the law, closed forms against mpmath, limits against networks."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import systems
+from scipy import integrate, optimize
+
+import meanfield as mf
+from meanfield.errors import InputError
+from meanfield.limits import (
+    KernelRegime,
+    arc_cosine_kernels,
+    compare,
+    convergence_rate,
+    early_alignment,
+    empirical_kernels,
+    infinite_width,
+    limit_displacement,
+)
+
+FOUR = mf.datasets.four_points()
+FIVE = mf.Problem([-0.8, -0.3, 0.1, 0.45, 0.9], [0.7, -0.4, 0.5, 0.9, -0.6])
+UNIT = mf.Scaling(0.0, 0.0)
+
+
+def nodes(problem, count=4096, **kwargs):
+    return mf.Particles.quadrature(problem, UNIT, 2.0, nodes=count, **kwargs)
+
+
+class TestNodes:
+    @pytest.mark.parametrize("problem", [mf.Problem([[2.0]], [1.0], bias=False), FOUR, FIVE])
+    def test_moments_of_the_law(self, problem):
+        p = nodes(problem)
+        share = p.weight / p.weight.sum()
+        assert share @ p.a**2 == pytest.approx(1.0, rel=1e-12)
+        assert share @ np.sum(p.w**2, axis=1) == pytest.approx(problem.d, rel=1e-12)
+
+    def test_products_give_the_kernels_to_rounding_and_lattices_nearly(self):
+        exact = arc_cosine_kernels(FOUR.x)
+        for rule, tolerance in (("product", 1e-10), ("lattice", 3e-3)):
+            for found, kernel in zip(empirical_kernels(nodes(FOUR, rule=rule), FOUR.x), exact, strict=True):
+                np.testing.assert_allclose(found, kernel, rtol=tolerance)
+
+    @pytest.mark.parametrize("rule", ["product", "lattice"])
+    def test_two_homogeneous_means_against_gaussian_draws(self, rule):
+        """E |a w.x| relu(w.x'): odd powers of sizes, so that a wrong law of a shows. z = 4.5: once in 1e5."""
+        p, rng = nodes(FIVE, rule=rule), np.random.default_rng(0)
+        share = p.weight / p.weight.sum()
+
+        def value(a, w):
+            return np.abs(a) * np.maximum(w @ FIVE.x[0], 0.0)
+
+        a, w = rng.standard_normal(200_000), rng.standard_normal((200_000, 2))
+        draws = value(a, w)
+        assert abs(share @ value(p.a, p.w) - draws.mean()) < 4.5 * draws.std() / math.sqrt(len(draws)) + 1e-4
+
+    def test_high_rank_is_near_the_law_and_outside_the_span_too(self):
+        rng = np.random.default_rng(1)
+        problem = mf.Problem(rng.standard_normal((4, 9)), rng.standard_normal(4))
+        p = nodes(problem, 8192)
+        exact = arc_cosine_kernels(problem.x)
+        for found, kernel in zip(empirical_kernels(p, problem.x), exact, strict=True):
+            np.testing.assert_allclose(found, kernel, atol=0.02 * np.abs(kernel).max())
+        new = rng.standard_normal((3, 9))  # outside the span of the samples
+        x = problem.with_bias(new)
+        found, kernel = empirical_kernels(p, x)[0], arc_cosine_kernels(x)[0]
+        # 4096 draws of a quantity with a relative spread below 3: five standard errors
+        np.testing.assert_allclose(np.diag(found), np.diag(kernel), rtol=5 * 3 / math.sqrt(4096))
+
+    def test_twins_are_neighbours_and_weights_sum_to_any_width(self):
+        p = mf.Particles.quadrature(FOUR, mf.Scaling(1.0), 1e60, nodes=100)
+        np.testing.assert_array_equal(p.a[0::2], -p.a[1::2])
+        np.testing.assert_array_equal(p.w[0::2], p.w[1::2])
+        assert p.width == pytest.approx(1e60)
+
+    @pytest.mark.parametrize("bad", [{"nodes": 4}, {"rule": "x"}, {"width": 1.0}, {"width": math.inf}])
+    def test_bad_input(self, bad):
+        with pytest.raises(InputError):
+            mf.Particles.quadrature(FOUR, UNIT, **{"width": 10.0, **bad})
+
+
+class TestArcCosine:
+    @pytest.mark.parametrize("sign", [1, -1])
+    @pytest.mark.parametrize("eps", [1e-15, 1e-12, 1e-8, 1e-4, 0.1, 0.7, 3.0])
+    def test_a_few_ulp_at_all_angles(self, sign, eps):
+        rng = np.random.default_rng(3)
+        with mpmath.workdps(80):
+            for d in (2, 5):
+                x = rng.standard_normal(d)
+                y = sign * 1.7 * x + eps * rng.standard_normal(d)
+                X, Y = ([mpmath.mpf(float(v)) for v in u] for u in (x, y))
+                dot = mpmath.fdot(X, Y)
+                lengths = mpmath.sqrt(mpmath.fdot(X, X) * mpmath.fdot(Y, Y))
+                psi = mpmath.pi - mpmath.atan2(mpmath.sqrt(lengths**2 - dot**2), dot)
+                exact = lengths * (mpmath.sin(psi) - psi * mpmath.cos(psi)), dot * psi
+                for found, value in zip(arc_cosine_kernels([x], [y]), exact, strict=True):
+                    error = abs(mpmath.mpf(float(found[0, 0])) * 2 * mpmath.pi / value - 1)
+                    assert error < 40 * np.finfo(float).eps
+
+    def test_zero_rows_and_bad_shapes(self):
+        G_a, G_w = arc_cosine_kernels([[0.0, 0.0], [1.0, 0.0]])
+        assert G_a[0].tolist() == G_w[0].tolist() == [0.0, 0.0]
+        with pytest.raises(InputError, match="rows"):
+            arc_cosine_kernels([1.0])
+        with pytest.raises(InputError, match="columns"):
+            arc_cosine_kernels([[1.0]], [[1.0, 2.0]])
+
+
+class TestKernelRegime:
+    @pytest.mark.parametrize("kappa_prime", [0.3, 4.0])
+    def test_residual_and_output_at_any_time(self, kappa_prime):
+        law = KernelRegime(FIVE, 1e6, 1e-3, kappa_prime)
+        G_a, G_w = arc_cosine_kernels(FIVE.x)
+        M = G_a / kappa_prime + kappa_prime * G_w
+        for t in (0.0, 3.0, 50.0):
+            path = integrate.solve_ivp(
+                lambda _, e: -(M @ e) / 5, (0, t or 1e-9), -FIVE.y, rtol=1e-10, atol=1e-12
+            )
+            np.testing.assert_allclose(law.residual(t), path.y[:, -1] if t else -FIVE.y, atol=1e-7)
+            np.testing.assert_allclose(law.output(FIVE.x[:, 0], t), FIVE.y + law.residual(t), atol=1e-9)
+        np.testing.assert_allclose(law.output(FIVE.x[:, 0]), FIVE.y, atol=1e-8)
+        assert law.loss(law.time_to(1e-5)) == pytest.approx(1e-5, rel=1e-6)
+
+    @pytest.mark.parametrize(
+        "point",
+        [(0.7, 0.0, 1e12), (0.6, 0.4, 1e8), (0.6, -0.4, 1e8), (1.3, 0.8, 1e8), (1.3, 0.6, 1e12)],
+    )
+    def test_displacements_are_those_of_the_flow(self, point):
+        """Second order included: at gamma > 1 the input weights move by what a has gained."""
+        scaling, m = mf.Scaling(*point[:2]), point[2]
+        run = mf.gradient_flow(FIVE, mf.Particles.quadrature(FIVE, scaling, m, nodes=1024), rtol=1e-4)
+        moved = KernelRegime.at(FIVE, scaling, m).displacement(run.time[-1])
+        assert run.rd_w[-1] == pytest.approx(moved.rd_w, rel=1e-2)
+        if moved.rd_a > 1e-11:  # above what is left of a displacement by rounding
+            assert run.rd_a[-1] == pytest.approx(moved.rd_a, rel=1e-2)
+
+    def test_contradictions_are_never_learned(self):
+        problem = mf.Problem([-0.5, 0.2, 0.2], [0.3, 1.0, 0.0])
+        law = KernelRegime(problem, 1e4, 1e-2, 1.0)
+        assert law.unlearnable == pytest.approx(problem.loss_floor, rel=1e-9)
+        assert law.loss(math.inf) == pytest.approx(law.unlearnable)
+        assert law.time_to(1e-3) == math.inf
+        assert np.all(np.isfinite(law.impulse(math.inf)))
+
+    def test_trained_networks_agree(self):
+        """3.5 standard errors of eight networks at m = 20 000: fails once in 100, but the seeds are fixed."""
+        scaling = mf.Scaling.named("ntk")
+        law = KernelRegime.at(FIVE, scaling, 20_000)
+        at = law.time_to(2e-3)
+        outputs = []
+        for seed in range(8):
+            network = mf.Particles.sample(FIVE, scaling, 20_000, rng=seed)
+            run = mf.gradient_flow(FIVE, network, loss_tol=0.0, t_end=at, rtol=1e-4)
+            outputs.append(run.predict([-0.5, 0.3]))
+        mean, error = np.mean(outputs, axis=0), np.std(outputs, axis=0, ddof=1) / math.sqrt(8)
+        assert np.all(np.abs(mean - law.output([-0.5, 0.3], at)) < 3.5 * error)
+
+    def test_bad_time(self):
+        with pytest.raises(InputError, match="tbar"):
+            KernelRegime(FOUR, 1e4, 1e-2, 1.0).residual(-1.0)
+
+
+def one_sample_end(x, y, m, kappa, kappa_prime):
+    """tau at which the closed form of one sample (docs/theory.md) reaches y."""
+
+    def f(tau):
+        Phi = math.pi - math.atan(kappa_prime * math.tanh(tau))
+        balance = kappa_prime**2 * (Phi / 2 + math.sin(2 * Phi) / 4) + Phi / 2 - math.sin(2 * Phi) / 4
+        bracket = (
+            0.5 * math.sinh(2 * tau) * balance + 0.5 * kappa_prime * math.cosh(2 * tau) * math.sin(Phi) ** 2
+        )
+        return m * kappa * x / (math.pi * kappa_prime) * bracket
+
+    return f, optimize.brentq(lambda tau: f(tau) - y, 1e-300, 200.0, xtol=1e-300, rtol=1e-14)
+
+
+class TestInfiniteWidth:
+    @pytest.mark.parametrize(
+        "point", [(0.5, 0.0), (0.6, 0.4), (1.0, 0.0), (1.4, 0.4), (1.5, 0.0), (1.3, -0.4)]
+    )
+    @pytest.mark.parametrize("m", [1e3, 1e12])
+    def test_one_sample_closed_form(self, point, m):
+        """Outputs along the run against the closed form, integrated to 1e-11 in tau."""
+        x, y, scaling = 2.0, 1.0, mf.Scaling(*point)
+        kappa, kappa_prime = scaling.kappa(m), scaling.kappa_prime(m)
+        f, tau_end = one_sample_end(x, y, m, kappa, kappa_prime)
+        problem = mf.Problem([[x]], [y], bias=False)
+        run = infinite_width(problem, scaling, width=m, tol=1e-4, nodes=4096, loss_tol=1e-4)
+        path = integrate.solve_ivp(
+            lambda _, tau: [y - f(tau[0])], (0, kappa * x * run.time[-1]), [0.0], method="LSODA", rtol=1e-11,
+            atol=1e-14 * tau_end, dense_output=True,
+        )  # fmt: skip
+        exact = [f(float(path.sol(kappa * x * t)[0])) for t in run.time]
+        np.testing.assert_allclose(run.output[:, 0], exact, atol=1e-3)
+
+    def test_closed_form_and_flow_agree_where_both_hold(self):
+        limit = infinite_width(FOUR, mf.Scaling(0.6), width=1e10)
+        assert limit.source == "kernel"
+        assert limit.accurate
+        assert limit.cross_check < 1e-4
+        flow = infinite_width(FOUR, mf.Scaling(0.6), width=1e10, method="mean-field", nodes=1024)
+        np.testing.assert_allclose(limit.predict([0.1, 0.6]), flow.predict([0.1, 0.6]), atol=2e-3)
+
+    def test_error_is_honest_at_the_corner(self):
+        """Against sixteen times as many nodes of the other rule."""
+        scaling = mf.Scaling.named("mean-field")
+        limit = infinite_width(FOUR, scaling, width=1e4, tol=1e-3, loss_tol=1e-5)
+        at = limit.time[(limit.time > 0) & (limit.time < limit.time[-1])]
+        reference = mf.gradient_flow(
+            FOUR, mf.Particles.quadrature(FOUR, scaling, 1e4, nodes=16 * limit.nodes, rule="product"),
+            save_at=at, loss_tol=0.0, t_end=float(at[-1]), rtol=1e-4, stationarity=0.0,
+        )  # fmt: skip
+        _, i, j = np.intersect1d(limit.time, reference.time, return_indices=True)
+        error = np.abs(limit.loss[i] - reference.loss[j]).max() / limit.loss[0]
+        assert error < 2 * limit.error
+        assert limit.accurate
+
+    def test_frozen_output_layer_by_a_stand_in(self):
+        """gamma = 1, gamma' < 0: RD_w tends to a number, however large kappa' is."""
+        values = [limit_displacement(FOUR, mf.Scaling(1.0, -0.5), width=m).rd_w for m in (1e8, 1e14, 1e30)]
+        np.testing.assert_allclose(values, values[-1], rtol=0.02)
+
+    def test_survives_its_file(self, tmp_path):
+        limit = infinite_width(FOUR, mf.Scaling(0.5), width=1e30)
+        again = mf.InfiniteWidth.load(limit.save(tmp_path / "limit"))
+        assert repr(again) == repr(limit)
+        np.testing.assert_array_equal(again.predict([0.2]), limit.predict([0.2]))
+
+    @pytest.mark.parametrize("bad", [{"tol": 0.0}, {"loss_tol": 0.0}, {"max_nodes": 3}, {"method": "x"}])
+    def test_bad_input(self, bad):
+        with pytest.raises(InputError):
+            infinite_width(FOUR, UNIT, **{"width": 1e4, **bad})
+
+
+POINTS = [
+    (0.3, 0.0), (0.5, 0.4), (0.7, -0.3), (0.9, 0.2), (0.5, -0.6), (0.8, 0.0), (1.0, 0.0), (1.0, -0.3),
+    (1.3, 0.3), (1.6, 0.6), (1.2, 0.5), (1.4, 0.8), (1.2, 0.05), (1.6, -0.15), (1.3, -0.3), (1.5, -0.9),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", [FOUR, FIVE], ids=["four", "five"])
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_slopes_are_the_exponents(problem, point):
+    low, high = (limit_displacement(problem, mf.Scaling(*point), width=m).rd_w for m in (1e20, 1e30))
+    expected, _ = mf.exponents(*point)
+    assert math.log10(high / low) / 10 == pytest.approx(float(expected), abs=2e-3)
+
+
+class TestEarlyAlignment:
+    def test_four_points(self):
+        (only,) = early_alignment(FOUR).extremals
+        assert (only.sign, only.kinks) == (1, ())
+        assert only.rate == pytest.approx(0.1388888888888889, rel=1e-14)
+        assert only.orientation == pytest.approx(math.pi / 2, abs=1e-12)
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_enumeration_against_a_scan_of_the_circle(self, seed):
+        """Local maxima of G (a > 0) and of -G (a < 0) on a fine grid, with a positive value."""
+        rng = np.random.default_rng(seed)
+        problem = mf.Problem(rng.uniform(-1, 1, 7), rng.standard_normal(7))
+        angle = np.arange(200_000) * 2 * np.pi / 200_000
+        u = np.column_stack([np.cos(angle), np.sin(angle)])
+        G = np.maximum(u @ problem.x.T, 0.0) @ problem.y / problem.n
+        for sign in (1, -1):
+            value = sign * G
+            peak = (value > np.roll(value, 1)) & (value >= np.roll(value, -1)) & (value > 1e-9)
+            found = [e for e in early_alignment(problem).extremals if e.sign == sign]
+            assert sorted(e.rate for e in found) == pytest.approx(sorted(value[peak]), abs=1e-4)
+            at = np.sort([e.orientation % (2 * np.pi) for e in found])
+            np.testing.assert_allclose(at, np.sort(angle[peak]), atol=1e-4)
+
+    def test_kinks_are_named(self):
+        sliding = early_alignment(FIVE).extremals[1]
+        assert sliding.kinks == (3,)
+        assert abs(FIVE.x[3] @ sliding.direction) < 1e-15
+
+    def test_search_in_space_ends_in_maxima(self):
+        rng = np.random.default_rng(0)
+        problem = mf.Problem(rng.standard_normal((6, 2)), rng.standard_normal(6))
+        alignment = early_alignment(problem)
+        assert not alignment.exact
+        assert alignment.extremals
+        for e in alignment.extremals:
+            near = e.direction + 1e-3 * rng.standard_normal((500, 3))
+            near /= np.linalg.norm(near, axis=1)[:, None]
+            G = e.sign * np.maximum(near @ problem.x.T, 0.0) @ problem.y / problem.n
+            assert G.max() <= e.rate * (1 + 1e-9)
+
+    def test_escape_and_shares_of_a_condensed_run(self):
+        scaling, m = mf.Scaling(1.75), 1e6
+        alignment = early_alignment(FOUR)
+        limit = infinite_width(FOUR, scaling, width=m, nodes=1024)
+        fallen = limit.time[np.argmax(limit.loss < 0.75 * limit.loss[0])]
+        assert fallen == pytest.approx(alignment.escape_time(scaling, m), rel=0.25)
+        assert alignment.shares(scaling, m)[0] > 0.99
+
+
+def test_condensed_four_point_run():
+    """Kinks at the two inner points; the linear interpolant is learned."""
+    limit = infinite_width(FOUR, mf.Scaling(1.75), width=1e4, nodes=1024)
+    order = np.argsort(-limit.final.weight * limit.final.amplitude)[:20]
+    expected = np.array([-math.pi + math.atan(1 / 6), -math.atan(1 / 6)])
+    nearest = np.abs(limit.final.orientation[order][:, None] - expected).min(axis=1)
+    assert nearest.max() < 1e-3
+    x = np.linspace(-0.5, 0.5, 101)
+    np.testing.assert_allclose(limit.predict(x), np.interp(x, FOUR.x[:, 0], FOUR.y), atol=3e-3)
+
+
+class TestCompare:
+    def test_networks_close_in(self):
+        scaling, widths, deviations = mf.Scaling.named("mean-field"), (200, 800, 3200), []
+        for m in widths:
+            limit = infinite_width(FOUR, scaling, width=m, nodes=2048, loss_tol=1e-4)
+            runs = [
+                mf.gradient_flow(FOUR, mf.Particles.sample(FOUR, scaling, m, rng=s), loss_tol=1e-4)
+                for s in range(6)
+            ]
+            results = [compare(run, limit) for run in runs]
+            deviations.append([c.largest_deviation for c in results])
+            assert all(c.largest_deviation < 3 * c.expected_scatter for c in results)
+            assert sum(results[0].orientations) == pytest.approx(1.0)
+        rate = convergence_rate(widths, deviations)
+        # two slopes of six networks each: a relative error of 1/sqrt(12) at either end of a factor 16
+        assert rate.value == pytest.approx(-0.5, abs=3 * math.sqrt(2 / 12) / math.log(16))
+
+    def test_other_data_or_scales_are_refused(self):
+        limit = infinite_width(FOUR, mf.Scaling(0.5), width=1e30)
+        for other in (
+            infinite_width(FIVE, mf.Scaling(0.5), width=1e30),
+            infinite_width(FOUR, mf.Scaling(0.5), width=1e20),
+        ):
+            with pytest.raises(InputError):
+                compare(other, limit)
+
+
+def test_map_of_the_limit():
+    diagram = mf.limit_diagram(FOUR, gamma=[0.5, 1.0, 1.3], gamma_prime=[-0.3, 0.0, 0.3])
+    np.testing.assert_allclose(diagram.S_w, diagram.predicted_S_w, atol=2e-3)
+    assert all(row.agrees for row in diagram.rows)
+    ax = mf.plotting.phase_diagram(diagram)
+    assert "limit" in " ".join(text.get_text() for text in [*ax.texts, *ax.figure.texts])
+
+
+def test_figures_show_the_runs():
+    scaling = mf.Scaling.named("mean-field")
+    runs, results = [], []
+    for m in (50, 100, 200):
+        limit = infinite_width(FOUR, scaling, width=m, nodes=256, loss_tol=1e-3)
+        runs.append(mf.gradient_flow(FOUR, mf.Particles.sample(FOUR, scaling, m, rng=0), loss_tol=1e-3))
+        results.append(compare(runs[-1], limit))
+    ax = mf.plotting.approach(runs, limit)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), runs[0].loss[1:])
+    (points,) = [line for line in mf.plotting.convergence(results).lines if line.get_label() == "networks"]
+    np.testing.assert_allclose(points.get_ydata(), [c.largest_deviation for c in results])
+    with pytest.raises(InputError):
+        mf.plotting.convergence(results[:1])
+
+
+def test_kernel_law_of_the_test_systems_is_the_same():
+    law = KernelRegime(FOUR, 1e6, 1e-3, 0.5)
+    np.testing.assert_allclose(
+        law.residual(2.0), systems.kernel_law(FOUR, 1e6, 1e-3, 0.5, 2.0, -FOUR.y), atol=1e-12
+    )

@@ -86,3 +86,20 @@ def test_writes_only_into_given_folders_and_the_cache(tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "phase-diagram.svg", "rd-against-width.svg", "runs.csv", "summary.csv", "sweep.sqlite",
     }  # fmt: skip
+
+
+def test_same_bits_from_a_cold_cache(tmp_path):
+    """A process that compiles and one that loads machine code compute the same, to the last bit."""
+    code = """
+import hashlib, numpy as np, meanfield as mf
+digest = hashlib.sha256()
+x = np.random.default_rng(0).standard_normal((6, 3))
+for problem in (mf.datasets.four_points(), mf.Problem(x, np.ones(6))):
+    network = mf.Particles.sample(problem, mf.Scaling(1.3, 0.0), 500, rng=0)
+    run = mf.gradient_flow(problem, network, rtol=1e-3, progress=False)
+    digest.update(run.final.w.tobytes() + run.final.a.tobytes() + run.loss.tobytes())
+print(digest.hexdigest())
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    cold, warm = (python(code, env=environment) for _ in range(2))
+    assert cold == warm

@@ -25,11 +25,25 @@ def inner(function: Callable[..., Any]) -> Any:
     It gets no entry from Python, which would take time to build, and does not count references to
     its array arguments: two atomic operations per array and call, most of the time of a small function.
     """
-    options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return _without_counting(function, _OPTIONS)
+
+
+def _without_counting(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    options = {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     try:
         return numba.njit(function, **options, _nrt=False)
     except (KeyError, TypeError):  # an option that Numba does not promise to keep
         return numba.njit(function, **options)
+
+
+def exact(function: Callable[..., Any]) -> Any:
+    """Compile a function like :func:`inner`, but without :data:`SAFE_FLAGS`: for one particle at a time.
+
+    What the flags allow depends on what LLVM inlines where, and that differs between a process that
+    compiles and one that loads from the cache. In loops over blocks there is nothing to choose; in long
+    functions there is, and results would differ in the last bit.
+    """
+    return _without_counting(function, {**_OPTIONS, "fastmath": False})
 
 
 def allocating(function: Callable[..., Any]) -> Any:

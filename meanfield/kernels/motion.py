@@ -17,7 +17,7 @@ from meanfield.kernels.dense import (
     _switched,
     row_lengths,
 )
-from meanfield.kernels.jit import inner, kernel
+from meanfield.kernels.jit import exact, inner, kernel
 from meanfield.kernels.particle import (
     _classify,
     _dot_row,
@@ -112,7 +112,7 @@ def _flag_changed(z, z_out, flags):
         flags[k] = flags[k] if (z[k] > 0.0) == (z_out[k] > 0.0) else 1.0
 
 
-@inner
+@exact
 def _move_flagged(theta, e, before, x, lengths, h, z, G, along, out, z_out, flags, q, work, stats):
     """Move the flagged particles of a block one by one, with what :func:`_glide` found out about them."""
     r = q.shape[0]
@@ -128,7 +128,7 @@ def _move_flagged(theta, e, before, x, lengths, h, z, G, along, out, z_out, flag
         for c in range(r):
             out[1 + c, k] = q[c]
         for i in range(x.shape[0]):
-            z_out[i, k] = _dot_row(q, x, i)
+            z_out[i, k] = work.z[i]
 
 
 @inner
@@ -190,7 +190,7 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
                 out[row, lo:hi] = after[row]
 
 
-@inner
+@exact
 def _add_kinked(weight, p, x, count, work, partial):
     """Add what one neuron on kinks really contributes, less what the plain Gram matrix counts for it."""
     z, on, along = work.z, work.on, work.speed
@@ -221,7 +221,7 @@ def _flag_on_kinks(q, x, lengths, z, norm, flags):
         _flag_near(z[i], lengths[i], norm, flags)
 
 
-@inner
+@exact
 def _settle_at(theta, k, e, before, x, lengths, q, work, ignored):
     """Pattern and slides (with their basis) of particle k; how many slides, -1 at the origin."""
     for c in range(q.shape[0]):
@@ -265,7 +265,7 @@ def kink_gram(theta, weight, e, before, x, length, first, last, partial):
                         _add_kinked(weight[k], theta[0, k], x, count, work, partial[chunk])
 
 
-@inner
+@exact
 def _add_particle(weight, p, v, x, count, work, out):
     """Add ``weight Phi_i . Phi' v`` of one neuron on kinks, its gradients projected, for all samples i."""
     z, on, pull = work.z, work.on, work.u

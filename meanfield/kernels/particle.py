@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from meanfield.kernels.dense import ON_KINK, _dot
-from meanfield.kernels.jit import allocating, inner
+from meanfield.kernels.jit import allocating, exact
 
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
@@ -84,7 +84,7 @@ def _workspace(x):
 # Rows are taken by index, not as views: a view per particle and sample costs more than its arithmetic.
 
 
-@inner
+@exact
 def _dot_row(u, rows, i):
     total = 0.0
     for c in range(u.shape[0]):
@@ -92,7 +92,7 @@ def _dot_row(u, rows, i):
     return total
 
 
-@inner
+@exact
 def _dot_rows(rows, i, others, j):
     total = 0.0
     for c in range(rows.shape[1]):
@@ -100,7 +100,7 @@ def _dot_rows(rows, i, others, j):
     return total
 
 
-@inner
+@exact
 def _gradient(on, e, x, G):
     """G = sum over active samples of e_i x_i (e already divided by n)."""
     G[:] = 0.0
@@ -110,7 +110,7 @@ def _gradient(on, e, x, G):
                 G[c] += e[i] * x[i, c]
 
 
-@inner
+@exact
 def _fill(e, x, work):
     """The gradient of the pattern, and its products with the samples, from nothing."""
     _gradient(work.on, e, x, work.G)
@@ -118,7 +118,7 @@ def _fill(e, x, work):
         work.along[i] = _dot_row(work.G, x, i)
 
 
-@inner
+@exact
 def _switch(i, on, e, x, work):
     """Switch sample i on or off; the gradient follows."""
     if work.on[i] == on:
@@ -131,7 +131,7 @@ def _switch(i, on, e, x, work):
         work.along[j] += change * work.products[i, j]
 
 
-@inner
+@exact
 def _solve(matrix, b, size):
     """Solve a small symmetric positive definite system in place; False if it is singular."""
     for a in range(size):
@@ -154,7 +154,7 @@ def _solve(matrix, b, size):
     return True
 
 
-@inner
+@exact
 def _pull(count, b, work):
     """Solve ``(sum_b pulls_b x_b) . x_a = b_a`` for the kinks slid on; False if they are dependent."""
     slide, pulls, matrix = work.slide, work.pulls, work.matrix
@@ -165,7 +165,7 @@ def _pull(count, b, work):
     return _solve(matrix, pulls, count)
 
 
-@inner
+@exact
 def _worst_slide(p, count, e, work):
     """The kink slid on that holds least, and the side that it is left on; (-1, False) if all hold.
 
@@ -189,7 +189,7 @@ def _worst_slide(p, count, e, work):
     return worst, active
 
 
-@inner
+@exact
 def _settle(p, count, e, x, work):
     """Release the sliding kinks that do not hold; returns how many are left, their pulls solved for."""
     while count > 0:
@@ -203,7 +203,7 @@ def _settle(p, count, e, x, work):
     return count
 
 
-@inner
+@exact
 def _orthonormal(count, x, work):
     """Orthonormal basis of the kinks slid on, by modified Gram-Schmidt, done twice."""
     basis, slide = work.basis, work.slide
@@ -220,7 +220,7 @@ def _orthonormal(count, x, work):
             basis[a, c] /= norm
 
 
-@inner
+@exact
 def _classify(p, q, e, before, x, lengths, work, stats):
     """Pattern and kinks that may be slid on, from ``work.z``; how many, or -1 at the origin.
 
@@ -256,7 +256,7 @@ def _classify(p, q, e, before, x, lengths, work, stats):
     return count
 
 
-@inner
+@exact
 def _leaves_active(off_before, on_before, off, on):
     """Whether a particle leaves a kink on its active side, and whether that is in doubt.
 
@@ -272,7 +272,7 @@ def _leaves_active(off_before, on_before, off, on):
     return turn_on < turn_off, abs(turn_on - turn_off) < _CLOSE
 
 
-@inner
+@exact
 def _first_root(half, b, ds):
     """Smallest positive root of ``half eps**2 - b eps - ds = 0``, infinity if there is none."""
     disc = b * b + 4.0 * half * ds
@@ -291,7 +291,7 @@ def _first_root(half, b, ds):
     return best
 
 
-@inner
+@exact
 def _next_kink(p, s0, eps_max, work):
     """First kink that is reached before ``eps_max``: its sample (-1 if none) and its eps."""
     all_z, speeds, on, sliding = work.z, work.speed, work.on, work.sliding
@@ -317,7 +317,7 @@ def _next_kink(p, s0, eps_max, work):
     return first, eps_first
 
 
-@inner
+@exact
 def _direction(q, count, e, x, lengths, rounding, work):
     """Direction u of motion, its rate |G|, and sigma = q.u; rate 0 if G is rounding.
 
@@ -353,7 +353,7 @@ def _direction(q, count, e, x, lengths, rounding, work):
     return rate, _dot(q, u)
 
 
-@inner
+@exact
 def _advance(p, s0, q, eps, work):
     """Rotate (p, sigma) by ``eps = exp(rate s) - 1``; q and z follow, the new p is returned."""
     grow = 1.0 + eps
@@ -368,7 +368,7 @@ def _advance(p, s0, q, eps, work):
     return p + p * cosh1 - s0 * sinh
 
 
-@inner
+@exact
 def _rests_at_origin(p, s0, q, count, e, x, work):
     """Put a neuron that arrived at the origin on its other side; whether it rests there instead.
 
@@ -391,7 +391,7 @@ def _rests_at_origin(p, s0, q, count, e, x, work):
     return _dot(work.G, work.u) <= 0.0
 
 
-@inner
+@exact
 def _move_particle(p, q, e, before, x, lengths, h, work, stats):
     """Move one particle for a time h under e; q is changed in place, the new p returned.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.dense import ON_KINK
-from meanfield.kernels.jit import inner, kernel
+from meanfield.kernels.jit import exact, inner, kernel
 
 #: Kinks at a smaller angle than this are one kink.
 _SAME_KINK = 4.0 * ON_KINK
@@ -181,7 +181,7 @@ def _locate(q0, q1, fan, here, sector):
         sector[k] = np.uint32(0 if here[k] < 0.0 else lo - 1 if lo > 0 else angle.shape[0] - 1)
 
 
-@inner
+@exact
 def _sector(q0, q1, fan):
     """Sector of one particle, not at the origin."""
     share = q0 / (abs(q0) + abs(q1))
@@ -189,7 +189,7 @@ def _sector(q0, q1, fan):
     return lo - 1 if lo > 0 else fan.angle.shape[0] - 1
 
 
-@inner
+@exact
 def _bisect(angle, here, lo, hi):
     """Number of rays up to a pseudo-angle, which lies between lo and hi."""
     while lo < hi:
@@ -201,7 +201,7 @@ def _bisect(angle, here, lo, hi):
     return lo
 
 
-@inner
+@exact
 def _field(c, fan, G0, G1):
     """``G[s] = sum of c_i x_i over the samples active in sector s``, by coordinates; returns its rounding."""
     x, enter, active = fan.x, fan.enter, fan.active
@@ -315,7 +315,7 @@ def _velocity(p, q0, q1, sector, G, edges, out_p, out_q0, out_q1, on_kink):
         out_q1[k] = p[k] * G1[s]
 
 
-@inner
+@exact
 def _velocity_on_kink(p, q0, q1, c, x):
     """The same for one neuron, sample by sample."""
     v_p, v_q0, v_q1 = 0.0, 0.0, 0.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.dense import ON_KINK
-from meanfield.kernels.jit import inner, kernel
+from meanfield.kernels.jit import exact, inner, kernel
 from meanfield.kernels.particle import (
     _AT_ORIGIN,
     CROSSED,
@@ -35,7 +35,7 @@ _DESCENTS, _DESCENTS_AGAIN, _NEAR, _FAR = 10_000, 500, 20.0, 100.0
 _G0, _G1, _G2, _S, _C, _A0, _A1, _B0, _B1 = range(9)
 
 
-@inner
+@exact
 def _fill_field(e, h, fan, field):
     """Tabulate the motion under a residual (already divided by n) for a time h; returns G's rounding."""
     rounding = _field(e, fan, field[_G0], field[_G1])
@@ -50,7 +50,7 @@ def _fill_field(e, h, fan, field):
     return rounding
 
 
-@inner
+@exact
 def _speeds(p, q0, q1, ray, field, fan):
     """Speeds with which the two sectors of a ray turn a particle on it counterclockwise: left, right.
 
@@ -66,7 +66,7 @@ def _speeds(p, q0, q1, ray, field, fan):
     )
 
 
-@inner
+@exact
 def _side(left, right, down):
     """Where a particle on a ray goes: 1 left, -1 right, 0 along it, given the speeds on both sides.
 
@@ -77,7 +77,7 @@ def _side(left, right, down):
     return -1 if left < 0.0 else down
 
 
-@inner
+@exact
 def _side_at_start(p, q0, q1, ray, field, before, fan):
     """The side of :func:`_side` for a particle that a step finds on a ray; and whether that is in doubt.
 
@@ -96,7 +96,7 @@ def _side_at_start(p, q0, q1, ray, field, before, fan):
     return (-down if active else down), doubtful
 
 
-@inner
+@exact
 def _slide(p, rho, ray, left, field, rounding, fan):
     """Slide along a ray at a distance rho from the origin, for a time left at most.
 
@@ -121,7 +121,7 @@ def _slide(p, rho, ray, left, field, rounding, fan):
     return p + p * cosh1 - sigma * sinh, abs(sigma + sigma * cosh1 - p * sinh), 0.0, 0
 
 
-@inner
+@exact
 def _next_ray(p, q0, q1, s, edge, left, field, fan):
     """The ray that a particle in sector s meets first within the time left: -1 if none, and its eps."""
     G0, G1, rate = field[_G0, s], field[_G1, s], np.sqrt(field[_G2, s])
@@ -144,7 +144,7 @@ def _next_ray(p, q0, q1, s, edge, left, field, fan):
     return found, eps
 
 
-@inner
+@exact
 def _fly(p, q0, q1, s, edge, left, field, fan):
     """Move within sector s until a ray is met or the time left is over.
 
@@ -169,7 +169,7 @@ def _fly(p, q0, q1, s, edge, left, field, fan):
     return p, rho * fan.rays[ray, 0], rho * fan.rays[ray, 1], left, ray
 
 
-@inner
+@exact
 def _leave_origin(p, ray, descents, field, fan):
     """Where a particle goes that slid along a ray into the origin: direction and sector, -1 if it stays.
 
@@ -193,7 +193,7 @@ def _leave_origin(p, ray, descents, field, fan):
     return fan.rays[ray, 0], fan.rays[ray, 1], -1
 
 
-@inner
+@exact
 def _walk(p, q0, q1, s, edge, h, field, before, rounding, fan, stats):
     """Move one particle for a time h from sector to sector; returns p, q and its last sector.
 
@@ -270,7 +270,7 @@ def _glide(p, q0, q1, field, sector, left_out):
         q1[k] = q1_new if stays else q1[k]
 
 
-@inner
+@exact
 def _edge(q0, q1, s, rays):
     """The ray of sector s on which a particle lies, up to rounding; -1 if none."""
     right = s + 1 if s + 1 < rays.shape[0] else 0

@@ -12,51 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.errors import InputError
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
-
-
-def arc_cosine_kernels(x: Array, other: Array | None = None) -> tuple[Array, Array]:
-    """Kernels of the two layers between rows of x and of another array.
-
-    Parameters
-    ----------
-    x, other : ndarray, shapes (n, d) and (k, d)
-        Inputs with the bias as their last coordinate; ``other`` is x by default.
-
-    Returns
-    -------
-    G_a, G_w : ndarray, shape (n, k)
-        ``E[relu(w.x) relu(w.x')]`` and ``(x.x') E[relu'(w.x) relu'(w.x')]`` for ``w ~ N(0, I)``
-        (Cho, Saul 2009).
-
-    Notes
-    -----
-    The angle is Kahan's ``2 atan2(|u - v|, |u + v|)`` of the unit vectors, which keeps its digits where
-    the vectors are nearly parallel; the arccos of their product does not.
-
-    Examples
-    --------
-    >>> G_a, G_w = arc_cosine_kernels(np.array([[1.0, 0.0], [0.0, 1.0]]))
-    >>> G_a * 2 * np.pi
-    array([[3.14159265, 1.        ],
-           [1.        , 3.14159265]])
-    >>> G_w
-    array([[0.5, 0. ],
-           [0. , 0.5]])
-    """
-    other = x if other is None else other
-    lengths, others = np.linalg.norm(x, axis=1), np.linalg.norm(other, axis=1)
-    u, v = x / np.where(lengths, lengths, 1.0)[:, None], other / np.where(others, others, 1.0)[:, None]
-    apart = np.linalg.norm(u[:, None] - v[None], axis=2)
-    theta = 2.0 * np.arctan2(apart, np.linalg.norm(u[:, None] + v[None], axis=2))
-    product = np.outer(lengths, others)
-    G_a = product * (np.sin(theta) + (np.pi - theta) * np.cos(theta)) / (2.0 * np.pi)
-    G_w = (x @ other.T) * (np.pi - theta) / (2.0 * np.pi)
-    return G_a, G_w
 
 
 @dataclass(frozen=True, eq=False)

@@ -364,3 +364,9 @@ def test_kernel_law_of_the_test_systems_is_the_same():
     np.testing.assert_allclose(
         law.residual(2.0), systems.kernel_law(FOUR, 1e6, 1e-3, 0.5, 2.0, -FOUR.y), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("width", ["a", -3, 1.0, float("inf"), None])
+def test_a_width_that_is_none(width):
+    with pytest.raises(InputError, match=r"width is .*; give a finite number from 2 on"):
+        infinite_width(FOUR, mf.Scaling(1.0, 0.0), width=width)

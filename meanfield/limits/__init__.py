@@ -1,6 +1,6 @@
 """Floor 3: infinite width. Kernel regime in closed form, mean-field flow by quadrature, early alignment."""
 
-from meanfield.limits.arc_cosine import arc_cosine_kernels
+from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.limits.comparison import Comparison, Rate, compare, convergence_rate, mean_run
 from meanfield.limits.condensed import EarlyAlignment, Extremal, early_alignment
 from meanfield.limits.kernel_regime import Displacement, KernelRegime, empirical_kernels

@@ -20,8 +20,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.errors import InputError
-from meanfield.limits.arc_cosine import arc_cosine_kernels
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling

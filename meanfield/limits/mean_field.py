@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def infinite_width(
     >>> mf.infinite_width(problem, mf.Scaling.named("mean-field"), width=1e30, nodes=256).source
     'mean-field'
     """
-    plan = _Plan(problem, scaling, float(width), tol, loss_tol, max_nodes, rule, rng)
+    plan = _Plan(problem, scaling, _as_width(width), tol, loss_tol, max_nodes, rule, rng)
     if method not in ("auto", "mean-field", "kernel"):
         raise InputError(f"no method is called {method!r}; choose auto, mean-field or kernel")
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
@@ -332,7 +333,7 @@ def limit_displacement(
     >>> print(f"{math.log10(at(1e30) / at(1e20)) / 10:.3f}")
     -0.800
     """
-    plan = _Plan(problem, scaling, float(width), tol, loss_tol, max(nodes, 16), None, 0)
+    plan = _Plan(problem, scaling, _as_width(width), tol, loss_tol, max(nodes, 16), None, 0)
     if plan.kernel_holds:
         end = plan.law.time_to(loss_tol)
         moved = plan.law.displacement(end, plan.particles(nodes))
@@ -343,3 +344,9 @@ def limit_displacement(
         run.stats.rd_w_max, run.stats.rd_a_max, float(run.loss[-1]), float(run.time[-1]), run.status,
         run.stats.steps, "mean-field",
     )  # fmt: skip
+
+
+def _as_width(width: object) -> float:
+    if not (isinstance(width, Real) and 2.0 <= float(width) < math.inf):
+        raise InputError(f"width is {width!r}; give a finite number from 2 on, such as 1e12")
+    return float(width)

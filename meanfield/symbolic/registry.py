@@ -154,7 +154,7 @@ def _closed_form_claims() -> tuple[Claim, ...]:
     proven, derived = Standing.PROVEN, Standing.DERIVED
     law = "meanfield.kernel_law.KernelLaw"
     groups = (
-        (closed_forms.kernels(), proven, "meanfield.kernel_law.arc_cosine_kernels", kernels),
+        (closed_forms.kernels(), proven, "meanfield.arc_cosine.arc_cosine_kernels", kernels),
         (closed_forms.linear_regime(), derived, law, linear),
         (one_sample.linear(), proven, None, sample + "test_linear_exponents_are_the_map"),
         (one_sample.relu(), proven, None, sample + "test_relu_exponents_are_the_map"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meanfield import kernels
-from meanfield.kernels.particle import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
+from meanfield.kernels.sliding import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
 
 
 def samples(n, r, rng):
@@ -23,7 +23,7 @@ def samples(n, r, rng):
 def move(theta, e, x, h, before=None):
     theta, size = np.ascontiguousarray(theta), theta.shape[1]
     chunks, out = kernels.chunk_count(size), np.zeros_like(theta)
-    partial, change = np.empty((chunks, 1, len(x))), np.empty((chunks, 2))
+    partial, change = np.empty((chunks, 1, len(x))), np.empty((chunks, 3))
     stats = np.empty((chunks, 5), dtype=np.int64)
     kernels.move(
         theta,
@@ -41,21 +41,20 @@ def move(theta, e, x, h, before=None):
     return out, stats.sum(axis=0)
 
 
-def kink_gram(theta, weight, e, x):
+def motion_gram(theta, weight, e, x):
     size, n = theta.shape[1], x.shape[0]
     length = 2 * kernels.BLOCK
     chunks = -(-size // length)
-    a, w, k = (np.empty((chunks, n, n)) for _ in range(3))
-    kernels.gram(theta, weight, x, length, 0, chunks, a, w)
-    kernels.kink_gram(theta, weight, e, e, x, length, 0, chunks, k)
-    lower = np.tril(a.sum(0) + (x @ x.T) * w.sum(0) + k.sum(0))
+    a, w, slid = (np.empty((chunks, n, n)) for _ in range(3))
+    kernels.motion_gram(theta, weight, e, e, x, length, 0, chunks, a, w, slid)
+    lower = np.tril(a.sum(0) + (x @ x.T) * w.sum(0) - slid.sum(0))
     return lower + np.tril(lower, -1).T
 
 
-def kink_gram_product(theta, weight, e, v, x):
+def motion_gram_product(theta, weight, e, v, x):
     chunks = kernels.chunk_count(theta.shape[1])
     partial = np.empty((chunks, len(x)))
-    kernels.kink_gram_product(theta, weight, e, e, v, x, 0, chunks, partial)
+    kernels.motion_gram_product(theta, weight, e, e, v, x, 0, chunks, partial)
     return partial.sum(axis=0)
 
 
@@ -239,7 +238,7 @@ class TestKinkGram:
         theta = rng.standard_normal((1 + r, 300))
         theta, _ = move(theta, e, x, 2.0)  # by now some slide
         weight = rng.uniform(0.5, 2.0, 300)
-        K = kink_gram(theta, weight, e, x)
+        K = motion_gram(theta, weight, e, x)
         h = 1e-7
         after, _ = move(theta, e, x, h)
         rate = (naive.output(after, weight, x) - naive.output(theta, weight, x)) / h
@@ -254,20 +253,20 @@ class TestKinkGram:
         rng = np.random.default_rng(n + r)
         x, e, weight = samples(n, r, rng), rng.standard_normal(n), rng.uniform(0.5, 2.0, 900)
         theta, _ = move(rng.standard_normal((1 + r, 900)), e, x, 2.0)
-        K, v = kink_gram(theta, weight, e, x), rng.standard_normal((3, n))
-        ours = np.array([kink_gram_product(theta, weight, e, row, x) for row in v])
+        K, v = motion_gram(theta, weight, e, x), rng.standard_normal((3, n))
+        ours = np.array([motion_gram_product(theta, weight, e, row, x) for row in v])
         np.testing.assert_allclose(ours, v @ K, rtol=1e-11, atol=1e-11 * np.abs(K).max())
 
     def test_symmetric_and_positive(self):
         rng = np.random.default_rng(1)
         x, e = samples(6, 2, rng), rng.standard_normal(6)
         theta, _ = move(rng.standard_normal((3, 500)), e, x, 2.0)
-        K = kink_gram(theta, np.ones(500), e, x)
+        K = motion_gram(theta, np.ones(500), e, x)
         np.testing.assert_array_equal(K, K.T)
         assert np.linalg.eigvalsh(K)[0] >= -1e-12 * np.linalg.eigvalsh(K)[-1]
 
     def test_is_the_plain_one_off_the_kinks(self):
         rng = np.random.default_rng(2)
         x, theta = samples(5, 3, rng), rng.standard_normal((4, 100))
-        K = kink_gram(theta, np.ones(100), rng.standard_normal(5), x)
+        K = motion_gram(theta, np.ones(100), rng.standard_normal(5), x)
         np.testing.assert_allclose(K, naive.tangent_gram(theta, np.ones(100), x), rtol=1e-12)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_motion import kink_gram
+from test_motion import motion_gram
 from test_motion import move as dense_move
 
 from meanfield import kernels
 from meanfield.kernels import BLOCK, planar, planar_motion
-from meanfield.kernels.particle import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
+from meanfield.kernels.sliding import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
 
 
 def move(theta, e, x, h, weight=None, out=None, before=None):
@@ -19,7 +19,7 @@ def move(theta, e, x, h, weight=None, out=None, before=None):
     chunks = kernels.chunk_count(size)
     out = np.zeros_like(theta) if out is None else out
     stages = np.vstack([np.atleast_2d(e)[0] if before is None else before, e])
-    moments, change = np.empty((chunks, len(stages) - 1, len(fan.rays), 2)), np.empty((chunks, 2))
+    moments, change = np.empty((chunks, len(stages) - 1, len(fan.rays), 2)), np.empty((chunks, 3))
     stats = np.empty((chunks, 5), dtype=np.int64)
     weight = np.ones(size) if weight is None else weight
     planar_motion.move(
@@ -196,7 +196,7 @@ class TestMotion:
             f, naive.output(staged, weight, x), rtol=0, atol=1e-11 * (staged**2).sum() * np.abs(x).max()
         )
         np.testing.assert_allclose(
-            change, naive.combination_norms((staged - theta)[None], [1.0], weight), rtol=1e-9
+            change[:2], naive.combination_norms((staged - theta)[None], [1.0], weight), rtol=1e-9
         )
 
     @pytest.mark.parametrize(("kind", "n", "seed"), [("line", 4, 0), ("line", 12, 1), ("anywhere", 7, 2)])
@@ -257,7 +257,7 @@ class TestMotion:
             for count in (1, 2, 3):
                 kernels.set_threads(count)
                 out, moments = np.zeros_like(theta), np.empty((chunks, 2, len(fan.rays), 2))
-                change, stats = np.empty((chunks, 2)), np.empty((chunks, 5), np.int64)
+                change, stats = np.empty((chunks, 3)), np.empty((chunks, 5), np.int64)
 
                 def call(lo, hi, out=out, moments=moments, change=change, stats=stats):
                     planar_motion.move(
@@ -303,7 +303,7 @@ class TestTangentKernel:
         theta, stats, *_ = move(rng.standard_normal((3, 500)), e, x, 2.0)
         assert stats[SLID] > 3
         K = planar.gram(*second_moments(theta, np.ones(500), e, x))
-        np.testing.assert_allclose(K, kink_gram(theta, np.ones(500), e, x), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(K, motion_gram(theta, np.ones(500), e, x), rtol=1e-10, atol=1e-10)
 
 
 class TestOrigin:

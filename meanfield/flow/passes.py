@@ -29,13 +29,21 @@ class Moved:
         ``sum_k weight_k p_k relu(q_k . x_i)`` after each stage.
     change : ndarray, shape (2,)
         Weighted Euclidean distances of the new p and q from what the target array held before.
+    doubt : float
+        Sum of ``weight |p| |q|`` of the particles for which it is in doubt on which side a slide ended.
     events : ndarray of int, shape (5,)
         Counts of :func:`meanfield.kernels.move`.
     """
 
     output: Array
     change: Array
+    doubt: float
     events: Array
+
+    @classmethod
+    def of(cls, output: Array, sums: Array, events: Array) -> Moved:
+        """From the sums over particles of :func:`meanfield.kernels.move`."""
+        return cls(output, np.sqrt(sums[:2]), float(sums[2]), events)
 
 
 class DensePasses:
@@ -105,13 +113,13 @@ class DensePasses:
         """
         # A matrix costs N n**2 once, a product with it without forming it 3 N n r each.
         if self.n <= DIRECT or (self.n < 3 * _PRODUCTS * self.r and self.n**2 <= _PARTIAL_SUMS):
-            return _MatrixKernel(scale * (self.gram(theta) + self._kink_gram(theta, e, before)))
+            return _MatrixKernel(scale * self._motion_gram(theta, e, before))
         return _ProductKernel(self, theta, e, before, scale)
 
     def move(self, theta: Array, e: Array, h: Array, out: Array) -> Moved:
         """Move all particles under residuals e[1:] (stages, n), each for a canonical time h (stages,)."""
         partial = np.empty((self.chunks, len(h), self.n))
-        change = np.empty((self.chunks, 2))
+        change = np.empty((self.chunks, 3))
         events = np.empty((self.chunks, 5), dtype=np.int64)
         self.run(
             len(h) * (4 * self.x.size + 20 * self.n),
@@ -120,14 +128,14 @@ class DensePasses:
             ),
             passes=len(h),
         )
-        return Moved(partial.sum(axis=0), np.sqrt(change.sum(axis=0)), events.sum(axis=0))
+        return Moved.of(partial.sum(axis=0), change.sum(axis=0), events.sum(axis=0))
 
-    def kink_gram_product(self, theta: Array, e: Array, before: Array, v: Array) -> Array:
+    def motion_gram_product(self, theta: Array, e: Array, before: Array, v: Array) -> Array:
         """Product of the tangent kernel of the motion under e with v, shape (n,)."""
         partial = np.empty((self.chunks, self.n))
         self.run(
             6 * self.x.size + 6 * self.n,
-            lambda lo, hi: kernels.kink_gram_product(
+            lambda lo, hi: kernels.motion_gram_product(
                 theta, self.weight, e, before, v, self.x, lo, hi, partial
             ),
         )
@@ -141,15 +149,18 @@ class DensePasses:
         self.count += passes
         kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
 
-    def _kink_gram(self, theta: Array, e: Array, before: Array) -> Array:
+    def _motion_gram(self, theta: Array, e: Array, before: Array) -> Array:
         length = self._gram_length()
-        partial = np.empty((-(-self.size // length), self.n, self.n))
+        parts = np.empty((3, -(-self.size // length), self.n, self.n))
         self.run(
-            2 * self.x.size + 5 * self.n,
-            lambda lo, hi: kernels.kink_gram(theta, self.weight, e, before, self.x, length, lo, hi, partial),
-            chunks=partial.shape[0],
+            2 * self.x.size + 2 * self.n**2,
+            lambda lo, hi: kernels.motion_gram(
+                theta, self.weight, e, before, self.x, length, lo, hi, parts[0], parts[1], parts[2]
+            ),
+            chunks=parts.shape[1],
         )
-        return _symmetric(partial.sum(axis=0))
+        part_a, part_w, part_s = parts.sum(axis=1)
+        return _symmetric(part_a + (self.x @ self.x.T) * part_w - part_s)
 
     def _gram_length(self) -> int:
         """Neurons per chunk of a Gram matrix: as many as keep the partial sums in bounds."""
@@ -178,7 +189,7 @@ class _ProductKernel:
         return np.array([self.product(row) for row in np.eye(self._passes.n)])
 
     def product(self, v: Array) -> Array:
-        return self._scale * self._passes.kink_gram_product(self._theta, self._e, self._before, v)
+        return self._scale * self._passes.motion_gram_product(self._theta, self._e, self._before, v)
 
 
 def _symmetric(lower: Array) -> Array:

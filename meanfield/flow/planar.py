@@ -37,7 +37,7 @@ class PlanarPasses(DensePasses):
     def move(self, theta: Array, e: Array, h: Array, out: Array) -> Moved:
         """See :meth:`DensePasses.move`."""
         moments = np.empty((self.chunks, len(h), self._rays, 2))
-        change = np.empty((self.chunks, 2))
+        change = np.empty((self.chunks, 3))
         events = np.empty((self.chunks, 5), dtype=np.int64)
         self.run(
             len(h) * _OPERATIONS,
@@ -47,7 +47,7 @@ class PlanarPasses(DensePasses):
             passes=len(h),
         )
         output = np.array([planar.outputs(stage, self.fan) for stage in moments.sum(axis=0)])
-        return Moved(output, np.sqrt(change.sum(axis=0)), events.sum(axis=0))
+        return Moved.of(output, change.sum(axis=0), events.sum(axis=0))
 
     def tangent_kernel(self, theta: Array, e: Array, before: Array, scale: float) -> TangentKernel:
         """See :meth:`DensePasses.tangent_kernel`."""

@@ -41,6 +41,7 @@ class ResidualSpace:
 
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system
+        self._lengths = np.linalg.norm(system.x, axis=1)
         self._results: list[Array] = []
         self._spectrum_of: Array | None = None
         self._spectrum: Spectrum | None = None
@@ -57,26 +58,28 @@ class ResidualSpace:
         first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])
 
         # The prediction goes into the array of the result: the second motion measures the difference.
-        (e_predicted,), _, _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
+        (e_predicted,), _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
         at_defect = spectrum.expand(e_predicted - decayed, h)
         _, _, response, response_mean = phi_functions(h * at_defect.rates)
         correction = at_defect.apply(2.0 * response_mean)
         first += at_defect.apply(0.5 * phi_functions(0.5 * h * at_defect.rates)[3])
         second = 2.0 * (predicted + correction) - first
-        (e_half, e_new), change, events = system.move(theta, np.stack([before, first, second]), halves, new)
+        (e_half, e_new), moved = system.move(theta, np.stack([before, first, second]), halves, new)
 
         surprise = e_new - (decayed + at_defect.apply(2.0 * response))
-        *counts, stepped_over = (int(count) for count in events)
-        if stepped_over and h > _SHORTEST * state.s > 0.0:
-            surprise[:] = np.inf  # no estimate sees which side a slide ended on: try again, shorter
+        doubt = np.zeros_like(surprise)
+        if h > _SHORTEST * state.s > 0.0:
+            # No estimate sees which side a slide ended on. What particles in doubt contribute to the output
+            # is what may come out wrong, if not in this step.
+            doubt = system.kappa * moved.doubt * self._lengths
         return Attempt(
             state=State(state.s + h, new, e_new, second),
             loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
             # Under a constant residual particles give off exactly -mean . (change of e) / n.
             dissipated=float(first @ (state.e - e_half) + second @ (e_half - e_new)) / system.n,
-            output_error=surprise,
-            layer_error=_share(correction, spectrum.expand(surprise, h), h) * change,
-            events=EventCounts(*counts),
+            output_error=np.abs(surprise) + doubt,
+            layer_error=_share(correction, spectrum.expand(surprise, h), h) * moved.change,
+            events=EventCounts(*(int(count) for count in moved.events[:4])),
         )
 
     def _result(self, theta: Array) -> Array:

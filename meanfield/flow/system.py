@@ -17,7 +17,7 @@ import numpy as np
 
 from meanfield import kernels
 from meanfield.errors import InputError
-from meanfield.flow.passes import DensePasses
+from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
 from meanfield.flow.tangent import Array, TangentKernel
 from meanfield.particles import Particles
@@ -87,7 +87,7 @@ class CanonicalSystem:
         """K for the motion under e, which was ``before`` until now; sliding counts with what is left."""
         return self._passes.tangent_kernel(theta, e, before, self.kappa)
 
-    def move(self, theta: Array, e: Array, h: Array, out: Array) -> tuple[Array, Array, Array]:
+    def move(self, theta: Array, e: Array, h: Array, out: Array) -> tuple[Array, Moved]:
         """Move all particles under one constant residual after another, kinks included.
 
         Parameters
@@ -105,13 +105,11 @@ class CanonicalSystem:
         -------
         residual : ndarray, shape (stages, n)
             After each stage.
-        change : ndarray, shape (2,)
-            Weighted Euclidean distances of p and q from what ``out`` held.
-        events : ndarray of int, shape (5,)
-            Counts of :func:`meanfield.kernels.move`.
+        moved : Moved
+            Distances from what ``out`` held, and events.
         """
         moved = self._passes.move(theta, e, h, out)
-        return self.kappa * moved.output - self.problem.y, moved.change, moved.events
+        return self.kappa * moved.output - self.problem.y, moved
 
     def combine(self, base: Array, increments: Array, coefficients: Array, out: Array) -> Array:
         """``out = base + sum_j coefficients_j increments_j``."""

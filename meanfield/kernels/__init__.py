@@ -17,7 +17,8 @@ from meanfield.kernels.dense import (
     pullback,
     tangent,
 )
-from meanfield.kernels.motion import kink_gram, kink_gram_product, move
+from meanfield.kernels.motion import move
+from meanfield.kernels.motion_gram import motion_gram, motion_gram_product
 from meanfield.kernels.phi import phi_functions
 from meanfield.kernels.threads import ChunkCall, get_threads, run_chunks, set_threads
 
@@ -31,8 +32,8 @@ __all__ = [
     "combine",
     "get_threads",
     "gram",
-    "kink_gram",
-    "kink_gram_product",
+    "motion_gram",
+    "motion_gram_product",
     "move",
     "observe",
     "output",

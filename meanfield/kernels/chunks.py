@@ -10,11 +10,11 @@ from __future__ import annotations
 from meanfield.kernels.jit import inner
 
 #: Fewest particles per chunk.
-CHUNK = 2048
+CHUNK = 8 * 248
 #: Most chunks.
 CHUNKS = 64
 #: Particles per block: a few rows of this many doubles stay in the first-level cache.
-BLOCK = 256
+BLOCK = 248
 
 
 def _length(size: int) -> int:

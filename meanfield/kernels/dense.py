@@ -25,7 +25,23 @@ ON_KINK = 1e-12
 
 
 # The small functions below run over one block. They take views of equal length: loops over views
-# vectorise, loops with offsets do not.
+# vectorise, loops with offsets do not. Two-dimensional ones are contiguous, see `_block`: of a slice
+# of columns the compiler does not know that the stride is one, and products stay scalar.
+
+
+@allocating
+def _block(scratch, rows, count):
+    """Contiguous (rows, count) view of scratch memory, for a block of ``count`` neurons."""
+    return scratch[: rows * count].reshape((rows, count))
+
+
+@inner
+def _load(rows, lo, block):
+    """Copy columns from ``lo`` on into a block."""
+    for c in range(block.shape[0]):
+        source, target = rows[c, lo : lo + block.shape[1]], block[c]
+        for k in range(target.shape[0]):
+            target[k] = source[k]
 
 
 @inner
@@ -65,10 +81,12 @@ def _multiply_tile(A, i, c, B, out):
     a30, a31, a32, a33 = A[i + 3, c], A[i + 3, c + 1], A[i + 3, c + 2], A[i + 3, c + 3]
     for k in range(b0.shape[0]):
         t0, t1, t2, t3 = b0[k], b1[k], b2[k], b3[k]
-        o0[k] += (a00 * t0 + a01 * t1) + (a02 * t2 + a03 * t3)
-        o1[k] += (a10 * t0 + a11 * t1) + (a12 * t2 + a13 * t3)
-        o2[k] += (a20 * t0 + a21 * t1) + (a22 * t2 + a23 * t3)
-        o3[k] += (a30 * t0 + a31 * t1) + (a32 * t2 + a33 * t3)
+        s0 = o0[k] + (a00 * t0 + a01 * t1 + a02 * t2 + a03 * t3)
+        s1 = o1[k] + (a10 * t0 + a11 * t1 + a12 * t2 + a13 * t3)
+        s2 = o2[k] + (a20 * t0 + a21 * t1 + a22 * t2 + a23 * t3)
+        s3 = o3[k] + (a30 * t0 + a31 * t1 + a32 * t2 + a33 * t3)
+        # All loads before all stores: only then the loop vectorises.
+        o0[k], o1[k], o2[k], o3[k] = s0, s1, s2, s3
 
 
 @inner
@@ -172,17 +190,19 @@ def output(theta, weight, x, first, last, partial):
 
     ``partial`` has shape (chunks, n). Cost: n (2 r + 3) flops per neuron.
     """
-    n, size = x.shape[0], theta.shape[1]
-    z_block, wp_block = np.empty((n, BLOCK)), np.empty(BLOCK)
+    (n, r), size = x.shape, theta.shape[1]
+    q_scratch, z_scratch, wp_block = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(BLOCK)
     length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            z, wp = z_block[:, : hi - lo], wp_block[: hi - lo]
+            q, z = _block(q_scratch, r, hi - lo), _block(z_scratch, n, hi - lo)
+            wp = wp_block[: hi - lo]
             _multiply(weight[lo:hi], theta[0, lo:hi], wp)
-            _matmul(x, theta[1:, lo:hi], z)
+            _load(theta[1:], lo, q)
+            _matmul(x, q, z)
             for i in range(n):
                 partial[chunk, i] += _dot_relu(wp, z[i])
 
@@ -193,22 +213,24 @@ def pullback(theta, c, x, first, last, out):
 
     With ``c = -e/n`` this is the velocity of the gradient flow. Cost: n (4 r + 4) flops per neuron.
     """
-    n, r, size = x.shape[0], x.shape[1], theta.shape[1]
-    z_block, c_block, transposed = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.ascontiguousarray(x.T)
+    (n, r), size, transposed = x.shape, theta.shape[1], np.ascontiguousarray(x.T)
+    q_scratch, z_scratch, c_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
     length = chunk_length(size)
     for chunk in range(first, last):
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            p, rows, z, active = theta[0, lo:hi], out[:, lo:hi], z_block[:, : hi - lo], c_block[:, : hi - lo]
-            _matmul(x, theta[1:, lo:hi], z)
+            q, z = _block(q_scratch, r, hi - lo), _block(z_scratch, n, hi - lo)
+            p, p_out, active = theta[0, lo:hi], out[0, lo:hi], _block(c_scratch, n, hi - lo)
+            _load(theta[1:], lo, q)
+            _matmul(x, q, z)
             _switched(c, z, active)
-            rows[0] = 0.0
+            p_out[:] = 0.0
             for i in range(n):
-                _add_relu(c[i], z[i], rows[0])
-            _matmul(transposed, active, rows[1:])
-            for row in range(1, r + 1):
-                _multiply(rows[row], p, rows[row])
+                _add_relu(c[i], z[i], p_out)
+            _matmul(transposed, active, q)  # q has been used
+            for c_q in range(r):
+                _multiply(q[c_q], p, out[1 + c_q, lo:hi])
 
 
 @kernel
@@ -217,24 +239,30 @@ def tangent(theta, weight, v, x, first, last, partial):
 
     ``v`` has the shape of ``theta``, ``partial`` (chunks, n). Cost: n (4 r + 5) flops per neuron.
     """
-    n, size = x.shape[0], theta.shape[1]
-    z_block, dz_block = np.empty((n, BLOCK)), np.empty((n, BLOCK))
+    (n, r), size = x.shape, theta.shape[1]
+    q_scratch, z_scratch, dz_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
     length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            z, dz = z_block[:, : hi - lo], dz_block[:, : hi - lo]
-            _matmul(x, theta[1:, lo:hi], z)
-            _matmul(x, v[1:, lo:hi], dz)
+            q, z, dz = (
+                _block(q_scratch, r, hi - lo),
+                _block(z_scratch, n, hi - lo),
+                _block(dz_scratch, n, hi - lo),
+            )
+            _load(theta[1:], lo, q)
+            _matmul(x, q, z)
+            _load(v[1:], lo, q)
+            _matmul(x, q, dz)
             for i in range(n):
                 partial[chunk, i] += _tangent_sum(weight[lo:hi], theta[0, lo:hi], v[0, lo:hi], z[i], dz[i])
 
 
 @kernel
 def gram(theta, weight, x, length, first, last, partial_a, partial_w):
-    """Two parts of the tangent Gram matrix (lower triangles), shapes (chunks, n, n).
+    """Two parts of the tangent Gram matrix, shapes (chunks, n, n); only their lower triangles count.
 
     ``partial_a[chunk, i, j] = sum_k weight_k relu(z_ik) relu(z_jk)`` and
     ``partial_w[chunk, i, j] = sum_k weight_k p_k**2 1[z_ik > 0] 1[z_jk > 0]``; the Gram matrix is
@@ -242,50 +270,85 @@ def gram(theta, weight, x, length, first, last, partial_a, partial_w):
     here hold ``length`` neurons, the caller's choice: many n x n sums may be too many.
     Cost: 2 n r + 2 n (n + 1) flops per neuron.
     """
-    n, size = x.shape[0], theta.shape[1]
-    relu, active = np.empty((n, BLOCK)), np.empty((n, BLOCK))
-    root, q_norm, lengths = np.empty(BLOCK), np.empty(BLOCK), row_lengths(x)
+    (n, r), size = x.shape, theta.shape[1]
+    lengths, q_scratch, z_scratch = row_lengths(x), np.empty(r * BLOCK), np.empty(n * BLOCK)
+    relu_scratch, on_scratch = np.empty(n * BLOCK), np.empty(n * BLOCK)
+    root_scratch, norm_scratch = np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
-        partial_a[chunk] = 0.0
-        partial_w[chunk] = 0.0
+        partial_a[chunk], partial_w[chunk] = 0.0, 0.0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
-            p, w = theta[0, lo:hi], weight[lo:hi]
-            # Half of the weight goes into each factor: the sums are then squares on the diagonal.
-            for k in range(hi - lo):
-                root[k] = np.sqrt(w[k])
-            _norms(theta[1:, lo:hi], q_norm[: hi - lo])
-            _matmul(x, theta[1:, lo:hi], relu[:, : hi - lo])
-            for i in range(n):
-                z, on, edge = relu[i, : hi - lo], active[i, : hi - lo], ON_KINK * lengths[i]
-                for k in range(hi - lo):
-                    on[k] = root[k] * p[k] if z[k] > edge * q_norm[k] else 0.0
-                    z[k] = 0.0 if z[k] < 0.0 else root[k] * z[k]
-            _add_products(relu[:, : hi - lo], partial_a[chunk])
-            _add_products(active[:, : hi - lo], partial_w[chunk])
+            q, z = _block(q_scratch, r, hi - lo), _block(z_scratch, n, hi - lo)
+            relu, on = _block(relu_scratch, n, hi - lo), _block(on_scratch, n, hi - lo)
+            root, norm = root_scratch[: hi - lo], norm_scratch[: hi - lo]
+            _load(theta[1:], lo, q)
+            _matmul(x, q, z)
+            _norms(q, norm)
+            _gram_factors(theta[0, lo:hi], weight[lo:hi], z, lengths, norm, root, relu, on)
+            _add_products(relu, partial_a[chunk])
+            _add_products(on, partial_w[chunk])
+
+
+@inner
+def _gram_factors(p, w, z, lengths, norm, root, relu, on):
+    """The rows whose products are the Gram matrix: ``root relu(z_i)`` and ``root p 1[z_i > 0]``.
+
+    Half of the weight goes into each factor: the sums are then squares on the diagonal.
+    """
+    for k in range(root.shape[0]):
+        root[k] = np.sqrt(w[k])
+    for i in range(z.shape[0]):
+        z_i, relu_i, on_i, edge = z[i], relu[i], on[i], ON_KINK * lengths[i]
+        for k in range(root.shape[0]):
+            on_i[k] = root[k] * p[k] if z_i[k] > edge * norm[k] else 0.0
+            relu_i[k] = 0.0 if z_i[k] < 0.0 else root[k] * z_i[k]
+
+
+@inner
+def _dot_tile(rows, i, j, out):
+    """``out[i:i+4, j:j+4] += rows[i:i+4] rows[j:j+4]'``: sixteen products for eight loads."""
+    u0, u1, u2, u3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+    v0, v1, v2, v3 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
+    s00, s01, s02, s03, s10, s11, s12, s13 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    s20, s21, s22, s23, s30, s31, s32, s33 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(u0.shape[0]):
+        a0, a1, a2, a3 = u0[k], u1[k], u2[k], u3[k]
+        b0, b1, b2, b3 = v0[k], v1[k], v2[k], v3[k]
+        s00 += a0 * b0
+        s01 += a0 * b1
+        s02 += a0 * b2
+        s03 += a0 * b3
+        s10 += a1 * b0
+        s11 += a1 * b1
+        s12 += a1 * b2
+        s13 += a1 * b3
+        s20 += a2 * b0
+        s21 += a2 * b1
+        s22 += a2 * b2
+        s23 += a2 * b3
+        s30 += a3 * b0
+        s31 += a3 * b1
+        s32 += a3 * b2
+        s33 += a3 * b3
+    for a, sums in enumerate(
+        ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
+    ):
+        for b in range(4):
+            out[i + a, j + b] += sums[b]
 
 
 @inner
 def _add_products(rows, out):
-    """Add ``rows rows'`` to the lower triangle of out, four columns at a time."""
+    """Add ``rows rows'`` to the lower triangle of out, by tiles; tiles on the diagonal add above it, too."""
     n = rows.shape[0]
-    for i in range(n):
-        u = rows[i]
-        for j in range(0, i - 2, 4):
-            v0, v1, v2, v3 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
-            s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-            for k in range(u.shape[0]):
-                s0 += u[k] * v0[k]
-                s1 += u[k] * v1[k]
-                s2 += u[k] * v2[k]
-                s3 += u[k] * v3[k]
-            out[i, j] += s0
-            out[i, j + 1] += s1
-            out[i, j + 2] += s2
-            out[i, j + 3] += s3
-        for j in range((i + 1) - (i + 1) % 4, i + 1):
-            out[i, j] += _dot(u, rows[j])
+    tiled = n - n % 4
+    for i in range(0, tiled, 4):
+        for j in range(0, i + 1, 4):
+            _dot_tile(rows, i, j, out)
+    for i in range(tiled, n):
+        for j in range(i + 1):
+            out[i, j] += _dot(rows[i], rows[j])
 
 
 @kernel

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.dense import (
     ON_KINK,
-    _add_relu,
+    _block,
     _dot_relu,
+    _load,
     _matmul,
     _multiply,
     _norms,
     _switched,
-    row_lengths,
 )
 from meanfield.kernels.jit import exact, inner, kernel
-from meanfield.kernels.particle import (
-    _classify,
-    _dot_row,
-    _dot_rows,
-    _fill,
-    _gradient,
-    _move_particle,
-    _orthonormal,
-    _settle,
-    _workspace,
-)
+from meanfield.kernels.particle import _move_particle
+from meanfield.kernels.sliding import STEPPED_OVER, Felt, _rounding, _samples, _workspace
 
 #: Coefficients of sinh(y)/y and (cosh(y) - 1)/y**2 in powers of y**2, highest first: exact for y <= 1.
 _SERIES = 10
@@ -62,40 +54,56 @@ def _flag_near(z, length, q_norm, flags):
         flags[k] = 1.0 if abs(z[k]) <= edge * q_norm[k] else flags[k]
 
 
+class Block(NamedTuple):
+    """A block of particles before and after a stage: states (1 + r, block) and pre-activations (n, block).
+
+    ``G`` (r, block) are the gradients before, ``along`` (n, block) their products with the samples; ``flags``
+    marks particles that may meet a kink; ``work`` (5, block) is scratch.
+    """
+
+    theta: np.ndarray
+    z: np.ndarray
+    out: np.ndarray
+    z_out: np.ndarray
+    G: np.ndarray
+    along: np.ndarray
+    flags: np.ndarray
+    work: np.ndarray
+
+
 @inner
-def _glide(theta, e, x, transposed, lengths, h, z, out, z_out, G, along, flags, work):
+def _glide(block, felt, samples):
     """Move a block of particles as if no kink were met, and flag those that may meet one.
 
-    ``z`` and ``z_out`` are the pre-activations before and after, ``G`` gets the gradients and ``along`` their
-    products with the samples. Each z_i goes straight, and to and fro only if p changes its sign: one that
-    keeps its sign, with p, was on no kink in between.
+    Each z_i goes straight, and to and fro only if p changes its sign: one that keeps its sign, with p, was
+    on no kink in between.
     """
-    n, r = x.shape
-    p, q, p_out, q_out = theta[0], theta[1:], out[0], out[1:]
+    p, q, p_out, q_out = block.theta[0], block.theta[1:], block.out[0], block.out[1:]
+    z, z_out, G, along, flags, work = block.z, block.z_out, block.G, block.along, block.flags, block.work
     t, g2, S, C, norm = work[0], work[1], work[2], work[3], work[4]
-    _switched(e, z, z_out)
-    _matmul(transposed, z_out, G)
-    _matmul(x, G, along)
+    _switched(felt.e, z, z_out)
+    _matmul(samples.transposed, z_out, G)
+    _matmul(samples.x, G, along)
     t[:] = 0.0
     g2[:] = 0.0
-    for c in range(r):
+    for c in range(q.shape[0]):
         G_c, q_c = G[c], q[c]
         for k in range(t.shape[0]):
             t[k] += q_c[k] * G_c[k]
             g2[k] += G_c[k] * G_c[k]
     for k in range(t.shape[0]):
-        norm[k] = h * h * g2[k]
-    _rotation(norm, h, S, C)
+        norm[k] = felt.time * felt.time * g2[k]
+    _rotation(norm, felt.time, S, C)
     for k in range(t.shape[0]):
         p_out[k] = p[k] + (p[k] * g2[k] * C[k] - t[k] * S[k])
         flags[k] = 1.0 if (norm[k] > 16.0) | ((p[k] >= 0.0) != (p_out[k] >= 0.0)) else 0.0
         t[k] = t[k] * C[k] - p[k] * S[k]
-    for c in range(r):
+    for c in range(q.shape[0]):
         _combine(q[c], t, G[c], q_out[c])
     _norms(q, norm)
-    for i in range(n):
+    for i in range(z.shape[0]):
         _combine(z[i], t, along[i], z_out[i])
-        _flag_near(z[i], lengths[i], norm, flags)
+        _flag_near(z[i], samples.lengths[i], norm, flags)
         _flag_changed(z[i], z_out[i], flags)
 
 
@@ -113,22 +121,31 @@ def _flag_changed(z, z_out, flags):
 
 
 @exact
-def _move_flagged(theta, e, before, x, lengths, h, z, G, along, out, z_out, flags, q, work, stats):
-    """Move the flagged particles of a block one by one, with what :func:`_glide` found out about them."""
-    r = q.shape[0]
-    for k in range(flags.shape[0]):
-        if flags[k] == 0.0:
+def _move_flagged(block, weight, felt, samples, particle, stats):
+    """Move the flagged particles of a block one by one, with what :func:`_glide` found out about them.
+
+    Returns the sum of ``weight |p| |q|`` of those whose slide's end was stepped over.
+    """
+    doubt, norm, one_by_one = 0.0, block.work[4], False
+    theta, z, out, G, along = block.theta, block.z, block.out, block.G, block.along
+    n, r = samples.x.shape
+    for k in range(block.flags.shape[0]):
+        if block.flags[k] == 0.0:
             continue
         for c in range(r):
-            q[c] = theta[1 + c, k]
-            work.G[c] = G[c, k]
-        for i in range(x.shape[0]):
-            work.z[i], work.along[i] = z[i, k], along[i, k]
-        out[0, k] = _move_particle(theta[0, k], q, e, before, x, lengths, h, work, stats)
+            particle.q[c], particle.G[c] = theta[1 + c, k], G[c, k]
+        for i in range(n):
+            particle.z[i], particle.along[i] = z[i, k], along[i, k]
+        in_doubt = stats[STEPPED_OVER]
+        out[0, k] = _move_particle(theta[0, k], felt, samples, particle, stats)
+        doubt += weight[k] * abs(out[0, k]) * norm[k] if stats[STEPPED_OVER] > in_doubt else 0.0
         for c in range(r):
-            out[1 + c, k] = q[c]
-        for i in range(x.shape[0]):
-            z_out[i, k] = work.z[i]
+            out[1 + c, k] = particle.q[c]
+        one_by_one = True
+    if one_by_one:
+        # What was followed along the way has drifted off q by the rounding of the gradient times h.
+        _matmul(samples.x, out[1:], block.z_out)
+    return doubt
 
 
 @inner
@@ -148,7 +165,8 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     slide that has ended meanwhile was left.
 
     ``partial`` (chunks, stages, n) is the output after each stage without its factor (see :func:`output`),
-    ``change`` (chunks, 2) the weighted squared distances of the new p and q from what ``out`` held.
+    ``change`` (chunks, 3) the weighted squared distances of the new p and q from what ``out`` held, and
+    the sum of ``weight |p| |q|`` of the particles for which it is in doubt on which side a slide ended.
     ``stats[chunk]``, five numbers, counts kinks crossed, slides begun, passages of the origin, particles
     whose events were too many to follow, and slides whose end was stepped over.
 
@@ -157,176 +175,32 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     """
     (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
     length = chunk_length(size)
-    scaled, lengths = e / n, row_lengths(x)
-    q, particle, transposed = np.empty(r), _workspace(x), np.ascontiguousarray(x.T)
-    states, zs = np.empty((2, 1 + r, BLOCK)), np.empty((2, n, BLOCK))
-    G_block, along_block = np.empty((r, BLOCK)), np.empty((n, BLOCK))
-    flag_block, work_block = np.empty(BLOCK), np.empty((5, BLOCK))
+    scaled, samples, particle = e / n, _samples(x), _workspace(n, r)
+    states, zs = np.empty((2, (1 + r) * BLOCK)), np.empty((2, n * BLOCK))
+    G_scratch, along_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK)
+    flag_scratch, work_scratch = np.empty(BLOCK), np.empty(5 * BLOCK)
     for chunk in range(first, last):
         partial[chunk], change[chunk], stats[chunk] = 0.0, 0.0, 0
         stop = min((chunk + 1) * length, size)
         for lo in range(chunk * length, stop, BLOCK):
             hi = min(lo + BLOCK, stop)
             count, w = hi - lo, weight[lo:hi]
-            flags, work = flag_block[:count], work_block[:, :count]
-            states[0, :, :count] = theta[:, lo:hi]
-            _matmul(x, states[0, 1:, :count], zs[0, :, :count])
+            start, z = _block(states[0], 1 + r, count), _block(zs[0], n, count)
+            after, z_after = _block(states[1], 1 + r, count), _block(zs[1], n, count)
+            G, along = _block(G_scratch, r, count), _block(along_scratch, n, count)
+            flags, work = flag_scratch[:count], _block(work_scratch, 5, count)
+            _load(theta, lo, start)
+            _matmul(x, start[1:], z)
             for stage in range(stages):
-                old, new = stage % 2, (stage + 1) % 2
-                start, after = states[old, :, :count], states[new, :, :count]
-                z, z_after, felt = zs[old, :, :count], zs[new, :, :count], scaled[stage + 1]
-                G, along = G_block[:, :count], along_block[:, :count]
-                _glide(
-                    start, felt, x, transposed, lengths, h[stage], z, after, z_after, G, along, flags, work
-                )
-                events = felt, scaled[stage], x, lengths, h[stage], z, G, along
-                _move_flagged(start, *events, after, z_after, flags, q, particle, stats[chunk])
+                e_now = scaled[stage + 1]
+                felt = Felt(e_now, scaled[stage], h[stage], _rounding(e_now, samples))
+                block = Block(start, z, after, z_after, G, along, flags, work)
+                _glide(block, felt, samples)
+                change[chunk, 2] += _move_flagged(block, w, felt, samples, particle, stats[chunk])
                 _multiply(w, after[0], work[0])
                 for i in range(n):
                     partial[chunk, stage, i] += _dot_relu(work[0], z_after[i])
-            after = states[stages % 2, :, :count]
+                start, after, z, z_after = after, start, z_after, z
             for row in range(1 + r):
-                change[chunk, min(row, 1)] += _squared_distance(after[row], out[row, lo:hi], w)
-                out[row, lo:hi] = after[row]
-
-
-@exact
-def _add_kinked(weight, p, x, count, work, partial):
-    """Add what one neuron on kinks really contributes, less what the plain Gram matrix counts for it."""
-    z, on, along = work.z, work.on, work.speed
-    differs = False
-    for i in range(x.shape[0]):
-        differs |= on[i] != (z[i] > 0.0)
-    for i in range(x.shape[0] if differs else 0):
-        for j in range(i + 1):
-            really = 1.0 if on[i] and on[j] else 0.0
-            counted = 1.0 if z[i] > 0.0 and z[j] > 0.0 else 0.0
-            partial[i, j] += (really - counted) * weight * p * p * work.products[i, j]
-    for a in range(count):
-        for i in range(x.shape[0]):
-            along[i] = p * _dot_rows(work.basis, a, x, i) if on[i] else 0.0
-        for i in range(x.shape[0]):
-            if along[i] != 0.0:
-                for j in range(i + 1):
-                    partial[i, j] -= weight * along[i] * along[j]
-
-
-@inner
-def _flag_on_kinks(q, x, lengths, z, norm, flags):
-    """Pre-activations of a block, and flags for the neurons that are on some kink."""
-    flags[:] = 0.0
-    _norms(q, norm)
-    _matmul(x, q, z)
-    for i in range(x.shape[0]):
-        _flag_near(z[i], lengths[i], norm, flags)
-
-
-@exact
-def _settle_at(theta, k, e, before, x, lengths, q, work, ignored):
-    """Pattern and slides (with their basis) of particle k; how many slides, -1 at the origin."""
-    for c in range(q.shape[0]):
-        q[c] = theta[1 + c, k]
-    for i in range(x.shape[0]):
-        work.z[i] = _dot_row(q, x, i)
-        work.on[i] = work.z[i] > 0.0
-    _fill(e, x, work)
-    count = _classify(theta[0, k], q, e, before, x, lengths, work, ignored)
-    if count >= 0:
-        count = _settle(theta[0, k], count, e, x, work)
-        _orthonormal(count, x, work)
-    return count
-
-
-@kernel
-def kink_gram(theta, weight, e, before, x, length, first, last, partial):
-    """What neurons on kinks add to the tangent Gram matrix, shape (chunks, n, n), lower triangles.
-
-    :func:`~meanfield.kernels.gram` counts a neuron on the kink of a sample as inactive there. Under the
-    residual e it may be about to leave to the active side; and if it slides, q moves only within
-    its kinks, and its gradients ``p x_i`` count projected onto them. ``before`` is the residual that it
-    felt until now (see :func:`move`). Chunks hold ``length`` neurons.
-    """
-    (n, r), size = x.shape, theta.shape[1]
-    q, work = np.empty(r), _workspace(x)
-    scaled, scaled_before = e / n, before / n
-    lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
-    z_block, flag_block, norm_block = np.empty((n, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
-    for chunk in range(first, last):
-        partial[chunk] = 0.0
-        stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
-            flags = flag_block[: hi - lo]
-            _flag_on_kinks(theta[1:, lo:hi], x, lengths, z_block[:, : hi - lo], norm_block[: hi - lo], flags)
-            for k in range(lo, hi):
-                if flags[k - lo] == 1.0:
-                    count = _settle_at(theta, k, scaled, scaled_before, x, lengths, q, work, ignored)
-                    if count >= 0:
-                        _add_kinked(weight[k], theta[0, k], x, count, work, partial[chunk])
-
-
-@exact
-def _add_particle(weight, p, v, x, count, work, out):
-    """Add ``weight Phi_i . Phi' v`` of one neuron on kinks, its gradients projected, for all samples i."""
-    z, on, pull = work.z, work.on, work.u
-    pull_p = 0.0
-    for i in range(x.shape[0]):
-        pull_p += v[i] * max(z[i], 0.0)
-    _gradient(on, v, x, pull)
-    for a in range(count):
-        along = _dot_row(pull, work.basis, a)
-        for c in range(pull.shape[0]):
-            pull[c] -= along * work.basis[a, c]
-    for i in range(x.shape[0]):
-        out[i] += weight * max(z[i], 0.0) * pull_p
-        if on[i]:
-            out[i] += weight * p * p * _dot_row(pull, x, i)
-
-
-@kernel
-def kink_gram_product(theta, weight, e, before, v, x, first, last, partial):
-    """Product of the tangent Gram matrix of the motion under e with a vector v, ``partial`` (chunks, n).
-
-    The matrix is the sum of :func:`~meanfield.kernels.gram` and :func:`kink_gram`, and is not formed.
-    Cost: n (6 r + 6) flops per neuron.
-    """
-    (n, r), size = x.shape, theta.shape[1]
-    length = chunk_length(size)
-    q, work = np.empty(r), _workspace(x)
-    scaled, scaled_before = e / n, before / n
-    lengths, ignored = row_lengths(x), np.zeros(5, np.int64)
-    z_block, dz_block, transposed = np.empty((n, BLOCK)), np.empty((n, BLOCK)), np.ascontiguousarray(x.T)
-    pulls, work_block = np.empty((1 + r, BLOCK)), np.empty((3, BLOCK))
-    for chunk in range(first, last):
-        partial[chunk] = 0.0
-        stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
-            z, dz, pull = z_block[:, : hi - lo], dz_block[:, : hi - lo], pulls[:, : hi - lo]
-            flags, w, wpp = work_block[0, : hi - lo], work_block[1, : hi - lo], work_block[2, : hi - lo]
-            _flag_on_kinks(theta[1:, lo:hi], x, lengths, z, w, flags)
-            for k in range(hi - lo):  # neurons on kinks are added one by one
-                w[k] = 0.0 if flags[k] == 1.0 else weight[lo + k]
-                wpp[k] = w[k] * theta[0, lo + k] ** 2
-            pull[0] = 0.0
-            for i in range(n):
-                _add_relu(v[i], z[i], pull[0])
-            _switched(v, z, dz)
-            _matmul(transposed, dz, pull[1:])
-            _multiply(w, pull[0], pull[0])
-            _matmul(x, pull[1:], dz)
-            for i in range(n):
-                partial[chunk, i] += _dot_relu(pull[0], z[i]) + _dot_step(wpp, dz[i], z[i])
-            for k in range(hi - lo):
-                if flags[k] == 1.0:
-                    count = _settle_at(theta, lo + k, scaled, scaled_before, x, lengths, q, work, ignored)
-                    if count >= 0:
-                        _add_particle(weight[lo + k], theta[0, lo + k], v, x, count, work, partial[chunk])
-
-
-@inner
-def _dot_step(u, v, z):
-    total = 0.0
-    for k in range(u.shape[0]):
-        total += u[k] * v[k] if z[k] > 0.0 else 0.0
-    return total
+                change[chunk, min(row, 1)] += _squared_distance(start[row], out[row, lo:hi], w)
+                out[row, lo:hi] = start[row]

@@ -13,17 +13,9 @@ import numpy as np
 from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.dense import ON_KINK
 from meanfield.kernels.jit import exact, inner, kernel
-from meanfield.kernels.particle import (
-    _AT_ORIGIN,
-    CROSSED,
-    GAVE_UP,
-    ORIGIN,
-    SLID,
-    STEPPED_OVER,
-    _first_root,
-    _leaves_active,
-)
+from meanfield.kernels.particle import _AT_ORIGIN, _first_root
 from meanfield.kernels.planar import _add_first_moments, _field, _fill_edges, _locate, _sector
+from meanfield.kernels.sliding import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER, _leaves_active
 
 #: Times that a particle may come back to the origin from near it, before it rests there.
 _RETURNS = 2
@@ -288,8 +280,8 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
     (stages,); the first is the one felt until now (see :func:`meanfield.kernels.move`).
 
     ``moments`` (chunks, stages, rays, 2) are the first moments after each stage (see
-    :func:`first_moments`), ``change`` (chunks, 2) the weighted squared distances of the new p and q from
-    what ``out`` held, ``stats`` (chunks, 5) the counts of :func:`meanfield.kernels.move`.
+    :func:`first_moments`); ``change`` (chunks, 3) and ``stats`` (chunks, 5) those of
+    :func:`meanfield.kernels.move`.
 
     Cost: about 60 operations per particle and stage, a few hundred where a kink is met, whatever n is.
     """
@@ -316,11 +308,14 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
                         continue
                     s = np.int64(sector[k])
                     edge = _edge(q0[k], q1[k], s, fan.rays)
+                    in_doubt = stats[chunk, STEPPED_OVER]
                     fields_now = field, fields[stage - 1], roundings[stage], fan
                     p[k], q0[k], q1[k], s = _walk(
                         p[k], q0[k], q1[k], s, edge, h[stage - 1], *fields_now, stats[chunk]
                     )
                     sector[k] = np.uint32(s)
+                    if stats[chunk, STEPPED_OVER] > in_doubt:
+                        change[chunk, 2] += weight[lo + k] * abs(p[k]) * np.hypot(q0[k], q1[k])
                 _add_first_moments(p, q0, q1, weight[lo:hi], sector, moments[chunk, stage - 1])
             change[chunk, 0] += _replace(p, weight[lo:hi], out[0, lo:hi])
             change[chunk, 1] += _replace(q0, weight[lo:hi], out[1, lo:hi])

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import environment
 import numpy as np
-import peers
-from peers import Descent
+import peer_runs
+from peer_runs import Descent
 from sine import largest_rate
 
 import meanfield as mf
@@ -58,7 +58,7 @@ def torch_run(problem: mf.Problem, network: mf.Particles) -> Callable[[float, fl
     rate = largest_rate(x, network.kappa, theta0)
 
     def run(share: float, cap: float) -> Descent:
-        return peers.torch_descent(x, y, network.kappa, theta0, share / rate, TARGET, cap)
+        return peer_runs.torch_descent(x, y, network.kappa, theta0, share / rate, TARGET, cap)
 
     return run
 
@@ -66,7 +66,7 @@ def torch_run(problem: mf.Problem, network: mf.Particles) -> Callable[[float, fl
 def torch_runs(problem: mf.Problem, network: mf.Particles, gamma: float, cap: float) -> list[Row]:
     """All learning rates tried."""
     shares = [float(share) for share in SHARES]
-    tried = peers.best_descent(torch_run(problem, network), shares, cap)
+    tried = peer_runs.best_descent(torch_run(problem, network), shares, cap)
     return [
         Row(gamma, network.size, "PyTorch descent", share, d.end, d.steps, d.seconds, d.loss)
         for share, d in zip(shares, tried, strict=False)

@@ -1,6 +1,7 @@
 """Whole runs at equal accuracy or to the same loss: our methods, and what a user could pick instead."""
 
 import numpy as np
+import peer_runs
 import peers
 import pytest
 from digits import TARGET, torch_run, torch_runs
@@ -76,9 +77,9 @@ def test_four_points_scipy(benchmark, regime):
 ACCURACY = 1e-3
 SINE_SOLVERS = {
     "meanfield, residual": ("numba", ours("residual"), 1e-2),
-    "diffrax Tsit5": ("diffrax", peers.diffrax_tsit5, 1e-5),
-    "SciPy RK45": ("scipy", peers.scipy_solver("RK45"), 1e-5),
-    "gradient descent, Numba": ("numba", peers.gradient_descent, 0.3),
+    "diffrax Tsit5": ("diffrax", peer_runs.diffrax_tsit5, 1e-5),
+    "SciPy RK45": ("scipy", peer_runs.scipy_solver("RK45"), 1e-5),
+    "gradient descent, Numba": ("numba", peer_runs.gradient_descent, 0.3),
 }
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import environment
 import numpy as np
-import peers
+import peer_runs
 import sine
-from peers import Solve, Solver
+from peer_runs import Solve, Solver
 from sine import Reference, Sine
 from work_precision_figure import draw
 
@@ -84,10 +84,10 @@ def contenders() -> dict[str, Contender]:
     fine = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
     adaptive = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
     return {name: Contender(ours(name), fine) for name in METHODS} | {
-        "diffrax Tsit5": Contender(peers.diffrax_tsit5, adaptive, "diffrax"),
-        "SciPy RK45": Contender(peers.scipy_solver("RK45"), adaptive, "scipy"),
-        "SciPy LSODA": Contender(peers.scipy_solver("LSODA"), adaptive, "scipy"),
-        "gradient descent": Contender(peers.gradient_descent, (1, 0.3, 0.1, 0.03, 0.01, 3e-3), "numba"),
+        "diffrax Tsit5": Contender(peer_runs.diffrax_tsit5, adaptive, "diffrax"),
+        "SciPy RK45": Contender(peer_runs.scipy_solver("RK45"), adaptive, "scipy"),
+        "SciPy LSODA": Contender(peer_runs.scipy_solver("LSODA"), adaptive, "scipy"),
+        "gradient descent": Contender(peer_runs.gradient_descent, (1, 0.3, 0.1, 0.03, 0.01, 3e-3), "numba"),
     }
 
 

@@ -11,9 +11,9 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, Protocol
 
+from meanfield.arguments import as_number, number, shown
 from meanfield.errors import InputError
 
 #: Widths at which an exponent is read off a law: so large that corrections such as m + d are gone.
@@ -50,10 +50,8 @@ class PowerLaw:
     exponent: float = 0.0
 
     def __post_init__(self) -> None:
-        if not is_positive(self.prefactor):
-            raise InputError(f"a power law's prefactor is {self.prefactor!r}; give a positive number")
-        if not is_finite(self.exponent):
-            raise InputError(f"a power law's exponent is {self.exponent!r}; give a finite number")
+        number("a power law's prefactor", self.prefactor, "a positive number", above=0.0)
+        number("a power law's exponent", self.exponent)
 
     def __call__(self, m: float, d: float = 1.0) -> float:
         """Value at width m; infinite beyond the range of double precision."""
@@ -67,16 +65,6 @@ class PowerLaw:
 Law = float | str | PowerLaw | Callable[..., float]
 
 
-def is_finite(value: Any) -> bool:
-    """Whether a value is a finite real number."""
-    return isinstance(value, Real) and math.isfinite(value)
-
-
-def is_positive(value: Any) -> bool:
-    """Whether a value is a positive finite real number."""
-    return is_finite(value) and value > 0
-
-
 def parse_law(name: str, law: Any) -> LawFunction:
     """Turn what a user gave for ``name`` into a function of m and d, or say why it cannot be one."""
     if isinstance(law, PowerLaw):
@@ -85,14 +73,14 @@ def parse_law(name: str, law: Any) -> LawFunction:
         return _parse_expression(name, law)
     if callable(law):
         return _wrap_callable(law)
-    try:
-        constant = float(law)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"{name} is {law!r}; give a number, an expression in m and d, a PowerLaw or a function of m"
-        ) from None
-    if not (math.isfinite(constant) and constant > 0):
-        raise InputError(f"{name} is {constant}; give a positive number")
+    constant = as_number(law)
+    if not 0.0 < constant < math.inf:
+        what = (
+            "a number, an expression in m and d, a PowerLaw or a function of m"
+            if math.isnan(constant)
+            else "a positive number"
+        )
+        raise InputError(f"{name} is {shown(law)}; give {what}")
     return PowerLaw(constant, 0.0)
 
 

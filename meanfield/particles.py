@@ -7,21 +7,17 @@ infinite-width dynamics have weights whose sum is m, any real number.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import RNG, generator, instance, number, real_array, whole_number
 from meanfield.errors import InputError
 from meanfield.nodes import directions, outside_span
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
-
-#: What NumPy accepts as a source of randomness (SPEC 7).
-RNG = np.random.Generator | np.random.SeedSequence | np.random.BitGenerator | int | None
 
 #: Entries of a block of pre-activations held at a time by :meth:`Particles.output` (32 MB).
 _BLOCK = 1 << 22
@@ -127,8 +123,9 @@ class Particles:
         >>> network.size, bool(abs(network.output(problem.x)).max() < 1e-12)
         (100, True)
         """
+        _check(problem, scaling)
         count = _as_count(width, even=antisymmetric)
-        generator = np.random.default_rng(rng)
+        source = generator(rng)
         each = 2 if antisymmetric else 1
         a, w = np.empty(count), np.empty((count, problem.rank if reduced else problem.d))
         outside = np.empty(count if reduced else 0)
@@ -136,7 +133,7 @@ class Particles:
         for start in range(0, count // each, rows):
             stop = min(start + rows, count // each)
             # One row per neuron makes wider draws extend narrower ones.
-            draws = generator.standard_normal((stop - start, 1 + problem.d))
+            draws = source.standard_normal((stop - start, 1 + problem.d))
             pair = slice(each * start, each * stop)
             a[pair] = np.repeat(draws[:, 0], each)
             inside = draws[:, 1:] @ problem.basis if reduced else draws[:, 1:]
@@ -205,17 +202,17 @@ class Particles:
         >>> print(f"{limit.width:g}", bool(abs(limit.output(problem.x)).max() < 1e-15))
         1e+12 True
         """
-        if not 2.0 <= _as_scale("width", width) < math.inf:
-            raise InputError(f"width is {width!r}; give a finite number from 2 on")
-        generator = np.random.default_rng(rng)
-        half = directions(problem, _as_count(nodes, even=False) // 2, generator, rule)
-        w = half.q @ problem.basis.T + outside_span(problem, len(half.a), generator)
+        _check(problem, scaling)
+        width = number("width", width, "a finite number from 2 on", least=2.0)
+        source = generator(rng)
+        half = directions(problem, whole_number("nodes", nodes, least=16) // 2, source, rule)
+        w = half.q @ problem.basis.T + outside_span(problem, len(half.a), source)
         return cls(
             a=np.column_stack([half.a, -half.a]).ravel(),
             w=np.repeat(w, 2, axis=0),
-            weight=np.repeat(0.5 * float(width) * half.weight, 2),
-            kappa=scaling.kappa(float(width), problem.d),
-            kappa_prime=scaling.kappa_prime(float(width), problem.d),
+            weight=np.repeat(0.5 * width * half.weight, 2),
+            kappa=scaling.kappa(width, problem.d),
+            kappa_prime=scaling.kappa_prime(width, problem.d),
         )
 
     @classmethod
@@ -251,10 +248,10 @@ class Particles:
         >>> Particles.from_arrays([1.0, -1.0], [[0.5, 0.0], [0.5, 0.0]], kappa=0.5, kappa_prime=1.0).width
         2.0
         """
-        a, w = _as_floats("a", a), _as_floats("w", w)
+        a, w = real_array("a", a), real_array("w", w)
         if a.ndim != 1 or a.size == 0 or w.ndim != 2 or w.shape[0] != a.shape[0] or w.size == 0:
             raise InputError(f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N, d >= 1")
-        weights = np.ones(a.shape[0]) if weight is None else _as_floats("weight", weight)
+        weights = np.ones(a.shape[0]) if weight is None else real_array("weight", weight)
         if weights.shape != a.shape or np.any(weights < 0) or not weights.sum() > 0:
             raise InputError(
                 f"weight has shape {weights.shape} and minimum {weights.min(initial=0.0):g}; "
@@ -313,7 +310,7 @@ class Particles:
         -------
         ndarray, shape (k,)
         """
-        points = np.asarray(x, dtype=np.float64)
+        points = real_array("x", x)
         if points.ndim != 2 or points.shape[1] != self.d:
             raise InputError(f"x has shape {points.shape}; give (k, {self.d}), the bias column included")
         if self.span is not None:
@@ -345,13 +342,7 @@ class Particles:
 
 
 def _as_count(width: float, *, even: bool) -> int:
-    try:
-        count = int(width)
-        whole = count == width and count >= 1
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise InputError(f"width is {width!r}; give a positive whole number of neurons")
+    count = whole_number("width", width)
     if even and count % 2:
         raise InputError(
             f"width is {count}, but antisymmetric initialisation pairs neurons; "
@@ -361,19 +352,9 @@ def _as_count(width: float, *, even: bool) -> int:
 
 
 def _as_scale(name: str, value: Any) -> float:
-    if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
-        raise InputError(f"{name} is {value!r}; give a positive finite number")
-    return float(value)
+    return number(name, value, "a positive finite number", above=0.0)
 
 
-def _as_floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    try:
-        raw = np.asarray(values)
-        if np.iscomplexobj(raw):
-            raise TypeError("complex")
-        array = np.array(raw, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
-    if not np.all(np.isfinite(array)):
-        raise InputError(f"{name} has entries that are not finite; give finite numbers only")
-    return array
+def _check(problem: Problem, scaling: Scaling) -> None:
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import real_array
 from meanfield.errors import InputError
 
 #: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
@@ -189,26 +190,7 @@ def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise InputError(f"{name} has masked entries; fill them or drop those samples")
-    try:
-        raw = np.asarray(values)
-        if np.iscomplexobj(raw):
-            raise InputError(f"{name} is complex; give real numbers")
-        if raw.dtype.kind in "mM":
-            raise InputError(f"{name} holds dates or durations; give real numbers")
-        with np.errstate(over="ignore"):  # wider floats may become infinite: refused below
-            array = np.array(raw, dtype=np.float64)
-    except InputError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
-    if not np.all(np.isfinite(array)):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(
-            f"{name}{list(where)} is {array[where]}; every entry must be a finite number: "
-            "drop or fill such samples"
-        )
+    array = real_array(name, values)
     largest = float(np.max(np.abs(array), initial=0.0))
     if largest > _LARGEST or 0.0 < largest < _SMALLEST:
         raise InputError(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.errors import InputError
+from meanfield.arguments import number, real_array
 
 #: Distances in the plane below this count as "on the boundary": exponents are given or measured
 #: from power laws in double precision, and nobody means gamma = 1 + 1e-12.
@@ -58,8 +58,10 @@ class Regime(enum.Enum):
         >>> Regime.classify(0.5, 0.0), Regime.classify(1.0, 0.0), Regime.classify(1.75, 0.0)
         (<Regime.LINEAR: 'linear'>, <Regime.CRITICAL: 'critical'>, <Regime.CONDENSED: 'condensed'>)
         """
-        if not (math.isfinite(gamma) and math.isfinite(gamma_prime)):
-            raise InputError(f"gamma is {gamma} and gamma_prime {gamma_prime}; give two finite exponents")
+        gamma, gamma_prime = (
+            number(name, value, "a finite exponent")
+            for name, value in (("gamma", gamma), ("gamma_prime", gamma_prime))
+        )
         depth = _depth(gamma, gamma_prime)
         if abs(depth) <= ON_BOUNDARY:
             return cls.CRITICAL
@@ -149,9 +151,7 @@ def exponents(
     >>> S_w
     array([-0.5  ,  0.   ,  0.375])
     """
-    g, gp = np.broadcast_arrays(
-        np.asarray(gamma, dtype=np.float64), np.asarray(gamma_prime, dtype=np.float64)
-    )
+    g, gp = np.broadcast_arrays(real_array("gamma", gamma), real_array("gamma_prime", gamma_prime))
     if not antisymmetric:
         g = np.maximum(g, 0.5)
     return _exponent(g, gp), _exponent(g, -gp)
@@ -177,7 +177,10 @@ def classify(gamma: float, gamma_prime: float, *, antisymmetric: bool = True) ->
     >>> c.regime.value, c.distance, c.nearest
     ('linear', 0.5, (1.0, 0.0))
     """
-    gamma, gamma_prime = float(gamma), float(gamma_prime)
+    gamma, gamma_prime = (
+        number(name, value, "a finite exponent")
+        for name, value in (("gamma", gamma), ("gamma_prime", gamma_prime))
+    )
     # The boundary is two rays from the corner (1, 0): downwards, and along the diagonal upwards.
     along = max((gamma - 1.0 + gamma_prime) / 2.0, 0.0)
     candidates = [

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from meanfield.arguments import number, shown
 from meanfield.errors import InputError
-from meanfield.laws import Law, LawFunction, PowerLaw, is_positive, law_exponent, parse_law
+from meanfield.laws import Law, LawFunction, PowerLaw, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
 
 #: alpha, beta1, beta2 of the common schemes, in m and d.
@@ -127,7 +128,7 @@ class Scaling:
         key = str(scheme).strip().lower()
         key = _ALIASES.get(key, key)
         if key not in SCHEMES:
-            raise InputError(f"no scheme is called {scheme!r}; choose one of {', '.join(SCHEMES)}")
+            raise InputError(f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}")
         alpha, beta1, beta2 = SCHEMES[key]
         law: Law = beta1
         if key == "e-ma-wu":
@@ -225,11 +226,13 @@ class Scaling:
         >>> Scaling(alpha=1, beta1="1/m", beta2=1).tbar(steps=10, learning_rate=0.1, m=100)
         100.0
         """
-        return steps * _learning_rate(learning_rate) / self._time_unit(m, d)
+        taken = number("steps", steps, "a number >= 0", least=0.0)
+        return _in_range("tbar", taken * _learning_rate(learning_rate) / self._time_unit(m, d), m, least=0.0)
 
     def steps(self, tbar: float, learning_rate: float, m: float, d: float | None = None) -> float:
         """Number of gradient-descent steps to the normalised time tbar; the inverse of :meth:`tbar`."""
-        return tbar * self._time_unit(m, d) / _learning_rate(learning_rate)
+        time = number("tbar", tbar, "a number >= 0", least=0.0)
+        return _in_range("steps", time * self._time_unit(m, d) / _learning_rate(learning_rate), m, least=0.0)
 
     def _time_unit(self, m: float, d: float | None) -> float:
         if self._laws is None:
@@ -247,7 +250,8 @@ class Scaling:
             if any(math.isnan(value) for value in values):
                 raise InputError(f"the scaling {self.name!r} depends on the input dimension; give d")
         else:
-            values = [law(m, float(d)) for law in self._laws]
+            d = number("d", d, "the input dimension, a positive number", above=0.0)
+            values = [law(m, d) for law in self._laws]
         for key, value in zip(("alpha", "beta1", "beta2"), values, strict=True):
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{key} is {value} at m = {m:g}; a law must be positive and finite there")
@@ -259,22 +263,18 @@ class Scaling:
 
 
 def _width(m: float) -> float:
-    if not is_positive(m):
-        raise InputError(f"width is {m!r}; give a positive finite number of neurons")
-    return float(m)
+    return number("width", m, "a positive finite number of neurons", above=0.0)
 
 
 def _learning_rate(rate: float) -> float:
-    if not is_positive(rate):
-        raise InputError(f"learning_rate is {rate!r}; give a positive number")
-    return float(rate)
+    return number("learning_rate", rate, "a positive number", above=0.0)
 
 
 def _pair(name: str, values: Any) -> tuple[float, float]:
     try:
         first, second = values
     except (TypeError, ValueError):
-        raise InputError(f"{name} is {values!r}; give two numbers ({name}1, {name}2)") from None
+        raise InputError(f"{name} is {shown(values)}; give two numbers ({name}1, {name}2)") from None
     return _exponent_value(name, first), _exponent_value(name, second)
 
 
@@ -286,8 +286,8 @@ def _power(name: str, m: float, exponent: float) -> float:
     return _in_range(name, value, m)
 
 
-def _in_range(name: str, value: float, m: float) -> float:
-    if not 0.0 < value < math.inf:
+def _in_range(name: str, value: float, m: float, *, least: float = 5e-324) -> float:
+    if not least <= value < math.inf:
         raise InputError(
             f"{name} is {value:g} at m = {m:g}, outside the range of double precision; "
             "give a smaller width or smaller exponents"
@@ -296,13 +296,8 @@ def _in_range(name: str, value: float, m: float) -> float:
 
 
 def _exponent_value(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}; give a number") from None
-    if not abs(number) <= _LARGEST_EXPONENT:
-        raise InputError(f"{name} is {number}; give a number between -100 and 100")
-    return number
+    largest = _LARGEST_EXPONENT
+    return number(name, value, "a number between -100 and 100", least=-largest, most=largest)
 
 
 def _tidy(exponent: float) -> float:

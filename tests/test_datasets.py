@@ -139,7 +139,7 @@ class TestTeacher:
     def test_bad_noise(self):
         with refused("noise is -1; give a standard deviation >= 0"):
             datasets.teacher(3, 2, neurons=2, rng=0, noise=-1)
-        with refused("noise is 'x'; give a finite number"):
+        with refused("noise is 'x'; give a standard deviation >= 0"):
             datasets.teacher(3, 2, neurons=2, rng=0, noise="x")
 
 

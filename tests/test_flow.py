@@ -918,7 +918,7 @@ class TestBadArguments:
             ({"rtol": 0.0}, r"rtol is 0.0; give a positive number"),
             ({"rtol": 1.5}, r"rtol is 1.5; give a relative tolerance below 1"),
             ({"atol": -1e-3}, r"atol is -0.001; give a number >= 0"),
-            ({"max_steps": 0}, r"max_steps is 0; give a positive number"),
+            ({"max_steps": 0}, r"max_steps is 0; give a whole number >= 1"),
             ({"max_seconds": -1.0}, r"max_seconds is -1.0; give a positive number"),
             ({"stationarity": math.nan}, r"stationarity is nan; give a number >= 0"),
             ({"method": "euler"}, r"no method is called 'euler'; choose one of .*linearly-implicit"),
@@ -962,7 +962,7 @@ class TestBadArguments:
             gradient_descent(FOUR, sample(), learning_rate=rate)
 
     def test_descent_limits(self):
-        with pytest.raises(InputError, match="max_steps 0; give >= 0 and >= 1"):
+        with pytest.raises(InputError, match="max_steps is 0; give a whole number >= 1"):
             gradient_descent(FOUR, sample(), learning_rate=0.1, max_steps=0)
         with pytest.raises(InputError, match="loss_tol is -1"):
             gradient_descent(FOUR, sample(), learning_rate=0.1, loss_tol=-1.0)

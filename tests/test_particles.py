@@ -70,7 +70,7 @@ class TestSample:
 
     @pytest.mark.parametrize("width", [0, -2, 2.5, math.inf, math.nan, "10", None])
     def test_bad_widths(self, width):
-        with pytest.raises(InputError, match=rf"width is '?{width}'?; give a positive whole number"):
+        with pytest.raises(InputError, match=rf"width is '?{width}'?; give a whole number >= 1"):
             sample(width)
 
     def test_twins_need_an_even_width(self):
@@ -219,10 +219,10 @@ class TestFromArrays:
             ({"a": [1.0, 2.0, 3.0]}, r"a has shape \(3,\) and w \(2, 2\)", r"\(N,\) and \(N, d\)"),
             ({"w": [1.0, 2.0]}, r"w \(2,\)", r"\(N, d\)"),
             ({"w": [[], []]}, r"w \(2, 0\)", "N, d >= 1"),
-            ({"a": [1.0, math.nan]}, "a has entries that are not finite", "give finite"),
-            ({"w": [[1.0, 2.0], [1.0, math.inf]]}, "w has entries that are not finite", "give finite"),
+            ({"a": [1.0, math.nan]}, r"a\[1\] is nan", "finite number"),
+            ({"w": [[1.0, 2.0], [1.0, math.inf]]}, r"w\[1, 1\] is inf", "finite number"),
             ({"a": ["one", "two"]}, "a is not an array of numbers", "give real numbers"),
-            ({"a": [1j, 2]}, "a is not an array of numbers .*complex", "give real numbers"),
+            ({"a": [1j, 2]}, "a is complex", "give real numbers"),
             ({"w": [[1.0], [1.0, 2.0]]}, "w is not an array of numbers", "give real numbers"),
             ({"a": [10**400, 1]}, "a is not an array of numbers", "give real numbers"),
             ({"weight": [1.0]}, r"weight has shape \(1,\)", "give 2 numbers >= 0"),

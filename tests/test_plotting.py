@@ -386,7 +386,7 @@ class TestSave:
             plot.save(plot.new_axes(), tmp_path / "missing" / "map.svg")
         with pytest.raises(mf.InputError, match="is no figure"):
             plot.save("map", tmp_path / "map")
-        with pytest.raises(mf.InputError, match="name of a file"):
+        with pytest.raises(mf.InputError, match="path of a file"):
             plot.save(plot.new_axes(), "")
 
 

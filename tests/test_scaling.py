@@ -196,7 +196,7 @@ class TestLaws:
 
     @pytest.mark.parametrize("bad", [0, -1.0, math.nan, math.inf])
     def test_bad_constants(self, bad):
-        with pytest.raises(InputError, match=rf"beta2 is {float(bad)}; give a positive number"):
+        with pytest.raises(InputError, match=rf"beta2 is {bad}; give a.* number"):
             Scaling(alpha=1, beta1=1, beta2=bad)
 
     def test_things_that_are_no_law(self):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,29 +17,6 @@ from meanfield.problem import Problem
 LARGEST = 1 << 31
 #: Deflate cannot shrink data by more than this factor, so a packed file bounds its contents.
 DEFLATE_RATIO = 1032
-
-
-def whole_number(name: str, value: Any, *, least: int = 1) -> int:
-    """Return a count given by the user as an int, or raise InputError."""
-    try:
-        count = int(value)
-        fits = count == value and count >= least
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
-        raise InputError(f"{name} is {value!r}; give a whole number >= {least}")
-    return count
-
-
-def finite_number(name: str, value: Any) -> float:
-    """Return a number given by the user as a float, or raise InputError."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r}; give a finite number")
-    return number
 
 
 def regular_file(path: str | os.PathLike[str]) -> tuple[Path, int]:

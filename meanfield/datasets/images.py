@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.datasets._checks import problem_of, regular_file, whole_number
+from meanfield.arguments import RNG, generator, whole_number
+from meanfield.datasets._checks import problem_of, regular_file
 from meanfield.datasets._idx import read_idx
 from meanfield.errors import InputError, MissingExtraError
-from meanfield.particles import RNG
 from meanfield.problem import Problem
 
 
@@ -61,7 +61,7 @@ def digits(n: int = 45, *, classes: Iterable[int] | None = None, rng: RNG = 0, b
         ) from None
     data = load_digits()
     images, labels = np.asarray(data.data, dtype=np.float64), np.asarray(data.target)
-    rows, y = _choose("digits", images, labels, count, classes, np.random.default_rng(rng))
+    rows, y = _choose("digits", images, labels, count, classes, generator(rng))
     return Problem(images[rows] / 16.0, y, bias=bias, name="digits")
 
 
@@ -135,9 +135,9 @@ def load_idx(
             "two images, one per label"
         )
     pixels = pixels.reshape(len(pixels), -1)
-    generator = None if rng is None else np.random.default_rng(rng)
+    source = None if rng is None else generator(rng)
     path, _ = regular_file(images)
-    rows, y = _choose(os.fspath(images), pixels, marks, count, classes, generator)
+    rows, y = _choose(os.fspath(images), pixels, marks, count, classes, source)
     return problem_of(path, pixels[rows] / 255.0, y, bias)
 
 
@@ -147,13 +147,13 @@ def _choose(
     labels: NDArray[np.integer],
     n: int | None,
     classes: Iterable[int] | None,
-    generator: np.random.Generator | None,
+    source_of_order: np.random.Generator | None,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the rows of n different images of these classes, and their targets."""
     chosen = _classes(source, np.unique(labels).tolist(), classes)
     order = np.flatnonzero(np.isin(labels, chosen))
-    if generator is not None:
-        order = generator.permutation(order)
+    if source_of_order is not None:
+        order = source_of_order.permutation(order)
     distinct: dict[bytes, int] = {}
     for row in order:
         distinct.setdefault(images[row].tobytes(), int(row))
@@ -169,7 +169,7 @@ def _choose(
 
 def _classes(source: str, present: list[int], classes: Iterable[int] | None) -> list[int]:
     try:
-        chosen = present if classes is None else [int(label) for label in classes]
+        chosen = present if classes is None else [whole_number("a class", k, least=0) for k in classes]
     except (TypeError, ValueError):
         raise InputError(f"classes is {classes!r}; give a sequence of labels such as (0, 1)") from None
     if len(chosen) < 2 or len(set(chosen)) < len(chosen):

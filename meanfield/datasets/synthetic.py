@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meanfield.datasets._checks import finite_number, whole_number
+from meanfield.arguments import RNG, generator, number, shown, whole_number
 from meanfield.errors import InputError
-from meanfield.particles import RNG, Particles
+from meanfield.particles import Particles
 from meanfield.problem import Problem
 
 
@@ -72,10 +72,11 @@ def function_1d(
     ('abs', array([1. , 0.5, 0. , 0.5, 1. ]))
     """
     count = whole_number("n", n, least=2)
-    low, high = finite_number("low", low), finite_number("high", high)
+    low, high = number("low", low), number("high", high)
     if not low < high:
         raise InputError(f"low is {low:g} and high is {high:g}; give low < high")
     x = np.linspace(low, high, count)
+    _check_callable("function", function)
     return Problem(x, [function(float(point)) for point in x], name=_name_of(function, name))
 
 
@@ -122,6 +123,7 @@ def circle(
     count = whole_number("n", n, least=2)
     phi = 2.0 * np.pi * (np.arange(count) + 0.5) / count
     law = _sin_2phi if target is None else target
+    _check_callable("target", law)
     x = np.column_stack([np.cos(phi), np.sin(phi)])
     return Problem(
         x, [law(float(angle)) for angle in phi], bias=bias, name="circle" if name is None else name
@@ -182,22 +184,25 @@ def teacher(
     """
     n, d_in = whole_number("n", n), whole_number("d_in", d_in)
     neurons = whole_number("neurons", neurons)
-    noise = finite_number("noise", noise)
-    if noise < 0:
-        raise InputError(f"noise is {noise:g}; give a standard deviation >= 0")
-    generator = np.random.default_rng(rng)
-    d = d_in + int(bias)
+    noise = number("noise", noise, "a standard deviation >= 0", least=0.0)
+    source = generator(rng)
+    d = d_in + bool(bias)
     network = Particles.from_arrays(
-        generator.standard_normal(neurons),
-        generator.standard_normal((neurons, d)),
+        source.standard_normal(neurons),
+        source.standard_normal((neurons, d)),
         kappa=math.sqrt(2.0 / (neurons * d)),
         kappa_prime=math.sqrt(d),
     )
     # The noise of a sample is drawn beside its features, so that larger sets extend smaller ones.
-    draws = generator.standard_normal((n, d_in + 1))
+    draws = source.standard_normal((n, d_in + 1))
     x, xi = draws[:, :-1], draws[:, -1]
     rows = np.column_stack([x, np.ones(n)]) if bias else x
     return Problem(x, network.output(rows) + noise * xi, bias=bias, name=name)
+
+
+def _check_callable(name: str, law: object) -> None:
+    if not callable(law):
+        raise InputError(f"{name} is {shown(law)}; give a function of one number")
 
 
 def _sin_2phi(phi: float) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.errors import InputError
-from meanfield.flow.driver import FlowInterrupted
+from meanfield.arguments import number, whole_number
+from meanfield.flow.driver import FlowInterrupted, check_run
 from meanfield.flow.method import State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
@@ -70,7 +70,7 @@ def gradient_descent(
     Raises
     ------
     InputError
-        If the learning rate is not positive and finite.
+        For arguments that cannot be used.
     FlowInterrupted
         On Ctrl-C; the exception holds the trajectory so far.
 
@@ -83,10 +83,9 @@ def gradient_descent(
     >>> run.status.name
     'CONVERGED'
     """
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise InputError(f"learning_rate is {learning_rate}; give a positive number")
-    if not loss_tol >= 0 or max_steps < 1:
-        raise InputError(f"loss_tol is {loss_tol} and max_steps {max_steps}; give >= 0 and >= 1")
+    check_run(problem, particles, loss_tol=loss_tol, max_seconds=max_seconds, stop=stop)
+    number("learning_rate", learning_rate, "a positive number", above=0.0)
+    whole_number("max_steps", max_steps)
     system = CanonicalSystem(problem, particles)
     state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
     rules: list[StopRule] = [AtRounding(), _LossAbove(1e6 * (state.loss + problem.zero_loss))]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield.arguments import instance, number, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
 from meanfield.flow.linearly_implicit import LinearlyImplicit
@@ -129,10 +130,10 @@ def gradient_flow(
     >>> run.status.name, bool(run.loss[-1] <= 1e-6)
     ('CONVERGED', True)
     """
-    _check(problem, loss_tol=loss_tol, t_end=t_end, rtol=rtol, atol=atol, max_steps=max_steps,
-           max_seconds=max_seconds, stationarity=stationarity)  # fmt: skip
-    if method not in METHODS:
-        raise InputError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
+    check_run(problem, particles, loss_tol=loss_tol, max_seconds=max_seconds, stop=stop)
+    _check_tolerances(rtol=rtol, atol=atol, t_end=t_end, max_steps=max_steps, stationarity=stationarity)
+    if not isinstance(method, str) or method not in METHODS:
+        raise InputError(f"no method is called {shown(method)}; choose one of {', '.join(METHODS)}")
     save_times = SaveTimes(save_at)
     if t_end is None and loss_tol == 0 and save_times.last < math.inf:
         t_end = save_times.last
@@ -239,21 +240,34 @@ def _rules(
     return rules
 
 
-def _check(problem: Problem, *, loss_tol: float, **numbers: float | None) -> None:
-    if not (math.isfinite(loss_tol) and loss_tol >= 0):
-        raise InputError(f"loss_tol is {loss_tol}; give a number >= 0 (0 switches the rule off)")
+def check_run(
+    problem: Problem,
+    particles: Particles,
+    *,
+    loss_tol: float,
+    max_seconds: float | None,
+    stop: Callable[[Snapshot], bool] | None,
+) -> None:
+    """Check what every way of training takes; see :func:`gradient_flow`."""
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
+    number("loss_tol", loss_tol, "a number >= 0 (0 switches the rule off)", least=0.0)
+    if max_seconds is not None:
+        number("max_seconds", max_seconds, "a positive number", above=0.0)
+    if not (stop is None or callable(stop)):
+        raise InputError(f"stop is {shown(stop)}; give a function of a Snapshot")
     if 0 < loss_tol <= problem.loss_floor:
         raise InputError(
             f"loss_tol is {loss_tol:g}, but contradictory labels keep the loss of any network on these data "
             f"above {problem.loss_floor:.4g}; give a larger loss_tol, or 0 to train until the flow rests"
         )
-    for name, value in numbers.items():
-        if value is None:
-            continue
-        zero_allowed = name in ("atol", "stationarity")
-        if not (math.isfinite(value) and (value > 0 or (zero_allowed and value == 0))):
-            raise InputError(
-                f"{name} is {value}; give a {'number >= 0' if zero_allowed else 'positive number'}"
-            )
-    if numbers["rtol"] is not None and numbers["rtol"] >= 1:
-        raise InputError(f"rtol is {numbers['rtol']:g}; give a relative tolerance below 1")
+
+
+def _check_tolerances(*, rtol: float, t_end: float | None, max_steps: int, **may_be_zero: float) -> None:
+    if number("rtol", rtol, "a positive number below 1", above=0.0) >= 1.0:
+        raise InputError(f"rtol is {rtol:g}; give a relative tolerance below 1")
+    if t_end is not None:
+        number("t_end", t_end, "a positive number", above=0.0)
+    whole_number("max_steps", max_steps)
+    for name, value in may_be_zero.items():
+        number(name, value, "a number >= 0", least=0.0)

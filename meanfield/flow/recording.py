@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.flow.method import Attempt, EventCounts, State
 from meanfield.flow.observables import Observation, Observer
@@ -44,8 +45,8 @@ class SaveTimes:
         if save_at is not None:
             try:
                 times = np.atleast_1d(np.asarray(save_at, dtype=np.float64))
-            except (TypeError, ValueError):
-                raise InputError(f"save_at is {save_at!r}; give increasing times >= 0 (tbar)") from None
+            except (TypeError, ValueError, OverflowError):
+                raise InputError(f"save_at is {shown(save_at)}; give increasing times >= 0 (tbar)") from None
             ok = times.ndim == 1 and times.size > 0 and np.all(np.isfinite(times))
             if not (ok and times[0] >= 0 and np.all(np.diff(times) > 0)):
                 raise InputError("save_at must hold increasing finite times >= 0 (tbar); sort it")

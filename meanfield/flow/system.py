@@ -142,7 +142,8 @@ class CanonicalSystem:
     def to_particles(self, theta: Array) -> Particles:
         """The state in normalised units, with the part of w outside the samples' span put back."""
         if self.particles.span is not None:
-            return self.particles.moved(theta[0] / self.root, self.root * theta[1:].T)
+            # In the layout of all particles: sums over coordinates depend on it in their last bit.
+            return self.particles.moved(theta[0] / self.root, np.ascontiguousarray(self.root * theta[1:].T))
         moved = (theta[1:] - self.theta0[1:]).T * self.root
         w = self.particles.w + moved @ self.problem.basis.T
         return self.particles.moved(theta[0] / self.root, w)

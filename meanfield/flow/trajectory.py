@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import file_path, number
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.status import Status
@@ -130,6 +131,7 @@ class Trajectory:
         """
         if at is None:
             return self.final
+        at = number("at", at, "one of run.time")
         index = int(np.argmin(np.abs(self.time - at)))
         if not np.isclose(self.time[index], at, rtol=1e-9, atol=0.0):
             raise InputError(
@@ -169,7 +171,7 @@ class Trajectory:
             Where to write; ``.npz`` is appended if missing. An existing file is replaced only once
             the new one is complete.
         """
-        target = Path(path)
+        target = file_path("path", path)
         if target.suffix != ".npz":
             target = target.with_name(target.name + ".npz")
         meta = {

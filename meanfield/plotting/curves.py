@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.plotting.placing import key_outside, label_ends
@@ -62,7 +63,7 @@ def learned_function(
     >>> [line.get_label() for line in ax.lines]
     ['linear interpolant', '$m$ = 20', 'data']
     """
-    named = sorted(zip(_as_runs(runs), _names(runs, labels), strict=True), key=lambda r: r[0].initial.width)
+    named = sorted(zip(as_runs(runs), _names(runs, labels), strict=True), key=lambda r: r[0].initial.width)
     problem = _same_problem([run for run, _ in named])
     if problem.d_in != 1:
         raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
@@ -120,7 +121,7 @@ def loss(
     >>> print(ax.get_xlabel())
     normalised time $\\bar t$
     """
-    series, names = _as_runs(runs), _names(runs, labels)
+    series, names = as_runs(runs), _names(runs, labels)
     units = {run.time_unit for run in series}
     if units != {"tbar"}:
         raise InputError(f"runs have the time units {sorted(units)}; give runs in tbar")
@@ -159,8 +160,13 @@ def linear_interpolant(problem: Problem) -> tuple[Array, Array]:
     return knots, np.bincount(group.ravel(), weights=problem.y) / count
 
 
-def _as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
-    series = [runs] if isinstance(runs, Trajectory) else list(runs)
+def as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
+    """One run or several as a list."""
+    if isinstance(runs, Trajectory):
+        return [runs]
+    if not isinstance(runs, Iterable):
+        raise InputError(f"runs is {shown(runs)}; give one Trajectory or several")
+    series = list(runs)
     strangers = [type(run).__name__ for run in series if not isinstance(run, Trajectory)]
     if strangers or not series:
         given = f"holds a {strangers[0]}" if strangers else "is empty"
@@ -170,8 +176,10 @@ def _as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
 
 def _names(runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None) -> list[str]:
     """Names of runs by what they differ in."""
-    series = _as_runs(runs)
+    series = as_runs(runs)
     if labels is not None:
+        if not isinstance(labels, Iterable):
+            raise InputError(f"labels is {shown(labels)}; give one name for each run")
         names = [labels] if isinstance(labels, str) else [str(label) for label in labels]
         if len(names) != len(series):
             raise InputError(f"labels holds {len(names)} names for {len(series)} runs; give one for each")

@@ -10,9 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from meanfield.arguments import instance, shown
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.limits import Comparison, InfiniteWidth, convergence_rate
+from meanfield.plotting.curves import as_runs
 from meanfield.plotting.placing import key_outside
 from meanfield.plotting.style import COLOURS, THEORY, fading, new_axes, number, settle, styled
 
@@ -55,8 +57,9 @@ def approach(runs: Sequence[Trajectory], limit: InfiniteWidth, ax: Axes | None =
     >>> ax.lines[-1].get_label()
     'limit'
     """
-    series = sorted(runs, key=lambda run: run.initial.width)
-    if not series or any(run.problem.fingerprint != limit.problem.fingerprint for run in series):
+    instance("limit", limit, InfiniteWidth, "meanfield.infinite_width")
+    series = sorted(as_runs(runs), key=lambda run: run.initial.width)
+    if any(run.problem.fingerprint != limit.problem.fingerprint for run in series):
         raise InputError("give at least one run, all on the limit's own data")
     ax = new_axes("column", 2.4) if ax is None else ax
     widths = sorted({run.initial.width for run in series})
@@ -97,6 +100,8 @@ def convergence(comparisons: Sequence[Comparison], ax: Axes | None = None) -> Ax
     InputError
         If there are fewer than three widths, or unequal numbers of networks.
     """
+    if not (isinstance(comparisons, Sequence) and all(isinstance(c, Comparison) for c in comparisons)):
+        raise InputError(f"comparisons is {shown(comparisons)}; give a list of results of limits.compare")
     widths = np.array(sorted({c.width for c in comparisons}))
     groups = [[c.largest_deviation for c in comparisons if c.width == m] for m in widths]
     if len(widths) < 3 or len({len(group) for group in groups}) != 1:

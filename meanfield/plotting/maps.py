@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from meanfield.arguments import number, shown
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram
 from meanfield.experiments.slopes import Verdict
@@ -99,6 +100,8 @@ def phase_diagram(
     """
     if not isinstance(diagram, PhaseDiagram):
         raise InputError(f"diagram is a {type(diagram).__name__}; give the result of meanfield.phase_diagram")
+    if not (theory is None or hasattr(theory, "boundaries")):  # its type is SymPy's business
+        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
     S_w = diagram.S_w
     bound = _colour_limit(S_w, limit)
     ax = new_axes("column", 3.4) if ax is None else ax
@@ -143,9 +146,7 @@ def cell_edges(points: Array) -> Array:
 
 def _colour_limit(S_w: Array, limit: float | None) -> float:
     if limit is not None:
-        if not 0.0 < limit < np.inf:
-            raise InputError(f"limit is {limit!r}; give a positive number")
-        return float(limit)
+        return number("limit", limit, "a positive number", above=0.0)
     largest = float(np.max(np.abs(S_w[np.isfinite(S_w)]), initial=0.0))
     return max(float(np.ceil(10.0 * largest - 1e-9)) / 10.0, 0.1) if largest else 1.0
 

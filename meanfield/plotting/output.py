@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from meanfield.arguments import file_path, shown
 from meanfield.errors import InputError
 from meanfield.plotting.style import styled
 
@@ -62,7 +63,7 @@ def save(
     ['empty.pdf', 'empty.svg']
     """
     whole = _figure_of(figure)
-    stem, kinds = _targets(Path(path), formats)
+    stem, kinds = _targets(file_path("path", path), formats)
     files = []
     for kind, content in zip(kinds, _render(whole, kinds), strict=True):
         file = stem.with_name(f"{stem.name}.{kind}")
@@ -114,12 +115,19 @@ def _targets(path: Path, formats: str | Sequence[str] | None) -> tuple[Path, lis
     if formats is None:
         wanted = [ending] if ending in _METADATA else list(_METADATA)
     else:
-        wanted = [formats] if isinstance(formats, str) else list(formats)
+        wanted = [formats] if isinstance(formats, str) else _listed(formats)
     kinds = [str(kind).lower().removeprefix(".") for kind in wanted]
     unknown = [kind for kind in kinds if kind not in _METADATA]
     if unknown or not kinds:
-        raise InputError(f"formats is {formats!r}; choose from {', '.join(_METADATA)}")
+        raise InputError(f"formats is {shown(formats)}; choose from {', '.join(_METADATA)}")
     stem = path.with_suffix("") if ending in _METADATA else path
     if not stem.name:
         raise InputError(f"path is {str(path)!r}; give the name of a file, such as 'map' or 'map.pdf'")
     return stem, kinds
+
+
+def _listed(formats: Sequence[str]) -> list[str]:
+    try:
+        return list(formats)
+    except TypeError:
+        raise InputError(f"formats is {shown(formats)}; choose from {', '.join(_METADATA)}") from None

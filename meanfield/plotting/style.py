@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from meanfield import arguments
 from meanfield.errors import InputError
 
 P = ParamSpec("P")
@@ -77,8 +79,13 @@ THEORY, FAINT = "black", "0.55"
 def styled(function: Callable[P, R]) -> Callable[P, R]:
     """Run a function in the style, whatever the user's settings are; they are untouched afterwards."""
 
+    bound = inspect.signature(function).bind
+
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        ax = bound(*args, **kwargs).arguments.get("ax")
+        if not (ax is None or isinstance(ax, Axes)):
+            raise InputError(f"ax is {arguments.shown(ax)}; give matplotlib Axes, or None for a new figure")
         with matplotlib.style.context(["default", STYLE]):
             return function(*args, **kwargs)
 
@@ -112,12 +119,11 @@ def new_axes(width: str | float = "column", height: float | None = None) -> Axes
     >>> [float(size) for size in ax.figure.get_size_inches()]
     [6.75, 3.0]
     """
-    inches = WIDTHS.get(width) if isinstance(width, str) else width
-    if inches is None or not 0.0 < inches < 100.0:
-        raise InputError(f"width is {width!r}; give 'column', 'page' or a number of inches")
+    named = WIDTHS.get(width) if isinstance(width, str) else None
+    expected = "'column', 'page' or a number of inches"
+    inches = named or arguments.number("width", width, expected, above=0.0, below=100.0)
     height = 0.75 * inches if height is None else height
-    if not 0.0 < height < 100.0:
-        raise InputError(f"height is {height!r}; give a number of inches")
+    height = arguments.number("height", height, "a number of inches below 100", above=0.0, below=100.0)
     return Figure(figsize=(inches, height), layout="constrained").add_subplot()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
 from meanfield.kernel_law import KernelLaw
@@ -69,6 +70,8 @@ def rd_against_width(
     """
     if not isinstance(diagram, PhaseDiagram):
         raise InputError(f"diagram is a {type(diagram).__name__}; give the result of meanfield.phase_diagram")
+    if not isinstance(points, Iterable):
+        raise InputError(f"points is {shown(points)}; give pairs (gamma, gamma_prime) of the grid")
     cells = [_index(diagram, point) for point in points]
     if not cells:
         raise InputError("points is empty; give at least one pair (gamma, gamma_prime) of the grid")

@@ -1,0 +1,1 @@
+"""The built documentation, as a browser sees it: links, formulas, widths."""

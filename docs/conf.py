@@ -22,7 +22,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "_ipython"]
+exclude_patterns = ["_build", "_ipython", "jupyter_execute"]  # the last is made by myst_nb
 
 # -- Pages ---------------------------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -31,9 +31,11 @@ myst_heading_anchors = 3
 # -- Execution: a page that fails is an error ----------------------------------------------------
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
+nb_render_markdown_format = "myst"
 nb_execution_show_tb = True
 nb_execution_timeout = 120
-nb_output_stderr = "show"
+nb_execution_in_temp = True  # what a page writes is gone afterwards
+nb_output_stderr = "warn"  # warnings of a page are warnings of the build
 # What the pages run is the package: its outputs are kept for as long as its sources stay as they are.
 _package = Path(meanfield.__file__).parent
 _digest = hashlib.sha256()
@@ -42,6 +44,7 @@ for _source in sorted(_package.rglob("*.py")):
 nb_execution_cache_path = str(HERE / "_build" / ".jupyter_cache" / _digest.hexdigest()[:12])
 # Figures appear in pages as they do in a notebook.
 os.environ["IPYTHONDIR"] = str(HERE / "_ipython")
+os.environ["MEANFIELD_DOCS"] = str(HERE)
 
 # -- Reference -----------------------------------------------------------------------------------
 autodoc_typehints = "none"  # docstrings say it with shapes and units

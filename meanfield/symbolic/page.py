@@ -80,7 +80,8 @@ def _latex(expression: sp.Basic) -> str:
 
 
 def _formula(claim: Claim) -> str:
-    head = f"**{_upper(claim.name)}** ({claim.standing.value}; {claim.source})."
+    test = claim.test.rpartition("::")[2]
+    head = f"**{_upper(claim.name)}** ({claim.standing.value}; {claim.source}; `{test}`)."
     note = f" {_upper(claim.note)}." if claim.note else ""
     return f"{head}{note}\n\n$${claim.render()}$$\n"
 

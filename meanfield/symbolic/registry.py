@@ -74,11 +74,11 @@ def _flow_claims() -> tuple[Claim, ...]:
             for factor in (found.in_kappa().prefactor, found.in_kappa().rate_a, found.in_kappa().rate_w)
         )
         return (
-            rf"{scales}:\quad \kappa = {kappa},\ \kappa' = {ratio}, \\ "
-            rf"f = {f} \sum_k \bar a_k \sigma(\bar w_k \cdot x),\quad "
-            rf"\frac{{d \bar a_k}}{{d \bar t}} = -{a} \frac1n \sum_i e_i \sigma(\bar w_k \cdot x_i),\quad "
+            rf"\begin{{gathered}} {scales}:\quad \kappa = {kappa},\ \kappa' = {ratio}, \\ "
+            rf"f = {f} \sum_k \bar a_k \sigma(\bar w_k \cdot x), \\ "
+            rf"\frac{{d \bar a_k}}{{d \bar t}} = -{a} \frac1n \sum_i e_i \sigma(\bar w_k \cdot x_i), \\ "
             rf"\frac{{d \bar w_k}}{{d \bar t}} = -{w} \frac1n \sum_i e_i \bar a_k "
-            r"\sigma'(\bar w_k \cdot x_i) x_i"
+            r"\sigma'(\bar w_k \cdot x_i) x_i \end{gathered}"
         )
 
     def canonical_units() -> str:

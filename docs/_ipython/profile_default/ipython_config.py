@@ -3,3 +3,4 @@
 c = get_config()  # noqa: F821
 c.IPKernelApp.matplotlib = "inline"
 c.InlineBackend.figure_formats = {"svg"}
+c.IPKernelApp.log_level = 40

@@ -33,6 +33,7 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_render_markdown_format = "myst"
 nb_execution_show_tb = True
+nb_merge_streams = True
 nb_execution_timeout = 120
 nb_execution_in_temp = True  # what a page writes is gone afterwards
 nb_output_stderr = "warn"  # warnings of a page are warnings of the build

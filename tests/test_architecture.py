@@ -58,16 +58,6 @@ def test_readme_commands_are_the_gate_s():
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_readme_example_runs(tmp_path):
-    """The Python block of the README, as it stands, with warnings as errors."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
-    block = block.replace("executor=2, ", "")  # worker processes need an importable main script
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", block], check=True, cwd=tmp_path, capture_output=True
-    )
-    assert {path.name for path in tmp_path.iterdir()} >= {"condensed.png", "condensed.pdf", "sweep.sqlite"}
-
-
 def test_writes_only_into_given_folders_and_the_cache(tmp_path):
     home, out, cwd = (tmp_path / name for name in ("home", "out", "cwd"))
     for folder in (home, cwd):

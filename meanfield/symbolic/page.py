@@ -138,10 +138,11 @@ def _scheme_rows() -> Iterator[str]:
 
 def _table(found: Iterable[Claim]) -> str:
     rows = [
-        f"| {claim.name} | {claim.standing.value} | {_code(claim.numeric)} | `{claim.test}` |"
+        f"| {claim.name} | {claim.standing.value} | {claim.source} | {_code(claim.numeric)} | "
+        f"`{claim.test}` |"
         for claim in found
     ]
-    head = ["| statement | standing | numbers | test |", "| --- | --- | --- | --- |"]
+    head = ["| statement | standing | source | numbers | test |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([*head, *rows]) + "\n"
 
 

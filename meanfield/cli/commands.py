@@ -79,7 +79,7 @@ def regime(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """``meanfield train``."""
-    from meanfield.experiments.sweep import RELATIVE_LOSS_TOL
+    from meanfield.experiments.grid import RELATIVE_LOSS_TOL
     from meanfield.flow import FlowInterrupted, gradient_flow
 
     problem = _problem(arguments)

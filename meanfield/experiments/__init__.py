@@ -6,7 +6,7 @@ from meanfield.experiments.limit_map import limit_diagram
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.slopes import Slope, Verdict, fit_slope
 from meanfield.experiments.store import SweepStore
-from meanfield.experiments.sweep import SweepInterrupted, phase_diagram
+from meanfield.experiments.sweep import SweepInterrupted, phase_diagram, train_cells
 
 __all__ = [
     "PRESETS",
@@ -26,4 +26,5 @@ __all__ = [
     "limit_diagram",
     "phase_diagram",
     "run_cell",
+    "train_cells",
 ]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield import kernels
 from meanfield.flow import gradient_flow
+from meanfield.flow.passes import PARTIAL_SUMS
 from meanfield.laws import PowerLaw
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -154,6 +156,18 @@ def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult
         capacity=run.stats.capacity,
         seconds=run.stats.seconds,
     )
+
+
+def cell_memory(problem: Problem, cell: Cell, *, per_half: bool) -> float:
+    """Bytes that a cell needs at its peak, about.
+
+    Two copies of the particles and three states are alive at once (counted from the code and checked by
+    a test), with partial sums of Gram matrices, one for each chunk of particles but bounded.
+    """
+    size, n = cell.width * (2 if per_half else 1), problem.n
+    particles = size * (2 * (1 + problem.d) + 3 * (1 + problem.rank) + 2)
+    chunks = min(kernels.chunk_count(size), max(2, PARTIAL_SUMS // n**2))
+    return 8.0 * (particles + (8 + 3 * chunks) * min(n**2, PARTIAL_SUMS)) + 0.5e6
 
 
 def cost(cell: Cell) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
+from meanfield.experiments.origin import Origin
 from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
 from meanfield.problem import Problem
 from meanfield.regime import Regime, exponents
@@ -90,6 +91,8 @@ class PhaseDiagram:
     uncertainty : float
         Relative uncertainty of each displacement where it is known without an ensemble (the limit's map);
         0: intervals come from the ensemble.
+    origins : tuple of Origin
+        Machines and versions that the runs come from.
     """
 
     problem: Problem
@@ -104,6 +107,7 @@ class PhaseDiagram:
     results: tuple[CellResult, ...]
     missing: int
     uncertainty: float = 0.0
+    origins: tuple[Origin, ...] = ()
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:

@@ -1,118 +1,262 @@
-"""Run the cells of a sweep: serially, over processes of our own, or on an executor of the user's.
+"""Run the cells of a sweep: here, over processes of our own, on an executor of the user's, on Dask.
 
-Cells are independent and deterministic, so order and place do not change a bit of the result. A
-worker process computes with one thread.
+Cells are independent and deterministic, so order and place do not change a bit of the result.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol, TypeAlias
+
+from threadpoolctl import threadpool_limits
 
 from meanfield import kernels
-from meanfield.errors import InputError
-from meanfield.experiments.cells import Cell, CellResult, CellSettings, run_cell
+from meanfield.errors import InputError, MissingExtraError, WorkerLostError
+from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
+from meanfield.experiments.origin import Outcome, here
+from meanfield.experiments.pools import DaskPool, GivenPool, LostCellError, Pool, own_processes
+from meanfield.experiments.queueing import (
+    PROCESS_BYTES,
+    CellQueue,
+    check_memory,
+    free_memory,
+    gigabytes,
+)
 from meanfield.problem import Problem
 
-#: Cells handed to an executor ahead of time, per worker: enough to keep it busy.
-_AHEAD = 2
+#: None, a number of processes, an executor of concurrent.futures, a Dask client or scheduler's address.
+AnyExecutor: TypeAlias = "int | str | Executor | Any | None"
+
+#: How often a cell may lose its worker before the sweep gives up.
+LOSSES = 3
+#: Share of the workers' memory limits that cells on a Dask cluster may need; Dask stops them at 0.8.
+_DASK_SHARE = 0.6
+#: Seconds to wait for the first worker of a Dask cluster.
+PATIENCE = 60.0
+#: Seconds between two signs of life.
+_TICK = 1.0
+
+
+class Monitor(Protocol):
+    """What is told how the work goes."""
+
+    def plan(self, text: str) -> None:
+        """Before the first cell: how many, where, how much memory."""
+
+    def started(self, cell: Cell) -> None:
+        """A cell was handed to a worker."""
+
+    def lost(self, cell: Cell) -> None:
+        """A worker was lost with a cell, which will be run again."""
+
+    def tick(self) -> None:
+        """Time passes."""
 
 
 def run_cells(
     problem: Problem,
     cells: Sequence[Cell],
     settings: CellSettings,
-    executor: int | Executor | None,
-) -> Iterator[CellResult]:
-    """Yield results as they finish, in any order.
+    executor: AnyExecutor,
+    monitor: Monitor,
+    *,
+    memory: float | None = None,
+) -> Generator[Outcome, None, None]:
+    """Yield outcomes as cells finish, in any order.
 
     Parameters
     ----------
     problem, cells, settings
         What to run.
-    executor : int, Executor or None
+    executor : int, Executor, Dask client, str or None
         None runs here, one after the other, with threads inside; a number starts as many worker
-        processes; an executor of ``concurrent.futures`` is used as it is (see :func:`check_executor`).
+        processes; an executor of ``concurrent.futures`` and a Dask client are used as they are, and
+        an address connects to a scheduler (see :func:`check_executor`).
+    monitor : Monitor
+        Is told how it goes.
+    memory : float, optional
+        Bytes that all cells at once may need, worker processes included; by default four fifths of
+        what is free, or three fifths of the limits of Dask workers.
+
+    Raises
+    ------
+    InputError
+        If a cell does not fit into the memory.
+    WorkerLostError
+        If workers are lost that cannot be replaced, or the same cell lost three.
     """
-    if executor is None or not cells:
-        for cell in cells:
-            yield run_cell(problem, cell, settings)
-    elif isinstance(executor, Executor):
-        ahead = _AHEAD * (getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
-        yield from _drain(executor, problem, cells, settings, ahead)
-    else:
-        # One cell here first: it compiles the kernels once, and workers load them from the cache.
-        yield run_cell(problem, cells[-1], settings)
-        with _workers(min(executor, len(cells))) as pool:
-            yield from _drain(pool, problem, cells[:-1], settings, _AHEAD * executor)
+    if not cells:
+        return
+
+    def need(cell: Cell) -> float:
+        return cell_memory(problem, cell, per_half=settings.per_half)
+
+    with ExitStack() as stack:
+        # Sums in BLAS depend on its threads: one everywhere keeps the bits.
+        stack.enter_context(threadpool_limits(1))
+        client = stack.enter_context(dask_client(executor)) if is_dask(executor) else None
+        processes = min(executor, len(cells)) if isinstance(executor, int) else 0
+        if client is not None:
+            _wait_for_workers(client)
+        if memory is None:
+            memory = free_memory() if client is None else _DASK_SHARE * _dask_memory(client)
+        budget = memory - PROCESS_BYTES * processes
+        largest = check_memory(problem, cells, settings.per_half, budget)
+        queue = CellQueue(cells, need, budget)
+
+        def plan(where: str) -> None:
+            monitor.plan(
+                f"{len(cells)} cells, longest first, {where}; a cell needs up to {gigabytes(largest)}, all "
+                f"that run at once stay below {gigabytes(memory)}"
+            )
+
+        if executor is None:
+            plan("in this process")
+            yield from _run_here(problem, queue, settings, monitor)
+            return
+        pool: Pool
+        if client is not None:
+            pool = DaskPool(client, problem, settings)
+            plan(f"on the Dask cluster {client.scheduler.address}")
+        elif isinstance(executor, Executor):
+            pool = GivenPool(executor, problem, settings)
+            plan(f"on a {type(executor).__name__}")
+        else:
+            plan(f"in {processes} processes of about {gigabytes(PROCESS_BYTES)}")
+            # One cell here first: it compiles the kernels once, and workers load them from the cache.
+            first = queue.take_shortest()
+            monitor.started(first)
+            yield Outcome(run_cell(problem, first, settings), here())
+            pool = stack.enter_context(own_processes(processes, problem, settings))
+        if not isinstance(executor, int):
+            stack.enter_context(_one_kernel_thread())  # its workers may be threads of this process
+        yield from _drain(pool, queue, monitor)
 
 
 def check_executor(executor: object) -> None:
     """Refuse what :func:`run_cells` cannot run on."""
     number = isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1
-    if not (number or executor is None or isinstance(executor, Executor)):
+    if not (number or executor is None or isinstance(executor, Executor) or is_dask(executor)):
         raise InputError(
-            f"executor is {executor!r}; give None, a number of processes >= 1 or an executor of "
-            "concurrent.futures"
+            f"executor is {executor!r}; give None, a number of processes >= 1, an executor of "
+            "concurrent.futures, a Dask client, or the address of a Dask scheduler (tcp://...)"
         )
+    if getattr(executor, "asynchronous", False):
+        raise InputError("the Dask client is asynchronous; give one made with asynchronous=False")
 
 
-def _drain(
-    executor: Executor, problem: Problem, cells: Sequence[Cell], settings: CellSettings, ahead: int
-) -> Iterator[CellResult]:
-    queue = iter(cells)
-    running: set[Future[CellResult]] = set()
+def is_dask(executor: object) -> bool:
+    """Whether this is a Dask client, or the address of a scheduler."""
+    if isinstance(executor, str):
+        return "://" in executor
+    distributed = sys.modules.get("distributed")  # without it there is no client
+    return distributed is not None and isinstance(executor, distributed.Client)
+
+
+@contextmanager
+def dask_client(executor: Any) -> Iterator[Any]:
+    """The client itself, or one that is connected to the address for a while.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dask is not installed.
+    InputError
+        If nothing answers there.
+    """
+    if not isinstance(executor, str):
+        yield executor
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError(
+            "sweeps on a Dask cluster need dask.distributed, which is not installed; "
+            "pip install 'meanfield-nn[dask]'"
+        ) from None
+    try:
+        client = Client(executor, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {executor} ({str(error) or type(error).__name__}); start one with "
+            "`dask scheduler` and give its address"
+        ) from None
+    with client:
+        yield client
+
+
+def _run_here(
+    problem: Problem, queue: CellQueue, settings: CellSettings, monitor: Monitor
+) -> Iterator[Outcome]:
+    while (cell := queue.take()) is not None:
+        monitor.started(cell)
+        yield Outcome(run_cell(problem, cell, settings), here())
+        queue.release(cell)
+
+
+def _drain(pool: Pool, queue: CellQueue, monitor: Monitor) -> Iterator[Outcome]:
+    running: dict[Future[Outcome], Cell] = {}
+    losses: Counter[Cell] = Counter()
     try:
         while True:
-            while len(running) < ahead and (cell := next(queue, None)) is not None:
-                running.add(executor.submit(run_cell, problem, cell, settings))
+            while len(running) < pool.slots and (cell := queue.take()) is not None:
+                running[pool.submit(cell)] = cell
+                monitor.started(cell)
             if not running:
                 return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
+            monitor.tick()
             for future in done:
-                yield future.result()
+                cell = running.pop(future)
+                queue.release(cell)
+                try:
+                    outcome = pool.outcome(future)
+                except LostCellError:
+                    _count_loss(losses, cell)
+                    queue.put_back(cell)
+                    monitor.lost(cell)
+                else:
+                    yield outcome
     finally:
         for future in running:
             future.cancel()
 
 
+def _count_loss(losses: Counter[Cell], cell: Cell) -> None:
+    losses[cell] += 1
+    if losses[cell] >= LOSSES:
+        raise WorkerLostError(
+            f"{LOSSES} worker processes died with the same cell (gamma = {cell.gamma:g}, gamma' = "
+            f"{cell.gamma_prime:g}, m = {cell.width}, seed {cell.seed}), perhaps for lack of memory; use "
+            "fewer workers or smaller widths"
+        )
+
+
+def _wait_for_workers(client: Any) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise InputError(
+            f"no worker has joined the Dask scheduler within {PATIENCE:.0f} s; start some, as with "
+            "`dask worker ADDRESS --nthreads 1`"
+        ) from None
+
+
+def _dask_memory(client: Any) -> float:
+    """Memory limits of all workers together; infinity if one has none."""
+    limits = [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()]
+    return float(sum(limits)) if limits and all(limits) else float("inf")
+
+
 @contextmanager
-def _workers(count: int) -> Iterator[Executor]:
-    """Worker processes that end with us, however we end.
-
-    Each worker watches a pipe whose other end only this process holds: when it closes, because the
-    sweep was interrupted or this process was killed, they exit at once.
-    """
-    context = multiprocessing.get_context("spawn")
-    watched, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker, initargs=(watched,))
-    try:
-        yield pool
-    except BaseException:
-        held.close()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    else:
-        pool.shutdown(wait=True)
-    finally:
-        held.close()
-        watched.close()
-
-
-def _start_worker(watched: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+def _one_kernel_thread() -> Iterator[None]:
+    threads = kernels.get_threads()
     kernels.set_threads(1)
-    threading.Thread(target=_exit_with_driver, args=(watched,), daemon=True).start()
-
-
-def _exit_with_driver(watched: Connection) -> None:
     try:
-        watched.poll(None)  # nothing is ever sent: this returns when the other end closes
+        yield
     finally:
-        os._exit(1)
+        kernels.set_threads(threads)

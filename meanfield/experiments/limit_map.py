@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
-from meanfield.experiments.sweep import _axis, _loss_tol
+from meanfield.experiments.grid import as_exponents, as_loss_tol
 from meanfield.limits import limit_displacement
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -65,8 +65,8 @@ def limit_diagram(
     m = np.unique(np.asarray(widths, dtype=np.float64))
     if len(m) < 2 or not np.all(np.isfinite(m)) or m[0] < 2.0:
         raise InputError(f"widths is {widths!r}; give at least two different finite numbers from 2 on")
-    g, gp = _axis("gamma", gamma), _axis("gamma_prime", gamma_prime)
-    settings = CellSettings(loss_tol=_loss_tol(problem, loss_tol))
+    g, gp = as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime)
+    settings = CellSettings(loss_tol=as_loss_tol(problem, loss_tol))
     cells = [Cell(float(a), float(b), float(c), 0) for b in gp for a in g for c in m]  # type: ignore[arg-type]
     work = partial(_run, problem, settings.loss_tol, nodes)
     if executor is None or executor == 1:

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from meanfield.errors import StoreError
+import numpy as np
+
+from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
+from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS, connect, speaking
+from meanfield.experiments.origin import Origin, here
 from meanfield.problem import Problem
 
-#: Marks a file as ours ("mfpd" in ASCII), and the layout of its tables.
-APPLICATION_ID = 0x6D667064
-SCHEMA_VERSION = 1
+#: Data sets up to this size are kept in the store themselves, larger ones by their fingerprint only.
+_DATA_BYTES = 4_000_000
 
-_CELL_COLUMNS = tuple(field.name for field in fields(Cell))
-_RESULT_COLUMNS = tuple(field.name for field in fields(CellResult) if field.name != "cell")
-_SQL_TYPES = {"int": "INTEGER", "float": "REAL", "str": "TEXT"}
-_MAGIC = b"SQLite format 3\0"
+
+@dataclass(frozen=True)
+class Record:
+    """A finished cell as the store keeps it.
+
+    Attributes
+    ----------
+    result : CellResult
+        What was computed.
+    finished : str
+        When, in UTC, as ISO 8601.
+    origin : Origin
+        Where, and with which versions.
+    """
+
+    result: CellResult
+    finished: str
+    origin: Origin
 
 
 class SweepStore:
     """Finished cells of one sweep on one problem, kept in a file.
+
+    Several processes may use one store at the same time; each finished cell is kept once.
 
     Parameters
     ----------
@@ -45,46 +67,84 @@ class SweepStore:
 
     def __init__(self, path: str | os.PathLike[str], problem: Problem, settings: CellSettings) -> None:
         self.path = Path(path)
-        exists = self._refuse_foreign()
+        self.problem: Problem | None = problem
+        self.settings = settings
+        self._origins: dict[Origin, int] = {}
+        self._connection = connect(self.path)
         try:
-            self._connection = sqlite3.connect(self.path, timeout=60.0, isolation_level=None)
-            try:
-                if not (exists and self._is_ours()):
-                    self._prepare()
-                self._connection.execute("PRAGMA synchronous = NORMAL")
+            with speaking(self.path):
                 self._check_contents(problem, settings)
-            except BaseException:
-                self._connection.close()
-                raise
-        except sqlite3.DatabaseError as error:
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> SweepStore:
+        """A store that exists, whatever it holds.
+
+        ``problem`` is None if the data were too large to be kept.
+
+        Raises
+        ------
+        StoreError
+            If there is no store, or it is damaged.
+        """
+        store = cls.__new__(cls)
+        store.path = Path(path)
+        if not store.path.exists() or store.path.stat().st_size == 0:
+            raise StoreError(f"there is no store {store.path}; give the file that a sweep wrote")
+        store._origins = {}
+        store._connection = connect(store.path)
+        try:
+            with speaking(store.path):
+                kept = store._meta()
+                store.settings = CellSettings(**json.loads(kept["settings"]))
+                store.problem = _problem(kept)
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            store._connection.close()
             raise StoreError(
-                f"the store {self.path} cannot be used ({error}); give a path in a writable folder, "
-                "or another file if this one is damaged"
+                f"the store {store.path} does not say what was run ({error}); it is damaged, or no sweep has "
+                "begun in it"
             ) from None
+        except BaseException:
+            store._connection.close()
+            raise
+        return store
+
+    @property
+    def problem_name(self) -> str:
+        """Name of the data."""
+        return str(self._meta()["problem_name"])
 
     def results(self) -> Iterator[CellResult]:
-        """All finished cells."""
-        columns = ", ".join(_CELL_COLUMNS + _RESULT_COLUMNS)
-        count = len(_CELL_COLUMNS)
-        for row in self._connection.execute(
-            f"SELECT {columns} FROM cells ORDER BY {', '.join(_CELL_COLUMNS)}"
-        ):
-            yield CellResult(Cell(*row[:count]), *row[count:])
+        """All finished cells, sorted."""
+        for row in self._rows(", ".join(CELL_COLUMNS + RESULT_COLUMNS)):
+            yield _result(row)
 
-    def add(self, result: CellResult) -> None:
-        """Keep a finished cell: once this returns, it survives the death of the process."""
-        values = [getattr(result.cell, name) for name in _CELL_COLUMNS]
-        values += [getattr(result, name) for name in _RESULT_COLUMNS]
-        names = ", ".join(_CELL_COLUMNS + _RESULT_COLUMNS)
-        marks = ", ".join("?" * len(values))
-        try:
-            # Another process may have run the same cell: both found the same numbers.
-            self._connection.execute(f"INSERT OR IGNORE INTO cells ({names}) VALUES ({marks})", values)
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"a finished cell cannot be written to {self.path} ({error}); make room or give another "
-                "store, and run again: cells finished before are kept"
-            ) from None
+    def records(self) -> Iterator[Record]:
+        """All finished cells, sorted, with when and where each was computed."""
+        origins = {number: origin for origin, number in self._read_origins().items()}
+        for *row, finished, origin in self._rows(
+            ", ".join((*CELL_COLUMNS, *RESULT_COLUMNS, "finished", "origin"))
+        ):
+            yield Record(_result(row), finished, origins[origin])
+
+    def add(self, result: CellResult, origin: Origin | None = None) -> None:
+        """Keep a finished cell: once this returns, it survives the death of the process.
+
+        Parameters
+        ----------
+        result : CellResult
+            The cell.
+        origin : Origin, optional
+            Where it was computed; by default here.
+        """
+        finished = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._write([Record(result, finished, here() if origin is None else origin)])
+
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Keep many cells, or none if something goes wrong."""
+        self._write(records)
 
     def close(self) -> None:
         """Close the file."""
@@ -98,61 +158,51 @@ class SweepStore:
     ) -> None:
         self.close()
 
-    def _refuse_foreign(self) -> bool:
-        """Whether the file exists and looks like SQLite; refuses what is something else."""
-        if self.path.is_dir():
-            raise StoreError(f"the store {self.path} is a folder; give the path of a file in it")
-        if not self.path.parent.is_dir():
-            raise StoreError(f"the folder of the store {self.path} does not exist; make it first")
+    def _write(self, records: Iterable[Record]) -> None:
+        names = (*CELL_COLUMNS, *RESULT_COLUMNS, "finished", "origin")
+        # Another process may have run the same cell: both found the same numbers.
+        insert = f"INSERT OR IGNORE INTO cells ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
         try:
-            head = self.path.read_bytes()[:16] if self.path.stat().st_size < 16 else self._head()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StoreError(f"the store {self.path} cannot be read ({error.strerror})") from None
-        if head and head != _MAGIC:
-            raise StoreError(f"{self.path} is not a sweep's store; give another path (it was left as it is)")
-        return bool(head)
-
-    def _head(self) -> bytes:
-        with self.path.open("rb") as file:
-            return file.read(16)
-
-    def _is_ours(self) -> bool:
-        """Whether the database is a store, not merely empty; refuses another program's, unwritten to."""
-        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application == 0 and tables == 0:
-            return False  # killed between making the file and its tables: still empty
-        if application != APPLICATION_ID:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for record in records:
+                    result = record.result
+                    values: list[Any] = [getattr(result.cell, name) for name in CELL_COLUMNS]
+                    values += [getattr(result, name) for name in RESULT_COLUMNS]
+                    self._connection.execute(
+                        insert, [*values, record.finished, self._origin_number(record.origin)]
+                    )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._origins.clear()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
             raise StoreError(
-                f"{self.path} is a database of another program; give another path (it was left as it is)"
-            )
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"the store {self.path} has layout {version}, this version of meanfield reads "
-                f"{SCHEMA_VERSION}; use the version that wrote it, or another path"
-            )
-        return True
+                f"a finished cell cannot be written to {self.path} ({error}); make room or give another "
+                "store, and run again: cells finished before are kept"
+            ) from None
 
-    def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        types = {
-            field.name: _SQL_TYPES[str(field.type)] for field in (*fields(Cell), *fields(CellResult)[1:])
-        }
-        columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in types.items())
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
-        )
-        self._connection.execute(
-            f"CREATE TABLE IF NOT EXISTS cells ({columns}, PRIMARY KEY ({', '.join(_CELL_COLUMNS)})) "
-            "WITHOUT ROWID"
-        )
-        self._connection.execute("COMMIT")
+    def _origin_number(self, origin: Origin) -> int:
+        if origin not in self._origins:
+            self._connection.execute("INSERT OR IGNORE INTO origins (origin) VALUES (?)", (origin.as_json(),))
+            self._origins = self._read_origins()
+        return self._origins[origin]
+
+    def _read_origins(self) -> dict[Origin, int]:
+        with speaking(self.path):
+            rows = self._connection.execute("SELECT id, origin FROM origins").fetchall()
+        return {Origin.from_json(text): number for number, text in rows}
+
+    def _rows(self, columns: str) -> list[tuple[Any, ...]]:
+        with speaking(self.path):
+            return self._connection.execute(
+                f"SELECT {columns} FROM cells ORDER BY {', '.join(CELL_COLUMNS)}"
+            ).fetchall()
+
+    def _meta(self) -> dict[str, Any]:
+        return dict(self._connection.execute("SELECT key, value FROM meta"))
 
     def _check_contents(self, problem: Problem, settings: CellSettings) -> None:
         mine = {
@@ -160,9 +210,15 @@ class SweepStore:
             "problem_name": problem.name,
             "settings": json.dumps(asdict(settings), sort_keys=True),
         }
-        for key, value in mine.items():
-            self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
-        kept = dict(self._connection.execute("SELECT key, value FROM meta"))
+        kept = self._meta()
+        if not kept.keys() >= mine.keys():
+            data = _data(problem) if problem.x.nbytes + problem.y.nbytes <= _DATA_BYTES else {}
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO meta VALUES (?, ?)", [*mine.items(), *data.items()]
+            )
+            self._connection.execute("COMMIT")
+            kept = self._meta()  # another process may have come first
         if kept["problem"] != mine["problem"]:
             raise StoreError(
                 f"the store {self.path} belongs to another problem ({kept['problem_name']!r}, not these "
@@ -170,12 +226,43 @@ class SweepStore:
             )
         if kept["settings"] != mine["settings"]:
             theirs, ours = json.loads(kept["settings"]), asdict(settings)
-            changes = [
-                f"{key} = {theirs.get(key)} there, {ours[key]} now"
-                for key in ours
-                if theirs.get(key) != ours[key]
-            ]
             raise StoreError(
-                f"the store {self.path} was run with other settings ({'; '.join(changes)}); "
+                f"the store {self.path} was run with other settings ({differences(theirs, ours)}); "
                 "give another path, or the same settings"
             )
+
+
+def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two sets of settings, as a phrase."""
+    return "; ".join(
+        f"{key} = {there.get(key)} there, {now.get(key)} now"
+        for key in {**now, **there}
+        if there.get(key) != now.get(key)
+    )
+
+
+def _result(row: Sequence[Any]) -> CellResult:
+    count = len(CELL_COLUMNS)
+    values: list[Any] = [math.nan if value is None else value for value in row]
+    return CellResult(Cell(*values[:count]), *values[count:])
+
+
+def _data(problem: Problem) -> dict[str, Any]:
+    return {
+        "x": problem.x.astype("<f8").tobytes(),
+        "y": problem.y.astype("<f8").tobytes(),
+        "shape": json.dumps([problem.n, problem.d, problem.bias]),
+    }
+
+
+def _problem(kept: dict[str, Any]) -> Problem | None:
+    if "x" not in kept:
+        return None
+    n, d, bias = json.loads(kept["shape"])
+    x = np.frombuffer(kept["x"], dtype="<f8").reshape(n, d)
+    problem = Problem(
+        x[:, : d - bias], np.frombuffer(kept["y"], dtype="<f8"), bias=bias, name=kept["problem_name"]
+    )
+    if problem.fingerprint != kept["problem"]:
+        raise ValueError("its data are not those that were run")
+    return problem

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures import BrokenExecutor, Executor
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, closing
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
+from numpy.typing import ArrayLike
 
 from meanfield.errors import InputError, WorkerLostError
-from meanfield.experiments.cells import Cell, CellResult, CellSettings, cost
+from meanfield.experiments.cells import Cell, CellSettings
 from meanfield.experiments.diagram import Array, PhaseDiagram
-from meanfield.experiments.executors import check_executor, run_cells
+from meanfield.experiments.executors import AnyExecutor, check_executor, run_cells
+from meanfield.experiments.grid import (
+    Grid,
+    as_exponents,
+    as_loss_tol,
+    as_seeds,
+    as_widths,
+    shard_of,
+)
+from meanfield.experiments.origin import Outcome
+from meanfield.experiments.progress import Live, SweepProgress
 from meanfield.experiments.store import SweepStore
 from meanfield.problem import Problem
-
-#: Default tolerance on R, as a share of the zero function's loss; on the paper's data this is the
-#: mean square of 1e-6 that the paper trains to.
-RELATIVE_LOSS_TOL = 3e-5
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -44,8 +46,10 @@ def phase_diagram(
     gamma_prime: ArrayLike,
     widths: Sequence[int],
     seeds: int | Sequence[int] = 1,
-    executor: int | Executor | None = None,
+    executor: AnyExecutor = None,
     store: str | os.PathLike[str] | None = None,
+    shard: tuple[int, int] | None = None,
+    memory: float | None = None,
     antisymmetric: bool = True,
     per_half: bool = False,
     loss_tol: float | None = None,
@@ -54,8 +58,12 @@ def phase_diagram(
     rng: int = 0,
     confidence: float = 0.95,
     progress: bool | None = None,
+    live: Callable[[PhaseDiagram], object] | None = None,
+    live_seconds: float = 30.0,
 ) -> PhaseDiagram:
     """Measure S_w and S_a over a grid of scalings by training networks of several widths.
+
+    How sweeps run, and what is guaranteed of them, is told in docs/sweeps.md.
 
     Parameters
     ----------
@@ -68,11 +76,19 @@ def phase_diagram(
     seeds : int or sequence of int
         Random draws per point: how many, or which. Draws are paired over scalings and nested over
         widths.
-    executor : int, concurrent.futures.Executor or None
-        Number of worker processes, or an executor; None runs in this process. Results do not depend
-        on it.
+    executor : int, concurrent.futures.Executor, dask.distributed.Client, str or None
+        Number of worker processes, an executor, a Dask client, or the address of a Dask scheduler such
+        as ``"tcp://10.0.0.1:8786"`` (extra ``[dask]``); None runs in this process. Results do not
+        depend on it.
     store : path-like, optional
-        SQLite file that keeps every finished cell; the same call later continues where it was.
+        SQLite file that keeps every finished cell; the same call later continues where it was, and a
+        larger grid runs the new cells only.
+    shard : (int, int), optional
+        ``(i, n)`` runs part i of n of the cells only (i from 1 to n); the others stay missing. For job
+        arrays: each part has a store of its own, :func:`meanfield.experiments.merge_stores` joins them.
+    memory : float, optional
+        Bytes that the sweep may use; by default four fifths of what is free. Cells that do not fit
+        beside those that run wait.
     antisymmetric : bool
         Pair every neuron (a, w) with a twin (-a, w), so that the initial output is zero.
     per_half : bool
@@ -88,6 +104,10 @@ def phase_diagram(
         Level of the intervals.
     progress : bool or None
         Show a progress bar; None shows it on a terminal.
+    live : callable, optional
+        Called with the diagram of what is finished while the sweep runs, to draw partial pictures.
+    live_seconds : float
+        At least so long between two such calls, which take a tenth of the time at most.
 
     Returns
     -------
@@ -96,13 +116,16 @@ def phase_diagram(
     Raises
     ------
     InputError
-        For grids, widths or seeds that cannot be used.
+        For grids, widths or seeds that cannot be used; if a run does not fit into the memory.
     StoreError
         If the store belongs to something else.
     SweepInterrupted
         On Ctrl-C; finished cells are kept.
     WorkerLostError
-        If a worker process died; finished cells are kept in the store.
+        If workers died that cannot be replaced, or three with the same cell; finished cells are kept
+        in the store.
+    MissingExtraError
+        If ``executor`` needs Dask and it is not installed.
 
     Examples
     --------
@@ -113,9 +136,106 @@ def phase_diagram(
     >>> [row.verdict.value for row in diagram.rows]
     ['linear', 'condensed']
     """
-    grid = _Grid(
-        _axis("gamma", gamma), _axis("gamma_prime", gamma_prime), _counts("widths", widths), _seeds(seeds)
+    grid = Grid(
+        as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime),
+        as_widths("widths", widths), as_seeds(seeds),
+    )  # fmt: skip
+    _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
+    # All of this before the store is made: a call that is refused must not leave its settings there.
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; give a level between 0 and 1, such as 0.95")
+    if not 0 < rtol < 1:
+        raise InputError(f"rtol is {rtol}; give a relative tolerance between 0 and 1")
+    if not 1 <= max_steps < math.inf:
+        raise InputError(f"max_steps is {max_steps}; give at least 1")
+    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
+        raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
+    if memory is not None and not memory > 0:
+        raise InputError(f"memory is {memory}; give a number of bytes, such as 8e9")
+    if not live_seconds >= 0:
+        raise InputError(f"live_seconds is {live_seconds}; give a number of seconds >= 0")
+    check_executor(executor)
+    settings = CellSettings(
+        loss_tol=as_loss_tol(problem, loss_tol),
+        antisymmetric=bool(antisymmetric),
+        per_half=bool(per_half),
+        rtol=float(rtol),
+        max_steps=int(max_steps),
+        entropy=int(rng),
     )
+    cells = list(grid.cells())
+    finished: dict[Cell, Outcome] = {}
+
+    def diagram() -> PhaseDiagram:
+        return _assemble(problem, settings, grid, finished, confidence)
+
+    try:
+        train_cells(
+            problem, cells if shard is None else shard_of(cells, *shard), settings, finished,
+            executor=executor, store=store, memory=memory, progress=progress,
+            live=Live(None if live is None else lambda: live(diagram()), live_seconds),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        raise SweepInterrupted(diagram(), store) from None
+    return diagram()
+
+
+def train_cells(
+    problem: Problem,
+    cells: Collection[Cell],
+    settings: CellSettings,
+    finished: dict[Cell, Outcome],
+    *,
+    executor: AnyExecutor = None,
+    store: str | os.PathLike[str] | None = None,
+    memory: float | None = None,
+    progress: bool | None = None,
+    live: Live | None = None,
+) -> None:
+    """Train what is not in the store yet, and put all of it into ``finished``.
+
+    Parameters
+    ----------
+    problem, cells, settings
+        What to run; any cells, not only those of a grid.
+    finished : dict
+        Gets the outcome of each cell as soon as it is there; cells that it holds are not run.
+    executor, store, memory, progress
+        As in :func:`phase_diagram`.
+    live : Live, optional
+        Is offered its turn after each cell.
+
+    Raises
+    ------
+    WorkerLostError
+        As in :func:`phase_diagram`.
+    """
+    wanted = set(cells)
+    with ExitStack() as stack:
+        keeper = None if store is None else stack.enter_context(SweepStore(store, problem, settings))
+        if keeper is not None:
+            kept = {r.result.cell: Outcome(r.result, r.origin) for r in keeper.records()}
+            finished.update((cell, kept[cell]) for cell in wanted & kept.keys())
+        open_cells = [cell for cell in cells if cell not in finished]
+        open_cells = list(dict.fromkeys(open_cells))
+        bar = stack.enter_context(SweepProgress(open_cells, len(wanted) - len(open_cells), progress))
+        outcomes = stack.enter_context(
+            closing(run_cells(problem, open_cells, settings, executor, bar, memory=memory))
+        )
+        try:
+            for outcome in outcomes:
+                if keeper is not None:
+                    keeper.add(outcome.result, outcome.origin)
+                finished[outcome.result.cell] = outcome
+                bar.done(outcome.result)
+                if live is not None:
+                    live.offer()
+        except WorkerLostError as error:
+            where = f"kept in {store}; the same call resumes there" if store else "lost; give a store"
+            raise WorkerLostError(f"{error} ({len(finished)} finished cells are {where})") from None
+
+
+def _check_ensemble(grid: Grid, *, antisymmetric: bool, per_half: bool) -> None:
     if len(grid.widths) < 2:
         raise InputError(f"widths holds {len(grid.widths)} value; a slope needs at least two")
     neurons = 1 if per_half else 2
@@ -123,83 +243,23 @@ def phase_diagram(
         raise InputError("widths must be even for antisymmetric initialisation (or per_half=True)")
     if per_half and not antisymmetric:
         raise InputError("per_half counts one of two twin halves; it needs antisymmetric=True")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; give a level between 0 and 1, such as 0.95")
-    # All of this before the store is made: a call that is refused must not leave its settings there.
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol is {rtol}; give a relative tolerance between 0 and 1")
-    if not 1 <= max_steps < math.inf:
-        raise InputError(f"max_steps is {max_steps}; give at least 1")
-    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
-        raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
-    check_executor(executor)
-    settings = CellSettings(
-        loss_tol=_loss_tol(problem, loss_tol),
-        antisymmetric=bool(antisymmetric),
-        per_half=bool(per_half),
-        rtol=float(rtol),
-        max_steps=int(max_steps),
-        entropy=int(rng),
-    )
-    wanted = set(grid.cells())
-    keeper = None if store is None else SweepStore(store, problem, settings)
-    finished: dict[Cell, CellResult] = {}
-
-    def diagram() -> PhaseDiagram:
-        return _assemble(problem, settings, grid, finished, confidence)
-
-    try:
-        if keeper is not None:
-            finished = {r.cell: r for r in keeper.results() if r.cell in wanted}
-        open_cells = sorted(wanted - finished.keys(), key=lambda cell: (-cost(cell), cell))
-        with _progress_bar(open_cells, len(finished), progress) as bar:
-            for result in run_cells(problem, open_cells, settings, executor):
-                if keeper is not None:
-                    keeper.add(result)
-                finished[result.cell] = result
-                bar.done(result)
-    except KeyboardInterrupt:
-        raise SweepInterrupted(diagram(), store) from None
-    except BrokenExecutor:
-        kept = f"kept in {store}; the same call resumes there" if store else "lost; give a store"
-        raise WorkerLostError(
-            "a worker process died, perhaps for lack of memory; use fewer workers or smaller widths "
-            f"({len(finished)} finished cells are {kept})"
-        ) from None
-    finally:
-        if keeper is not None:
-            keeper.close()
-    return diagram()
-
-
-@dataclass(frozen=True, eq=False)
-class _Grid:
-    gamma: Array
-    gamma_prime: Array
-    widths: NDArray[np.int64]
-    seeds: NDArray[np.int64]
-
-    def cells(self) -> Iterable[Cell]:
-        for gp in self.gamma_prime:
-            for g in self.gamma:
-                for m in self.widths:
-                    for seed in self.seeds:
-                        yield Cell(float(g), float(gp), int(m), int(seed))
 
 
 def _assemble(
     problem: Problem,
     settings: CellSettings,
-    grid: _Grid,
-    finished: dict[Cell, CellResult],
+    grid: Grid,
+    finished: dict[Cell, Outcome],
     confidence: float,
 ) -> PhaseDiagram:
-    results = [finished.get(cell) for cell in grid.cells()]
-    shape = (len(grid.gamma_prime), len(grid.gamma), len(grid.widths), len(grid.seeds))
+    outcomes = [finished.get(cell) for cell in grid.cells()]
+    found = [outcome for outcome in outcomes if outcome is not None]
 
     def values(name: str) -> Array:
-        flat = [getattr(r, name) if r is not None and r.finished else math.nan for r in results]
-        return np.array(flat).reshape(shape)
+        flat = [
+            getattr(o.result, name) if o is not None and o.result.finished else math.nan for o in outcomes
+        ]
+        return np.array(flat).reshape(grid.shape)
 
     return PhaseDiagram(
         problem=problem,
@@ -211,96 +271,7 @@ def _assemble(
         rd_w=values("rd_w"),
         rd_a=values("rd_a"),
         confidence=confidence,
-        results=tuple(sorted((r for r in results if r is not None), key=lambda r: r.cell)),
-        missing=sum(r is None for r in results),
+        results=tuple(sorted((outcome.result for outcome in found), key=lambda r: r.cell)),
+        missing=len(outcomes) - len(found),
+        origins=tuple(sorted({outcome.origin for outcome in found}, key=lambda o: o.as_json())),
     )
-
-
-def _axis(name: str, values: ArrayLike) -> Array:
-    try:
-        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {values!r}; give numbers") from None
-    # Rounding makes a point of the plane the same cell however it was computed.
-    array = np.unique(np.round(array, 12)) + 0.0 if array.ndim == 1 and array.size else np.array([math.nan])
-    if not np.all(np.abs(array) <= 100):
-        raise InputError(f"{name} must be a list of exponents between -100 and 100, but is {values!r}")
-    return array
-
-
-def _counts(name: str, values: Sequence[int]) -> NDArray[np.int64]:
-    array = _listed(values)
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.all(array == np.floor(array)):
-        raise InputError(f"{name} is {values!r}; give positive whole numbers")
-    if not np.all((array >= 1) & (array <= 1e9)):
-        raise InputError(f"{name} is {list(array)}; give whole numbers from 1 to 1e9")
-    return np.unique(array.astype(np.int64))
-
-
-def _seeds(seeds: int | Sequence[int]) -> NDArray[np.int64]:
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise InputError(f"seeds is {seeds}; give at least 1")
-        return np.arange(int(seeds), dtype=np.int64)
-    array = _listed(seeds)
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or np.any(array < 0):
-        raise InputError(f"seeds is {seeds!r}; give a number of seeds, or a list of whole numbers >= 0")
-    return np.unique(array.astype(np.int64))
-
-
-def _listed(values: Any) -> NDArray[Any]:
-    try:
-        return np.atleast_1d(np.asarray(values))
-    except ValueError:  # lists of different lengths
-        return np.array([values], dtype=object)
-
-
-def _loss_tol(problem: Problem, loss_tol: float | None) -> float:
-    zero_loss = problem.zero_loss
-    if zero_loss == 0.0:
-        raise InputError("every target is zero, so there is nothing to learn; give targets that vary")
-    tol = RELATIVE_LOSS_TOL * zero_loss if loss_tol is None else float(loss_tol)
-    if not (math.isfinite(tol) and tol > 0):
-        raise InputError(f"loss_tol is {loss_tol}; give a positive number")
-    if tol <= problem.loss_floor:
-        raise InputError(
-            f"loss_tol is {tol:.3g}, but contradictory labels keep the loss of any network on these data "
-            f"above {problem.loss_floor:.4g}; average the targets of equal samples, or give a larger loss_tol"
-        )
-    if tol >= zero_loss:
-        raise InputError(
-            f"loss_tol is {tol:g}, but the loss starts at {zero_loss:.4g}; give a smaller loss_tol"
-        )
-    return tol
-
-
-class _progress_bar:  # noqa: N801 - used as a context manager
-    """Progress over cells, weighted by their cost so that the time left is honest."""
-
-    def __init__(self, cells: Sequence[Cell], resumed: int, shown: bool | None) -> None:
-        self._total, self._done = len(cells), 0
-        if resumed and (shown or (shown is None and sys.stderr.isatty())):
-            tqdm.write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
-        self._bar = tqdm(
-            total=sum(map(cost, cells)),
-            desc="phase diagram",
-            disable=not (sys.stderr.isatty() if shown is None else shown) or not cells,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
-            postfix=f"0/{len(cells)} cells",
-        )
-
-    def done(self, result: CellResult) -> None:
-        self._done += 1
-        cell = result.cell
-        self._bar.set_postfix_str(
-            f"{self._done}/{self._total} cells, last gamma={cell.gamma:g} gamma'={cell.gamma_prime:g} "
-            f"m={cell.width}",
-            refresh=False,
-        )
-        self._bar.update(min(cost(cell), self._bar.total - self._bar.n))
-
-    def __enter__(self) -> _progress_bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()

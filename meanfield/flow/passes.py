@@ -14,7 +14,7 @@ from meanfield import kernels
 from meanfield.flow.tangent import DIRECT, Array, TangentKernel
 
 #: Numbers that all partial sums of Gram matrices may hold together (256 MB).
-_PARTIAL_SUMS = 1 << 25
+PARTIAL_SUMS = 1 << 25
 #: Products with the tangent kernel that a step is expected to need in Krylov spaces.
 _PRODUCTS = 60
 
@@ -112,7 +112,7 @@ class DensePasses:
         A sliding neuron counts with what is left to it.
         """
         # A matrix costs N n**2 once, a product with it without forming it 3 N n r each.
-        if self.n <= DIRECT or (self.n < 3 * _PRODUCTS * self.r and self.n**2 <= _PARTIAL_SUMS):
+        if self.n <= DIRECT or (self.n < 3 * _PRODUCTS * self.r and self.n**2 <= PARTIAL_SUMS):
             return _MatrixKernel(scale * self._motion_gram(theta, e, before))
         return _ProductKernel(self, theta, e, before, scale)
 
@@ -164,7 +164,7 @@ class DensePasses:
 
     def _gram_length(self) -> int:
         """Neurons per chunk of a Gram matrix: as many as keep the partial sums in bounds."""
-        chunks = min(self.chunks, max(2, _PARTIAL_SUMS // self.n**2))
+        chunks = min(self.chunks, max(2, PARTIAL_SUMS // self.n**2))
         return int(-(-self.size // (chunks * kernels.BLOCK)) * kernels.BLOCK)
 
 

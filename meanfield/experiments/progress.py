@@ -1,0 +1,125 @@
+"""What is seen of a sweep while it runs: one bar, and partial results every so often."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from tqdm import tqdm
+
+from meanfield.experiments.cells import Cell, CellResult, cost
+
+#: Seconds between two lines where standard error is no terminal but a file.
+_LOG_SECONDS = 60.0
+#: Partial results take at most this share of the time.
+_LIVE_SHARE = 0.1
+
+
+class SweepProgress:
+    """A bar over cells: how many are done and how fast, what is running, and the time left.
+
+    The bar is weighted by the cells' cost, so that the time left is honest.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        What is to be run.
+    resumed : int
+        Cells that were done before.
+    shown : bool or None
+        None shows it on a terminal.
+    """
+
+    def __init__(self, cells: Sequence[Cell], resumed: int, shown: bool | None) -> None:
+        terminal = sys.stderr.isatty()
+        self._shown = (terminal if shown is None else shown) and bool(cells)
+        self._total, self._done, self._lost = len(cells), 0, 0
+        self._running: dict[Cell, None] = {}
+        self._began = time.monotonic()
+        if resumed and self._shown:
+            tqdm.write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
+        self._bar = tqdm(
+            total=sum(map(cost, cells)),
+            desc="sweep",
+            disable=not self._shown,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+            mininterval=0.1 if terminal else _LOG_SECONDS,
+            miniters=0,
+        )
+        self._bar.set_postfix_str(self.text(), refresh=False)
+
+    def plan(self, text: str) -> None:
+        """Say what will be done, before it is."""
+        if self._shown:
+            tqdm.write(text, file=sys.stderr)
+
+    def started(self, cell: Cell) -> None:
+        """A cell was handed to a worker."""
+        self._running[cell] = None
+        self._bar.set_postfix_str(self.text(), refresh=False)
+        self._bar.update(0)
+
+    def lost(self, cell: Cell) -> None:
+        """A worker was lost with a cell, which will be run again."""
+        self._running.pop(cell, None)
+        self._lost += 1
+
+    def tick(self) -> None:
+        """Time passes: the clock of the bar goes on."""
+        self._bar.update(0)
+
+    def done(self, result: CellResult) -> None:
+        """A cell is finished."""
+        self._running.pop(result.cell, None)
+        self._done += 1
+        self._bar.set_postfix_str(self.text(), refresh=False)
+        self._bar.update(min(cost(result.cell), self._bar.total - self._bar.n) if self._shown else 0)
+
+    def text(self) -> str:
+        """Cells done, their rate, and the longest of those that run."""
+        rate = self._done / max(time.monotonic() - self._began, 1e-9)
+        parts = [f"{self._done}/{self._total} cells"]
+        if self._done:
+            parts.append(f"{rate:.3g}/s")
+        if self._running:
+            cell = max(self._running, key=cost)
+            others = f" and {len(self._running) - 1} more" if len(self._running) > 1 else ""
+            parts.append(f"running m={cell.width} gamma={cell.gamma:g} gamma'={cell.gamma_prime:g}{others}")
+        if self._lost:
+            parts.append(f"{self._lost} lost with their workers and run again")
+        return ", ".join(parts)
+
+    def __enter__(self) -> SweepProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
+class Live:
+    """Calls a function every so often, but never for more than a tenth of the time.
+
+    Parameters
+    ----------
+    call : callable or None
+        What to call; None for nothing.
+    seconds : float
+        At least so long apart.
+    """
+
+    def __init__(self, call: Callable[[], object] | None, seconds: float) -> None:
+        self._call, self._seconds = call, seconds
+        self._due = time.monotonic() + seconds
+
+    def offer(self) -> None:
+        """Call, if it is time."""
+        if self._call is None or time.monotonic() < self._due:
+            return
+        began = time.monotonic()
+        self._call()
+        ended = time.monotonic()
+        self._due = ended + max(self._seconds, (ended - began) / _LIVE_SHARE)

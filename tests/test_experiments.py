@@ -6,28 +6,25 @@ import math
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import naive
 import numpy as np
 import pytest
 import systems
+from processes import alive, descendants, finished_cells, needs_proc, wait_until
 
-from meanfield import InputError, Particles, Problem, Regime, Scaling, StoreError, datasets, phase_diagram
+from meanfield import InputError, Particles, Problem, Regime, Scaling, datasets, phase_diagram
 from meanfield.experiments import (
     PRESETS,
     Cell,
     CellSettings,
     PhaseDiagram,
     Slope,
-    SweepInterrupted,
-    SweepStore,
     Verdict,
     cell_particles,
     fit_slope,
@@ -366,184 +363,6 @@ class TestSweep:
         assert min(preset.gamma_prime) < 0 < max(preset.gamma_prime)
 
 
-class TestResume:
-    @pytest.fixture
-    @staticmethod
-    def counted(monkeypatch):
-        """The cells that are run, in order; the real function behind."""
-        cells = []
-
-        def counting(problem, cell, settings):
-            cells.append(cell)
-            return run_cell(problem, cell, settings)
-
-        monkeypatch.setattr("meanfield.experiments.executors.run_cell", counting)
-        return cells
-
-    def test_finished_cells_are_not_run_again(self, serial, counted, tmp_path):
-        store = tmp_path / "sweep.sqlite"
-        assert numbers(sweep(store=store)) == numbers(serial)
-        assert len(counted) == 12
-        counted.clear()
-        assert numbers(sweep(store=store)) == numbers(serial)
-        assert counted == []
-
-    def test_an_extended_grid_runs_new_cells_only(self, counted, tmp_path):
-        store = tmp_path / "sweep.sqlite"
-        sweep(store=store)
-        counted.clear()
-        wider = sweep(store=store, gamma=[0.5, 0.9, 1.75], seeds=3)
-        old = {
-            Cell(gamma, 0.0, width, seed)
-            for gamma in (0.5, 1.75)
-            for width in (20, 40, 80)
-            for seed in (0, 1)
-        }
-        assert len(counted) == len(set(counted)) == 27 - 12
-        assert not old & set(counted)
-        assert wider.missing == 0
-        # a smaller grid takes its part of the store
-        counted.clear()
-        assert sweep(store=store, gamma=[0.9], seeds=1).results == tuple(
-            r for r in wider.results if r.cell.gamma == 0.9 and r.cell.seed == 0
-        )
-        assert counted == []
-
-    def test_after_an_interruption(self, serial, counted, monkeypatch, tmp_path):
-        store = tmp_path / "sweep.sqlite"
-
-        def interrupted(problem, cell, settings):
-            if len(counted) == 5:
-                raise KeyboardInterrupt
-            counted.append(cell)
-            return run_cell(problem, cell, settings)
-
-        monkeypatch.setattr("meanfield.experiments.executors.run_cell", interrupted)
-        message = rf"interrupted after 5 cells, which are kept in .*{store.name}; the same call resumes there"
-        with pytest.raises(SweepInterrupted, match=message) as info:
-            sweep(store=store)
-        assert info.value.diagram.missing == 7
-        assert len(info.value.diagram.results) == 5
-        monkeypatch.setattr("meanfield.experiments.executors.run_cell", run_cell)
-        assert numbers(sweep(store=store)) == numbers(serial)
-
-    def test_interruption_without_a_store(self, monkeypatch):
-        def interrupted(problem, cell, settings):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr("meanfield.experiments.executors.run_cell", interrupted)
-        with pytest.raises(
-            SweepInterrupted, match=r"after 0 cells, which are in .diagram \(no store was given\)"
-        ):
-            sweep()
-
-    def test_every_field_survives(self, serial, tmp_path):
-        with SweepStore(tmp_path / "s.sqlite", FOUR, serial.settings) as store:
-            for result in serial.results:
-                store.add(result)
-                store.add(result)  # another process found the same
-        with SweepStore(tmp_path / "s.sqlite", FOUR, serial.settings) as store:
-            assert tuple(store.results()) == serial.results
-        assert [file.name for file in tmp_path.iterdir()] == ["s.sqlite"]
-
-    def test_an_empty_file_is_a_new_store(self, tmp_path):
-        """As an unlucky death between making the file and its tables leaves it."""
-        store = tmp_path / "sweep.sqlite"
-        store.touch()
-        assert sweep(store=store, gamma=[0.5]).missing == 0
-
-
-class TestStoreRefusals:
-    @pytest.fixture
-    @staticmethod
-    def path(tmp_path):
-        path = tmp_path / "sweep.sqlite"
-        sweep(gamma=[0.5], seeds=1, store=path)
-        return path
-
-    @staticmethod
-    def refuses(path, message, problem=FOUR, **changes):
-        before = path.read_bytes()
-        with pytest.raises(StoreError, match=message):
-            phase_diagram(problem, **{**SMALL, **changes}, store=path)
-        assert path.read_bytes() == before
-        assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-    def test_folder(self, tmp_path):
-        with pytest.raises(StoreError, match=r"the store .* is a folder; give the path of a file in it"):
-            sweep(store=tmp_path)
-
-    def test_missing_folder(self, tmp_path):
-        with pytest.raises(StoreError, match=r"the folder of the store .* does not exist; make it first"):
-            sweep(store=tmp_path / "nowhere" / "sweep.sqlite")
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.parametrize("content", [b"gamma,S_w\n0.5,-0.5\n", b"x", b"SQLite format 2\0" + b"\0" * 100])
-    def test_other_file(self, content, tmp_path):
-        path = tmp_path / "notes.txt"
-        path.write_bytes(content)
-        self.refuses(path, r"is not a sweep's store; give another path \(it was left as it is\)")
-
-    @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
-    def test_other_database(self, journal, tmp_path):
-        path = tmp_path / "photos.db"
-        connection = sqlite3.connect(path)
-        connection.execute(f"PRAGMA journal_mode = {journal}")
-        connection.execute("CREATE TABLE photos (name TEXT)")
-        connection.execute("INSERT INTO photos VALUES ('sea')")
-        connection.commit()
-        connection.close()
-        self.refuses(path, r"is a database of another program; give another path \(it was left as it is\)")
-
-    def test_other_problem(self, path):
-        other = Problem(FOUR.x[:, 0], FOUR.y + 0.1, name="shifted")
-        self.refuses(path, r"belongs to another problem \('.*', not these data\); give another path", other)
-
-    @pytest.mark.parametrize(
-        ("change", "named"),
-        [
-            ({"rtol": 1e-3}, "rtol = 0.01 there, 0.001 now"),
-            ({"rng": 5}, "entropy = 0 there, 5 now"),
-            ({"antisymmetric": False}, "antisymmetric = True there, False now"),
-            ({"per_half": True}, "per_half = False there, True now"),
-            ({"max_steps": 77}, "max_steps = 20000 there, 77 now"),
-            ({"loss_tol": 1e-5}, "loss_tol = .* there, 1e-05 now"),
-        ],
-    )
-    def test_other_settings(self, path, change, named):
-        self.refuses(
-            path, rf"was run with other settings \({named}\); give another path, or the same", **change
-        )
-
-    def test_newer_layout(self, path):
-        connection = sqlite3.connect(path)
-        connection.execute("PRAGMA user_version = 3")
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.close()
-        self.refuses(path, r"has layout 3, this version of meanfield reads 2; use the version that wrote it")
-
-    def test_damaged(self, path):
-        data = bytearray(path.read_bytes())
-        data[100:] = random.Random(0).randbytes(len(data) - 100)
-        path.write_bytes(data)
-        self.refuses(
-            path, r"the store .* cannot be used \(.*\); give a path in a writable folder, or another"
-        )
-
-    def test_truncated(self, path):
-        path.write_bytes(path.read_bytes()[:3000])
-        self.refuses(path, r"cannot be used \(.*\)")
-
-    def test_other_arguments_do_not_spoil_a_store(self, tmp_path):
-        """A call that is refused leaves no store that the corrected call would be refused by."""
-        path = tmp_path / "sweep.sqlite"
-        for wrong in ({"rtol": 2.0}, {"max_steps": 0}, {"rng": -1}, {"executor": 0}):
-            with pytest.raises(InputError):
-                sweep(store=path, **wrong)
-            assert not path.exists()
-        assert sweep(store=path, gamma=[0.5]).missing == 0
-
-
 class TestBadArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -647,58 +466,6 @@ def undisturbed(tmp_path_factory):
     path = tmp_path_factory.mktemp("undisturbed") / "runs.csv"
     phase_diagram(FOUR, **LONG, rtol=1e-4).runs_to_csv(path)
     return path.read_bytes()
-
-
-def finished_cells(store):
-    if not store.exists():
-        return 0
-    try:
-        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-        try:
-            return connection.execute("SELECT count(*) FROM cells").fetchone()[0]
-        finally:
-            connection.close()
-    except sqlite3.OperationalError:  # not made yet
-        return 0
-
-
-def wait_until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
-
-
-def descendants(pid):
-    """Process ids below pid, without those that have ended (Linux)."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[0] != "Z":
-                parents[int(entry.name)] = int(fields[1])
-    found, layer = set(), {pid}
-    while layer:
-        layer = {child for child, parent in parents.items() if parent in layer} - found
-        found |= layer
-    return found
-
-
-def alive(pids):
-    left = set()
-    for pid in pids:
-        try:
-            if (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                left.add(pid)
-        except OSError:
-            continue
-    return left
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see processes")
 
 
 @needs_proc

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,23 +28,22 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
     """``meanfield phase-diagram``."""
     from meanfield import experiments, plotting
 
-    problem = _problem(arguments)
-    preset = experiments.PRESETS[arguments.preset]
+    problem = problem_of(arguments)
     formats = _formats(arguments.formats)
-    out = _folder(arguments.out, problem)
+    out = output_folder(arguments.out, problem)
     store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
+
+    def draw(part: PhaseDiagram) -> None:
+        # Written beside and renamed, so that nobody ever sees half a picture.
+        (file,) = plotting.save(plotting.phase_diagram(part), out / ".phase-diagram-part", formats="png")
+        file.replace(out / "phase-diagram.png")
+
     diagram = experiments.phase_diagram(
         problem,
-        gamma=_numbers("--gamma", arguments.gamma) or preset.gamma,
-        gamma_prime=_numbers("--gamma-prime", arguments.gamma_prime) or preset.gamma_prime,
-        widths=[_whole("--widths", w) for w in _numbers("--widths", arguments.widths) or preset.widths],
-        seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
-        executor=_workers(arguments.workers),
+        **sweep_options(arguments),
         store=store,
-        per_half=True,
-        loss_tol=arguments.loss_tol,
-        rng=arguments.rng,
-        progress=False if arguments.quiet else None,
+        live=None if arguments.live is None else draw,
+        live_seconds=arguments.live or 0.0,
     )
     written = [diagram.to_csv(out / "summary.csv"), diagram.runs_to_csv(out / "runs.csv")]
     written += plotting.save(plotting.phase_diagram(diagram), out / "phase-diagram", formats=formats)
@@ -58,6 +57,29 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
     else:
         print(report.diagram_as_text(diagram, written))
     return 0 if all(result.finished for result in diagram.results) else 1
+
+
+def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options of a sweep mean for :func:`meanfield.phase_diagram`."""
+    from meanfield import experiments
+
+    preset = experiments.PRESETS[arguments.preset]
+    if arguments.dask is not None and arguments.workers is not None:
+        raise InputError("give --workers for processes here, or --dask for a cluster, not both")
+    if arguments.dask is not None and "://" not in arguments.dask:
+        raise InputError(f"--dask is {arguments.dask!r}; give a scheduler's address such as tcp://host:8786")
+    return {
+        "gamma": _numbers("--gamma", arguments.gamma) or preset.gamma,
+        "gamma_prime": _numbers("--gamma-prime", arguments.gamma_prime) or preset.gamma_prime,
+        "widths": [_whole("--widths", w) for w in _numbers("--widths", arguments.widths) or preset.widths],
+        "seeds": preset.seeds if arguments.seeds is None else arguments.seeds,
+        "executor": arguments.dask or _workers(arguments.workers),
+        "memory": _bytes(arguments.memory),
+        "per_half": True,
+        "loss_tol": arguments.loss_tol,
+        "rng": arguments.rng,
+        "progress": False if arguments.quiet else arguments.progress,
+    }
 
 
 def regime(arguments: argparse.Namespace) -> int:
@@ -82,10 +104,10 @@ def train(arguments: argparse.Namespace) -> int:
     from meanfield.experiments.grid import RELATIVE_LOSS_TOL
     from meanfield.flow import FlowInterrupted, gradient_flow
 
-    problem = _problem(arguments)
+    problem = problem_of(arguments)
     scaling = _scaling(arguments, default="ntk")
     formats = _formats(arguments.formats)
-    out = _folder(arguments.out, problem)
+    out = output_folder(arguments.out, problem)
     network = Particles.sample(
         problem, scaling, arguments.width, antisymmetric=not arguments.no_asi, rng=arguments.rng
     )
@@ -123,7 +145,8 @@ def _draw_run(run: Trajectory, out: Path, formats: tuple[str, ...]) -> list[Path
     return written
 
 
-def _problem(arguments: argparse.Namespace) -> Problem:
+def problem_of(arguments: argparse.Namespace) -> Problem:
+    """The data that the options name."""
     from meanfield import datasets
 
     if arguments.data is None:
@@ -154,7 +177,7 @@ def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:
     return Scaling.named(scheme, b=arguments.b)
 
 
-def _folder(given: str | None, problem: Problem) -> Path:
+def output_folder(given: str | None, problem: Problem) -> Path:
     """The output folder, made and found writable before anything is computed."""
     name = re.sub(r"[^\w.-]+", "-", problem.name).strip("-.") or "data"
     folder = Path(given) if given is not None else Path("meanfield-output") / name
@@ -184,6 +207,19 @@ def _workers(given: int | None) -> int | None:
     if workers < 1:
         raise InputError(f"--workers is {workers}; give at least 1")
     return None if workers == 1 else workers
+
+
+def _bytes(text: str | None) -> float | None:
+    """Read ``8GB``, ``500 MB`` or ``8e9``."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([\d.]+(?:e\d+)?)\s*([kmgt]?)b?", text.strip().lower())
+    try:
+        if match is None:
+            raise ValueError
+        return float(match[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}[match[2]]
+    except ValueError:
+        raise InputError(f"--memory is {text!r}; give a size such as 8GB or 500MB") from None
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...]:

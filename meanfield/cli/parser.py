@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
 import meanfield
-from meanfield.cli import commands
+from meanfield.cli import commands, sweeping
 from meanfield.scaling import SCHEMES
 
 if TYPE_CHECKING:
@@ -32,6 +32,27 @@ displacement of the weights scales with m (RD_w ~ m^S_w), and draw the map of S_
 boundary. S_w < 0 is the linear regime, S_w > 0 the condensed one, S_w = 0 critical.
 
 Finished runs are kept in a store; the same command continues where it was stopped.
+"""
+
+_SHARD = """\
+Run part I of N of a phase diagram, with the options of phase-diagram; each part has a store of its own,
+DIR/shard-I-of-N.sqlite. When all are done, join them and draw:
+
+  meanfield shard $SLURM_ARRAY_TASK_ID/8 --preset paper --out results     # in each job of the array
+  meanfield merge results/shard-*.sqlite
+  meanfield phase-diagram --preset paper --out results
+"""
+
+_MERGE = """\
+Join stores of one sweep, as shards leave them, into one. Stores of different data or settings are
+refused. The joined store holds what one run of the whole would have kept.
+"""
+
+_STORE = """\
+What a store holds, and its cells as a table:
+
+  meanfield store show results/sweep.sqlite
+  meanfield store export results/sweep.sqlite cells.csv      # or cells.npz, or cells.nc
 """
 
 _DATA = """\
@@ -72,6 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"meanfield {meanfield.__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_phase_diagram(verbs)
+    _add_shard(verbs)
+    _add_merge(verbs)
+    _add_store(verbs)
     _add_regime(verbs)
     _add_train(verbs)
     return parser
@@ -95,11 +119,15 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
     group.add_argument("--no-bias", action="store_true", help="networks without a bias")
 
 
-def _add_output(verb: argparse.ArgumentParser) -> None:
-    group = verb.add_argument_group("output")
+def _add_folder(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--out", metavar="DIR", help="folder for what is written (default: meanfield-output/NAME-OF-DATA)"
     )
+
+
+def _add_output(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("output")
+    _add_folder(group)
     group.add_argument(
         "--formats",
         metavar="LIST",
@@ -112,6 +140,22 @@ def _add_output(verb: argparse.ArgumentParser) -> None:
 
 def _add_phase_diagram(verbs: _Verbs) -> None:
     verb = _verb(verbs, "phase-diagram", "measure and draw the phase diagram", _PHASE_DIAGRAM, _DATA + "\n")
+    _add_sweep(verb)
+    group = verb.add_argument_group("pictures")
+    group.add_argument(
+        "--live",
+        metavar="SECONDS",
+        nargs="?",
+        type=float,
+        const=30.0,
+        help="while it runs, draw phase-diagram.png anew every so often (default: 30)",
+    )
+    _add_output(verb)
+    verb.set_defaults(run=commands.phase_diagram)
+
+
+def _add_sweep(verb: argparse.ArgumentParser) -> None:
+    """What a sweep runs, and where: the same for all verbs that run one."""
     _add_data(verb)
     group = verb.add_argument_group("grid")
     group.add_argument(
@@ -140,10 +184,46 @@ def _add_phase_diagram(verbs: _Verbs) -> None:
         "--workers", metavar="N", type=int, help="worker processes (default: one per processor)"
     )
     group.add_argument(
+        "--dask", metavar="ADDRESS", help="instead: a Dask scheduler's, such as tcp://host:8786"
+    )
+    group.add_argument("--memory", metavar="SIZE", help="bound, such as 8GB (default: 4/5 of what is free)")
+    group.add_argument(
         "--store", metavar="FILE", help="store of finished runs (default: in the output folder)"
     )
-    _add_output(verb)
-    verb.set_defaults(run=commands.phase_diagram)
+    group.add_argument(
+        "--progress", action="store_true", default=None, help="a progress bar in log files, too"
+    )
+
+
+def _add_shard(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "shard", "run one part of a phase diagram, as in a job array", _SHARD, _DATA + "\n")
+    verb.add_argument("part", metavar="I/N", help="part I of N, from 1 to N")
+    _add_sweep(verb)
+    group = verb.add_argument_group("output")
+    _add_folder(group)
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+    verb.set_defaults(run=sweeping.shard)
+
+
+def _add_merge(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "merge", "join the stores of shards", _MERGE)
+    verb.add_argument("stores", metavar="FILE", nargs="+", help="stores to join")
+    verb.add_argument(
+        "--into", metavar="FILE", help="the joined store (default: sweep.sqlite beside the first)"
+    )
+    verb.set_defaults(run=sweeping.merge)
+
+
+def _add_store(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "store", "look into a store, or write it as a table", _STORE)
+    actions = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="what was run, when, where, with which versions")
+    show.add_argument("store", metavar="FILE", help="the store")
+    show.set_defaults(run=sweeping.store_show)
+    export = actions.add_parser("export", help="write all cells as .csv, .npz or .nc")
+    export.add_argument("store", metavar="FILE", help="the store")
+    export.add_argument("target", metavar="TABLE", help="what to write, by its ending")
+    export.set_defaults(run=sweeping.store_export)
 
 
 def _add_scaling(verb: argparse.ArgumentParser) -> None:

@@ -24,6 +24,8 @@ _MEANING = {
 
 def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
     """The summary table of a phase diagram, as a page of text."""
+    from meanfield.experiments import methods_text
+
     what = "m in each of two twin halves" if diagram.settings.per_half else "m neurons"
     lines = [
         f"{diagram.problem.name}: {diagram.problem.n} samples, d = {diagram.problem.d}; widths "
@@ -60,14 +62,17 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
             f"{worst.cell.gamma:g}, gamma' = {worst.cell.gamma_prime:g}, m = {worst.cell.width}: "
             f"{worst.status}); they are left out."
         )
-    return "\n".join([*lines, "", *_paths(written)])
+    return "\n".join([*lines, "", "For a paper: " + methods_text(diagram), "", *_paths(written)])
 
 
 def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str, Any]:
     """The summary table of a phase diagram, for scripts."""
+    from meanfield.experiments import methods_text
+
     return {
         "problem": {"name": diagram.problem.name, "n": diagram.problem.n, "d": diagram.problem.d},
         "settings": asdict(diagram.settings),
+        "methods": methods_text(diagram),
         "widths": [int(m) for m in diagram.widths],
         "seeds": [int(seed) for seed in diagram.seeds],
         "points": [_row_as_json(row) for row in diagram.rows],

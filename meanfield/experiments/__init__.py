@@ -2,10 +2,13 @@
 
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
 from meanfield.experiments.diagram import PhaseDiagram, Row, Zero
+from meanfield.experiments.exports import Merged, export_store, merge_stores, store_to_xarray
 from meanfield.experiments.limit_map import limit_diagram
+from meanfield.experiments.origin import Origin
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.slopes import Slope, Verdict, fit_slope
-from meanfield.experiments.store import SweepStore
+from meanfield.experiments.store import Record, SweepStore
+from meanfield.experiments.summary import methods_text, store_text
 from meanfield.experiments.sweep import SweepInterrupted, phase_diagram, train_cells
 
 __all__ = [
@@ -13,8 +16,11 @@ __all__ = [
     "Cell",
     "CellResult",
     "CellSettings",
+    "Merged",
+    "Origin",
     "PhaseDiagram",
     "Preset",
+    "Record",
     "Row",
     "Slope",
     "SweepInterrupted",
@@ -22,9 +28,14 @@ __all__ = [
     "Verdict",
     "Zero",
     "cell_particles",
+    "export_store",
     "fit_slope",
     "limit_diagram",
+    "merge_stores",
+    "methods_text",
     "phase_diagram",
     "run_cell",
+    "store_text",
+    "store_to_xarray",
     "train_cells",
 ]

@@ -183,7 +183,7 @@ class PhaseDiagram:
             ]
             for r in self.rows
         ]  # fmt: skip
-        return _write_csv(path, header, rows)
+        return write_csv(path, header, rows)
 
     def runs_to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write every run as CSV (all but its wall time, so that the file is reproducible)."""
@@ -195,7 +195,7 @@ class PhaseDiagram:
             [getattr(r.cell, name) if hasattr(r.cell, name) else getattr(r, name) for name in header]
             for r in self.results
         ]
-        return _write_csv(path, header, rows)
+        return write_csv(path, header, rows)
 
     def _slope(self, rd: Array) -> Slope:
         fitted = fit_slope(self.widths, rd, confidence=self.confidence)
@@ -251,7 +251,8 @@ def _crossing(gamma: Array, slope: Array) -> float | None:
     return None
 
 
-def _write_csv(path: str | os.PathLike[str], header: list[str], rows: Sequence[Sequence[object]]) -> Path:
+def write_csv(path: str | os.PathLike[str], header: list[str], rows: Sequence[Sequence[object]]) -> Path:
+    """Write a table with its header and return its path."""
     target = Path(path)
     try:
         with target.open("w", newline="", encoding="utf-8") as file:

@@ -35,8 +35,8 @@ AnyExecutor: TypeAlias = "int | str | Executor | Any | None"
 LOSSES = 3
 #: Share of the workers' memory limits that cells on a Dask cluster may need; Dask stops them at 0.8.
 _DASK_SHARE = 0.6
-#: Seconds to wait for the first worker of a Dask cluster.
-PATIENCE = 60.0
+#: Seconds to wait for a Dask scheduler to answer, and for its first worker.
+ANSWER, PATIENCE = 10.0, 60.0
 #: Seconds between two signs of life.
 _TICK = 1.0
 
@@ -179,7 +179,7 @@ def dask_client(executor: Any) -> Iterator[Any]:
             "pip install 'meanfield-nn[dask]'"
         ) from None
     try:
-        client = Client(executor, timeout=10, set_as_default=False)
+        client = Client(executor, timeout=ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {executor} ({str(error) or type(error).__name__}); start one with "

@@ -58,6 +58,13 @@ class SweepStore:
     settings : CellSettings
         What the cells share.
 
+    Attributes
+    ----------
+    path, problem, settings
+        As given; ``problem`` is None in a store that was opened, if the data were too large to be kept.
+    problem_name, fingerprint : str
+        Name and SHA-256 of the data.
+
     Raises
     ------
     StoreError
@@ -68,6 +75,7 @@ class SweepStore:
     def __init__(self, path: str | os.PathLike[str], problem: Problem, settings: CellSettings) -> None:
         self.path = Path(path)
         self.problem: Problem | None = problem
+        self.problem_name, self.fingerprint = problem.name, problem.fingerprint
         self.settings = settings
         self._origins: dict[Origin, int] = {}
         self._connection = connect(self.path)
@@ -81,8 +89,6 @@ class SweepStore:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SweepStore:
         """A store that exists, whatever it holds.
-
-        ``problem`` is None if the data were too large to be kept.
 
         Raises
         ------
@@ -100,6 +106,7 @@ class SweepStore:
                 kept = store._meta()
                 store.settings = CellSettings(**json.loads(kept["settings"]))
                 store.problem = _problem(kept)
+                store.problem_name, store.fingerprint = str(kept["problem_name"]), str(kept["problem"])
         except (KeyError, TypeError, ValueError, InputError) as error:
             store._connection.close()
             raise StoreError(
@@ -110,11 +117,6 @@ class SweepStore:
             store._connection.close()
             raise
         return store
-
-    @property
-    def problem_name(self) -> str:
-        """Name of the data."""
-        return str(self._meta()["problem_name"])
 
     def results(self) -> Iterator[CellResult]:
         """All finished cells, sorted."""

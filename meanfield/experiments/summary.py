@@ -1,0 +1,131 @@
+"""What was run, in words: for the methods section of a paper, and for a look at a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+
+from meanfield.experiments.cells import CellResult, CellSettings
+from meanfield.experiments.diagram import PhaseDiagram
+from meanfield.experiments.origin import Origin
+from meanfield.experiments.store import SweepStore
+
+
+def methods_text(diagram: PhaseDiagram) -> str:
+    """A paragraph that says what was run, with which versions and seeds, and how long it took.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> diagram = mf.phase_diagram(
+    ...     mf.datasets.four_points(), gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], seeds=2
+    ... )
+    >>> print(methods_text(diagram).split("; ")[0])
+    Phase diagram of four points (n = 4 samples, d = 2, bias included): 2 scalings (gamma = 0.5, 1.5
+    """
+    problem, scalings = diagram.problem, len(diagram.gamma) * len(diagram.gamma_prime)
+    bias = "bias included" if problem.bias else "no bias"
+    place = (
+        f"Phase diagram of {problem.name} (n = {problem.n} samples, d = {problem.d}, {bias}): "
+        f"{scalings} scalings (gamma = {_listed(diagram.gamma)}; gamma' = {_listed(diagram.gamma_prime)})"
+    )
+    return " ".join(
+        [
+            f"{place}, {_ensemble(diagram.widths, diagram.seeds.tolist(), diagram.settings)}.",
+            _runs(diagram.results, diagram.settings),
+            f"{diagram.missing} networks of the grid are missing." if diagram.missing else "",
+            _software(diagram.origins),
+        ]
+    ).replace("  ", " ")
+
+
+def store_text(store: SweepStore) -> str:
+    """What a store holds, as a page of text."""
+    records = list(store.records())
+    results = [record.result for record in records]
+    lines = [f"{store.path}: {len(records)} cells, {store.path.stat().st_size / 1e3:.0f} kB"]
+    problem = store.problem
+    lines.append(
+        f"problem    {store.problem_name}"
+        + (
+            ""
+            if problem is None
+            else f": {problem.n} samples, d = {problem.d}{'' if problem.bias else ' (no bias)'}"
+        )
+        + f"; sha256 {store.fingerprint[:16]}"
+    )
+    lines.append(
+        "settings   " + ", ".join(f"{name} = {value}" for name, value in vars(store.settings).items())
+    )
+    if records:
+        axes = {
+            name: np.unique([getattr(result.cell, name) for result in results])
+            for name in ("gamma", "gamma_prime", "width", "seed")
+        }
+        lines += [f"{name:<10} {_listed(values)}" for name, values in axes.items()]
+        whole = int(np.prod([len(values) for values in axes.values()]))
+        if whole != len(records):
+            lines.append(f"           {len(records)} of the {whole} cells of that grid")
+        status = Counter(result.status for result in results)
+        lines.append("status     " + ", ".join(f"{count} {name}" for name, count in status.most_common()))
+        lines.append(
+            f"time       {duration(sum(result.seconds for result in results))} of computation, finished from "
+            f"{min(record.finished for record in records)} to {max(record.finished for record in records)}"
+        )
+        for origin, count in Counter(record.origin for record in records).most_common():
+            lines.append(f"computed   {count} on {origin.host} ({origin.system}): {origin.software}")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A time for readers.
+
+    Examples
+    --------
+    >>> duration(4.21), duration(200), duration(9000)
+    ('4.2 s', '3.3 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.2g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
+
+
+def _ensemble(widths: Iterable[float], seeds: Collection[int], settings: CellSettings) -> str:
+    neurons = "neurons in each of two twin halves" if settings.per_half else "neurons"
+    twins = "antisymmetric initialisation" if settings.antisymmetric else "independent neurons"
+    return (
+        f"widths m = {_listed(widths)} ({neurons}, {twins}), {len(seeds)} random draws each (seeds "
+        f"{_listed(seeds)} below root {settings.entropy})"
+    )
+
+
+def _runs(results: Sequence[CellResult], settings: CellSettings) -> str:
+    converged = sum(result.converged for result in results)
+    rested = sum(result.finished for result in results) - converged
+    stopped = len(results) - converged - rested
+    return (
+        f"{len(results)} networks were trained by gradient flow to R = (1/2n) sum (f - y)^2 <= "
+        f"{settings.loss_tol:.3g} with relative tolerance {settings.rtol:g}: {converged} reached it, "
+        f"{rested} came to rest above it, {stopped} were stopped; "
+        f"{duration(sum(result.seconds for result in results))} of computation in all."
+    )
+
+
+def _software(origins: Sequence[Origin]) -> str:
+    machines = sorted({origin.system for origin in origins})
+    versions = sorted({origin.software for origin in origins})
+    return f"Computed with {'; and '.join(versions)} on {', '.join(machines)}." if origins else ""
+
+
+def _listed(values: Iterable[float]) -> str:
+    """Numbers as a reader would write them: in full if few, by ends and count if many.
+
+    Examples
+    --------
+    >>> _listed([1, 2, 5]), _listed(range(20))
+    ('1, 2, 5', '0 to 19 (20 values)')
+    """
+    texts = [f"{value:g}" if value != int(value) else f"{int(value)}" for value in values]
+    return ", ".join(texts) if len(texts) <= 13 else f"{texts[0]} to {texts[-1]} ({len(texts)} values)"

@@ -1,0 +1,393 @@
+"""Where cells run: order, memory, lost workers, threads of workers, a real Dask cluster."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from processes import finished_cells, needs_proc, wait_until, worker_threads
+
+from meanfield import InputError, Problem, datasets, phase_diagram
+from meanfield.errors import MissingExtraError, WorkerLostError
+from meanfield.experiments import Cell, CellSettings, run_cell
+from meanfield.experiments.cells import cell_memory, cost
+from meanfield.experiments.executors import LOSSES, run_cells
+from meanfield.experiments.grid import shard_of
+from meanfield.experiments.pools import own_processes
+from meanfield.experiments.queueing import CellQueue, free_memory
+
+FOUR = datasets.four_points()
+SETTINGS = CellSettings(loss_tol=1e-4)
+SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "seeds": 2}
+#: Some seconds long, with cells of some tenths of a second.
+LONG = {
+    "gamma": [0.6, 1.2, 1.6], "gamma_prime": [0.1], "widths": [400, 800], "seeds": 3, "rtol": 1e-4,
+}  # fmt: skip
+
+
+def numbers(diagram):
+    """All that a sweep computes, but for wall times, as bytes."""
+    runs = [dataclasses.replace(result, seconds=0.0) for result in diagram.results]
+    return diagram.rd_w.tobytes(), diagram.rd_a.tobytes(), repr(runs)
+
+
+@pytest.fixture(scope="module")
+def serial():
+    return numbers(phase_diagram(FOUR, **SMALL))
+
+
+@pytest.fixture(scope="module")
+def long_serial():
+    return numbers(phase_diagram(FOUR, **LONG))
+
+
+class Watch:
+    """A monitor that remembers."""
+
+    def __init__(self):
+        self.plans, self.cells, self.losses = [], [], []
+
+    def plan(self, text):
+        self.plans.append(text)
+
+    def started(self, cell):
+        self.cells.append(cell)
+
+    def lost(self, cell):
+        self.losses.append(cell)
+
+    def tick(self):
+        pass
+
+
+cells_lists = st.lists(
+    st.builds(
+        Cell, st.sampled_from([0.5, 1.0, 1.5]), st.sampled_from([-0.3, 0.0, 0.3]), st.integers(1, 10_000),
+        st.integers(0, 3),
+    ),
+    min_size=1, max_size=40, unique=True,
+)  # fmt: skip
+
+
+class TestQueue:
+    @given(cells_lists, st.integers(1, 5), st.floats(1.0, 4.0))
+    def test_all_cells_run_once_within_memory_and_in_time(self, cells, workers, room):
+        """Simulated workers: memory is kept, and the end is as early as Graham's bound allows."""
+        largest = max(cell.width for cell in cells)
+        queue = CellQueue(cells, lambda cell: float(cell.width), room * largest)
+        now, running, order, peak = 0.0, [], [], 0.0
+        while True:
+            while len(running) < workers and (cell := queue.take()) is not None:
+                order.append(cell)
+                running.append((now + cost(cell), cell))
+            peak = max(peak, sum(cell.width for _, cell in running))
+            if not running:
+                break
+            running.sort()
+            now, cell = running.pop(0)
+            queue.release(cell)
+        assert sorted(order) == sorted(cells)
+        assert peak <= room * largest
+        if room * largest >= workers * largest:  # memory never kept a worker idle
+            work, longest = sum(map(cost, cells)), max(map(cost, cells))
+            assert now <= work / workers + longest * (1 - 1 / workers) + 1e-9 * work
+
+    def test_longest_first_with_a_share_for_the_short(self):
+        cells = [Cell(1.0, 0.0, m, 0) for m in (100, 200, 300, 4000, 5000, 6000)]
+        queue = CellQueue(cells, lambda cell: 0.0, 1.0)
+        order = [queue.take().width for _ in cells]
+        assert order[0] == 6000
+        # a quarter of 6000 has room for three short ones
+        assert order == [6000, 100, 200, 300, 4000, 5000] or order[1:4] == [100, 200, 300]
+        assert queue.take() is None
+
+    def test_a_large_cell_waits_for_memory_and_others_pass(self):
+        queue = CellQueue([Cell(1.0, 0.0, m, 0) for m in (10, 60, 70)], lambda cell: cell.width, 100.0)
+        first = queue.take()
+        assert first.width == 70
+        assert queue.take().width == 10  # 60 does not fit beside 70
+        assert queue.take() is None
+        queue.release(first)
+        assert queue.take().width == 60
+
+    def test_a_lost_cell_comes_next(self):
+        queue = CellQueue([Cell(1.0, 0.0, m, 0) for m in (10, 60, 70)], lambda cell: 0.0, 100.0)
+        first = queue.take()
+        queue.release(first)
+        queue.put_back(first)
+        assert {queue.take().width for _ in range(3)} == {10, 60, 70}
+
+
+class TestShards:
+    @given(cells_lists, st.integers(1, 7))
+    def test_shards_are_a_partition(self, cells, parts):
+        shards = [shard_of(cells, part, parts) for part in range(1, parts + 1)]
+        assert sorted(cell for shard in shards for cell in shard) == sorted(cells)
+        sizes = [len(shard) for shard in shards]
+        assert max(sizes) - min(sizes) <= 1
+        assert shards == [shard_of(cells[::-1], part, parts) for part in range(1, parts + 1)]
+
+    def test_shards_of_a_map_take_about_as_long(self):
+        """The published map in eight: within 15 % of each other by estimated cost."""
+        from meanfield.experiments import PRESETS
+        from meanfield.experiments.grid import Grid
+
+        preset = PRESETS["paper"]
+        cells = list(Grid(preset.gamma, preset.gamma_prime, preset.widths, np.arange(preset.seeds)).cells())
+        costs = [sum(map(cost, shard_of(cells, part, 8))) for part in range(1, 9)]
+        assert max(costs) < 1.15 * min(costs)
+
+    @pytest.mark.parametrize("shard", [(0, 2), (3, 2), (-1, 2), (1, 0)])
+    def test_shards_that_are_none(self, shard):
+        with pytest.raises(InputError, match=r"shard is .*; give i/n with i from 1 to n"):
+            phase_diagram(FOUR, **SMALL, shard=shard)
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        ("n", "d_in", "width"),
+        [(4, 1, 5000), (40, 1, 4000), (20, 5, 3000), (45, 60, 1000), (150, 3, 600), (300, 2, 300)],
+    )
+    def test_estimate(self, n, d_in, width):
+        """Against the peak that Python's allocator sees, over the first steps; 0.5 MB are a floor."""
+        import tracemalloc
+
+        rng = np.random.default_rng(0)
+        problem = Problem(rng.standard_normal((n, d_in)), rng.standard_normal(n))
+        settings = CellSettings(loss_tol=1e-3 * problem.zero_loss, max_steps=4, per_half=True)
+        run_cell(problem, Cell(1.2, 0.0, 2, 0), settings)  # compiles, and imports
+        cell = Cell(1.2, 0.0, width, 0)
+        tracemalloc.start()
+        run_cell(problem, cell, settings)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        estimate = cell_memory(problem, cell, per_half=True)
+        assert peak <= estimate <= 2.5 * peak + 0.5e6
+
+    def test_a_cell_that_cannot_fit_is_refused_before_anything_runs(self, tmp_path):
+        with pytest.raises(
+            InputError, match=r"a run of width 1000000 needs about .* GB of memory, but there"
+        ):
+            phase_diagram(FOUR, **{**SMALL, "widths": [100, 1_000_000]}, memory=1e8)
+
+    def test_the_plan_is_stated(self):
+        watch = Watch()
+        cells = [Cell(0.5, 0.0, m, 0) for m in (20, 40)]
+        assert len(list(run_cells(FOUR, cells, SETTINGS, None, watch, memory=3e8))) == 2
+        (plan,) = watch.plans
+        assert plan == (
+            "2 cells, longest first, in this process; a cell needs up to 0.51 MB, all that run at once stay "
+            "below 0.3 GB"
+        )
+
+    def test_free_memory(self):
+        assert 1e7 < free_memory() < 1e14
+
+
+class TestWorkers:
+    def test_one_thread_each(self):
+        with own_processes(1, FOUR, SETTINGS) as pool:
+            kernel, libraries = pool._idle[0].submit(worker_threads).result(timeout=60)
+        assert kernel == 1
+        assert set(libraries) <= {1}
+
+    def test_a_users_processes_use_one_thread(self, serial):
+        import multiprocessing
+
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            assert numbers(phase_diagram(FOUR, **SMALL, executor=pool)) == serial
+            kernel, libraries = pool.submit(worker_threads).result(timeout=60)
+        assert kernel == 1
+        assert set(libraries) <= {1}
+
+    def test_threads_are_given_back(self):
+        from concurrent.futures import ThreadPoolExecutor
+
+        before = worker_threads()
+        with ThreadPoolExecutor(2) as pool:
+            phase_diagram(FOUR, **SMALL, executor=pool)
+        assert worker_threads() == before
+
+    def test_same_bits_where_blas_matters(self):
+        """Twenty samples in five dimensions: matrices, not closed forms."""
+        rng = np.random.default_rng(0)
+        problem = Problem(rng.standard_normal((20, 5)), rng.standard_normal(20))
+        small = {**SMALL, "gamma": [0.8], "seeds": 1}
+        assert numbers(phase_diagram(problem, **small)) == numbers(
+            phase_diagram(problem, **small, executor=2)
+        )
+
+    @needs_proc
+    def test_a_killed_worker_s_cell_runs_again(self, long_serial, tmp_path):
+        store = tmp_path / "sweep.sqlite"
+        killed = []
+
+        def kill():
+            wait_until(lambda: finished_cells(store) >= 3, 60, "first cells")
+            from multiprocessing import active_children
+
+            victim = active_children()[0]
+            os.kill(victim.pid, signal.SIGKILL)
+            killed.append(victim.pid)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        diagram = phase_diagram(FOUR, **LONG, executor=2, store=store)
+        killer.join()
+        assert killed
+        assert numbers(diagram) == long_serial
+
+    def test_a_cell_that_kills_its_workers_is_given_up(self, monkeypatch):
+        """A pool whose workers die with one cell: three times, then one sentence; the others are kept."""
+        from meanfield.experiments import executors
+        from meanfield.experiments.pools import LostCellError
+
+        bad = Cell(1.75, 0.0, 80, 1)
+
+        class Mortal:
+            slots = 2
+
+            def submit(self, cell):
+                from concurrent.futures import Future
+
+                future = Future()
+                future.set_result(cell)
+                return future
+
+            def outcome(self, future):
+                if future.result() == bad:
+                    raise LostCellError
+                return executors.Outcome(run_cell(FOUR, future.result(), SETTINGS), executors.here())
+
+        cells = [Cell(1.75, 0.0, 80, 0), bad, Cell(0.5, 0.0, 20, 0)]
+        watch, done = Watch(), []
+        queue = CellQueue(cells, lambda cell: 0.0, 1.0)
+        outcomes = executors._drain(Mortal(), queue, watch)
+        with pytest.raises(
+            WorkerLostError, match=rf"{LOSSES} worker processes died with the same cell"
+        ) as info:
+            done.extend(outcome.result.cell for outcome in outcomes)
+        assert "\n" not in str(info.value)
+        assert watch.cells.count(bad) == LOSSES
+        assert watch.losses == [bad] * (LOSSES - 1)
+        assert bad not in done
+
+    @needs_proc
+    def test_a_users_broken_executor(self, tmp_path):
+        with ProcessPoolExecutor(1) as pool:
+            doomed = pool.submit(os._exit, 1)
+            with pytest.raises(WorkerLostError, match=r"a worker process of the executor died.*0 finished"):
+                phase_diagram(FOUR, **SMALL, executor=pool)
+            assert doomed.exception() is not None
+
+
+class TestWithoutDask:
+    def test_the_extra_is_named(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "distributed", None)
+        with pytest.raises(MissingExtraError, match=r"pip install 'meanfield-nn\[dask\]'"):
+            phase_diagram(FOUR, **SMALL, executor="tcp://127.0.0.1:1")
+
+
+class Cluster:
+    """A scheduler and two workers, each a process of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.processes = folder, []
+        self.file = folder / "scheduler.json"
+
+    def start(self, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments, "--no-dashboard", "--host", "127.0.0.1",
+             "--protocol", "tcp", "--scheduler-file", self.file],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},  # they run functions of the tests
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def worker(self):
+        return self.start(
+            "worker",
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--local-directory",
+            self.folder,
+            "--death-timeout",
+            "60",
+        )
+
+    @property
+    def address(self):
+        """Of the scheduler; None until it is there."""
+        try:
+            return json.loads(self.file.read_text())["address"]
+        except (OSError, ValueError):  # not written, or not to its end
+            return None
+
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+            process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    pytest.importorskip("distributed")
+    cluster = Cluster(tmp_path_factory.mktemp("dask"))
+    try:
+        cluster.start("scheduler", "--port", "0")
+        wait_until(lambda: cluster.address, 60, "the scheduler")
+        cluster.workers = [cluster.worker() for _ in range(2)]
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+class TestDask:
+    """In the order of their lives: the last test kills a worker."""
+
+    def test_a_client_of_the_user(self, cluster, serial):
+        from distributed import Client
+
+        with Client(cluster.address, set_as_default=False, timeout=30) as client:
+            client.wait_for_workers(2, timeout=60)
+            assert numbers(phase_diagram(FOUR, **SMALL, executor=client)) == serial
+            assert client.status == "running"  # theirs to close
+            threads = client.run(worker_threads)
+        assert {kernel for kernel, _ in threads.values()} == {1}
+        assert {count for _, libraries in threads.values() for count in libraries} <= {1}
+
+    def test_a_killed_worker(self, cluster, long_serial, tmp_path):
+        """SIGKILL to one of two workers in the middle: the other ends the sweep, with the same bits."""
+        store = tmp_path / "sweep.sqlite"
+
+        def kill():
+            wait_until(lambda: finished_cells(store) >= 3, 60, "first cells")
+            cluster.workers[0].kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        diagram = phase_diagram(FOUR, **LONG, executor=cluster.address, store=store)
+        killer.join()
+        assert cluster.workers[0].wait(10) == -signal.SIGKILL
+        assert numbers(diagram) == long_serial
+        assert finished_cells(store) == len(diagram.results)
+
+    def test_nobody_there(self, monkeypatch):
+        pytest.importorskip("distributed")
+        monkeypatch.setattr("meanfield.experiments.executors.ANSWER", 0.2)
+        for address in ("nonsense://127.0.0.1:1", "tcp://127.0.0.1:1"):
+            with pytest.raises(
+                InputError, match=rf"no Dask scheduler answers at {address} .* `dask scheduler`"
+            ):
+                phase_diagram(FOUR, **SMALL, executor=address)

@@ -41,7 +41,7 @@ def _samples(x):
     products = np.empty((n, n))
     for i in range(n):
         for j in range(n):
-            products[i, j] = _dot(x[i], x[j])
+            products[i, j] = _dot_row(x[i], x, j)
     return Samples(x, np.ascontiguousarray(x.T), row_lengths(x), products)
 
 

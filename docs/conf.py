@@ -54,6 +54,18 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+
+def _leave_out(app, what, name, obj, skip, options):
+    """A name of the package itself stands on its own page, not on those of its rooms, too."""
+    again = name in meanfield.__all__ and getattr(meanfield, name) is obj
+    return True if again and app.env.docname != "reference/core" else None
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("autodoc-skip-member", _leave_out)
+
+
 # -- HTML ----------------------------------------------------------------------------------------
 html_theme = "furo"
 html_title = f"meanfield {release}"
@@ -61,7 +73,6 @@ html_static_path = ["_static"]
 html_css_files = ["meanfield.css"]
 html_copy_source = False
 html_show_sourcelink = False
-html_theme_options = {"source_directory": "docs/"}
 copybutton_prompt_text = r">>> |\.\.\. |\$ |In \[\d*\]: "
 copybutton_prompt_is_regexp = True
 

@@ -20,6 +20,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import meanfield
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, SITE = ROOT / "docs", ROOT / "docs" / "_build"
 ROOMS = ("", ".datasets", ".experiments", ".flow", ".kernels", ".limits", ".plotting", ".symbolic")
@@ -112,6 +114,12 @@ def test_links_of_the_repository_s_pages(page):
         parts = urlsplit(link)
         if not parts.scheme and parts.path:
             assert (ROOT / parts.path).exists(), f"{page}: {link}"
+
+
+def test_versions_agree():
+    """What one is asked to cite is the version that is installed."""
+    assert f"version = {{{meanfield.__version__}}}" in (DOCS / "citing.md").read_text()
+    assert f"version: {meanfield.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 #: Shows each page in a frame of each width, waits for its formulas, and sends back what it looks like.

@@ -36,6 +36,7 @@ class TestPhaseDiagram:
         assert not err
         assert "four points: 4 samples, d = 2" in out
         assert "of 2 decided points agree" in out
+        assert "For a paper: Phase diagram of four points" in out
         for name in ("summary.csv", "runs.csv", "sweep.sqlite", "phase-diagram.png", "phase-diagram.pdf"):
             assert (tmp_path / "o" / name).stat().st_size > 0
             assert name in out
@@ -67,6 +68,7 @@ class TestPhaseDiagram:
         )
         assert [point["S_w"] for point in printed["points"]] == diagram.S_w.ravel().tolist()
         assert printed["runs"] == 12
+        assert printed["methods"].startswith("Phase diagram of four points")
         assert printed["not_converged"] == 0
 
     def test_again_is_a_resumption(self, capsys, tmp_path):
@@ -97,6 +99,92 @@ class TestPhaseDiagram:
         assert code == 0
         points = {(point["gamma"], point["gamma_prime"]) for point in json.loads(out)["points"]}
         assert points == {(g, gp) for g in (0.5, 1.0, 1.5) for gp in (-0.4, 0.0)}
+
+
+class TestSweeps:
+    """Verbs around a sweep: parts of it, stores, pictures while it runs."""
+
+    def test_shards_merge_into_the_same_table(self, capsys, tmp_path):
+        for part in (1, 2):
+            code, out, err = run(capsys, "shard", f"{part}/2", *TINY, "--out", tmp_path / "parts")
+            assert (code, err) == (0, "")
+            assert f"shard {part}/2: 6 of 12 cells are in" in out
+        stores = sorted((tmp_path / "parts").glob("shard-*.sqlite"))
+        assert [path.name for path in stores] == ["shard-1-of-2.sqlite", "shard-2-of-2.sqlite"]
+        code, out, _ = run(capsys, "merge", *stores)
+        assert code == 0
+        merged = tmp_path / "parts" / "sweep.sqlite"
+        assert out.splitlines()[0] == f"{merged}: 12 cells, 12 of them new"
+        before = merged.read_bytes()
+        run(capsys, "phase-diagram", *TINY, "--out", tmp_path / "parts", "--formats", "svg")
+        assert merged.read_bytes() == before  # nothing was left to run
+        grid = {"gamma": [0.5, 1.5], "gamma_prime": 0, "widths": [20, 40, 80], "seeds": 2}
+        whole = mf.phase_diagram(mf.datasets.four_points(), **grid, per_half=True)
+        table = whole.runs_to_csv(tmp_path / "whole.csv").read_bytes()
+        assert (tmp_path / "parts" / "runs.csv").read_bytes() == table
+
+    def test_store_show_and_export(self, capsys, tmp_path):
+        store = tmp_path / "shard-1-of-1.sqlite"
+        run(capsys, "shard", "1/1", *TINY, "--out", tmp_path)
+        code, out, _ = run(capsys, "store", "show", store)
+        assert code == 0
+        assert "12 cells" in out
+        assert "width      20, 40, 80" in out
+        code, out, _ = run(capsys, "store", "export", store, tmp_path / "cells.csv")
+        assert (code, out.strip()) == (0, str(tmp_path / "cells.csv"))
+        with (tmp_path / "cells.csv").open() as file:
+            assert len(list(csv.DictReader(file))) == 12
+
+    def test_live(self, capsys, tmp_path, monkeypatch):
+        """The picture is there before the sweep is done, and nothing else is left of it."""
+        from meanfield import plotting
+
+        drawn = []
+        save = plotting.save
+
+        def counting(figure, path, formats=None):
+            drawn.append(path)
+            return save(figure, path, formats=formats)
+
+        monkeypatch.setattr(plotting, "save", counting)
+        code, _, _ = run(capsys, "phase-diagram", *TINY, "--live", "0", "--out", tmp_path, "--formats", "png")
+        assert code == 0
+        assert len(drawn) > 2
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "phase-diagram.png", "rd-against-width.png", "runs.csv", "summary.csv", "sweep.sqlite",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("argv", "sentence"),
+        [
+            (["shard", "3"], r"the shard is '3'; give I/N, such as 3/8"),
+            (["shard", "3/2"], r"the shard is 3/2; give I/N with I from 1 to N"),
+            (["shard", "1/2", "--memory", "much"], r"--memory is 'much'; give a size such as 8GB or 500MB"),
+            (
+                ["phase-diagram", "--memory", "1MB"],
+                r"a run of width 8000 needs about .*; give smaller",
+            ),
+            (
+                ["phase-diagram", "--dask", "here"],
+                r"--dask is 'here'; give a scheduler's address",
+            ),
+            (["phase-diagram", "--dask", "tcp://a:1", "--workers", "2"], r"give --workers .* not both"),
+            (["phase-diagram", "--live", "-1"], r"live_seconds is -1\.0; give a number of seconds >= 0"),
+            (["merge", "none.sqlite"], r"there is no store none\.sqlite; give the file that a sweep wrote"),
+            (["store", "show", "none.sqlite"], r"there is no store none\.sqlite"),
+            (["store", "export", "none.sqlite", "cells.csv"], r"there is no store none\.sqlite"),
+            (
+                ["store", "export", "none.sqlite", "cells.doc"],
+                r"ends in '\.doc'; give a name in \.csv",
+            ),
+        ],
+    )
+    def test_mistakes(self, capsys, tmp_path, monkeypatch, argv, sentence):
+        monkeypatch.chdir(tmp_path)
+        code, out, err = run(capsys, *argv)
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert re.search(sentence, err), err
 
 
 class TestMistakes:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -288,6 +289,24 @@ class TestWorkers:
             with pytest.raises(WorkerLostError, match=r"a worker process of the executor died.*0 finished"):
                 phase_diagram(FOUR, **SMALL, executor=pool)
             assert doomed.exception() is not None
+
+    def test_a_script_without_its_guard(self, tmp_path):
+        """Workers import the main script: one that sweeps when imported ends with a sentence, soon."""
+        script = tmp_path / "unguarded.py"
+        script.write_text(
+            "from meanfield import datasets, phase_diagram\n"
+            f"phase_diagram(datasets.four_points(), **{SMALL!r}, executor=2, store='s.sqlite')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 1
+        assert "InputError: worker processes import the main script: put its call" in done.stderr
+        assert re.search(
+            r"WorkerLostError: worker processes die before their first cell; if this is a script, .* "
+            r"\(1 finished cells are kept in s.sqlite; the same call resumes there\)",
+            done.stderr,
+        )
 
 
 class TestWithoutDask:

@@ -5,6 +5,7 @@ Cells are independent and deterministic, so order and place do not change a bit 
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -144,6 +145,12 @@ def check_executor(executor: object) -> None:
         raise InputError(
             f"executor is {executor!r}; give None, a number of processes >= 1, an executor of "
             "concurrent.futures, a Dask client, or the address of a Dask scheduler (tcp://...)"
+        )
+    if number and getattr(multiprocessing.current_process(), "_inheriting", False):
+        # This is a worker that imports the main script, which would start workers in turn.
+        raise InputError(
+            "worker processes import the main script: put its call with executor= under "
+            '`if __name__ == "__main__":`'
         )
     if getattr(executor, "asynchronous", False):
         raise InputError("the Dask client is asynchronous; give one made with asynchronous=False")

@@ -27,6 +27,9 @@ from meanfield.experiments.cells import Cell, CellSettings, run_cell
 from meanfield.experiments.origin import Outcome, here
 from meanfield.problem import Problem
 
+#: Workers that may die before any has finished a cell.
+_STILLBORN = 2
+
 
 class LostCellError(Exception):
     """A worker was lost with a cell; the cell can be run again."""
@@ -95,6 +98,7 @@ class ProcessPool:
         self._arguments = (self._watched, problem, settings)
         self._idle = [self._start() for _ in range(count)]
         self._busy: dict[Future[Outcome], ProcessPoolExecutor] = {}
+        self._worked, self._stillborn = False, 0
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -117,10 +121,18 @@ class ProcessPool:
         """The outcome; a worker that died is replaced."""
         worker = self._busy.pop(future)
         try:
-            return future.result()
+            outcome = future.result()
+            self._worked = True
+            return outcome
         except BrokenExecutor:
             worker.shutdown(wait=False)
             worker = self._start()
+            self._stillborn += not self._worked
+            if self._stillborn >= _STILLBORN:
+                raise WorkerLostError(
+                    "worker processes die before their first cell; if this is a script, put the call under "
+                    '`if __name__ == "__main__":` (workers import it), else there is too little memory'
+                ) from None
             raise LostCellError from None
         finally:
             self._idle.append(worker)

@@ -44,7 +44,7 @@ class SweepProgress:
             total=sum(map(cost, cells)),
             desc="sweep",
             disable=not self._shown,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             mininterval=0.1 if terminal else _LOG_SECONDS,
             miniters=0,
         )

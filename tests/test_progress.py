@@ -1,0 +1,147 @@
+"""What is seen of a sweep: the bar, partial results, the paragraph for a paper."""
+
+import dataclasses
+import io
+import itertools
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from meanfield import datasets, phase_diagram, plotting
+from meanfield.experiments import Cell, CellSettings, methods_text, run_cell
+from meanfield.experiments import progress as progress_module
+from meanfield.experiments.progress import Live, SweepProgress
+
+FOUR = datasets.four_points()
+SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "seeds": 2}
+CELLS = [Cell(1.0, 0.0, m, 0) for m in (20, 40, 80)]
+RESULT = run_cell(FOUR, CELLS[0], CellSettings(loss_tol=1e-3))
+
+
+class Clock:
+    """Stands for the module time: it goes on by hand."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress_module, "time", clock)
+    return clock
+
+
+class TestBar:
+    def test_text(self, clock):
+        with SweepProgress(CELLS, 0, shown=False) as bar:
+            assert bar.text() == "0/3 cells"
+            bar.started(CELLS[1])
+            bar.started(CELLS[0])
+            assert bar.text() == "0/3 cells, running m=40 gamma=1 gamma'=0 and 1 more"
+            clock.now += 2.0
+            bar.done(RESULT)
+            assert bar.text() == "1/3 cells, 0.5/s, running m=40 gamma=1 gamma'=0"
+            bar.lost(CELLS[1])
+            assert bar.text() == "1/3 cells, 0.5/s, 1 lost with their workers and run again"
+
+    def test_shown(self, monkeypatch):
+        """In a log file (no terminal): plan, time left, what is running; in the end all is done."""
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        monkeypatch.setattr(progress_module, "_LOG_SECONDS", 0.0)
+        phase_diagram(FOUR, **SMALL, progress=True)
+        text = sys.stderr.getvalue()
+        assert "12 cells, longest first, in this process; a cell needs up to" in text
+        assert re.search(r"\d+%\|.*\| \d+:\d+<\d+:\d+, \d+/12 cells, [\d.]+/s, running m=\d+ gamma=", text)
+        assert re.search(r"100%.* 12/12 cells", text)
+
+    def test_hidden(self, capsys):
+        phase_diagram(FOUR, **SMALL, progress=False)
+        assert capsys.readouterr().err == ""
+
+    def test_resumed(self, monkeypatch, tmp_path):
+        phase_diagram(FOUR, **SMALL, shard=(1, 3), store=tmp_path / "s")
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        phase_diagram(FOUR, **SMALL, store=tmp_path / "s", progress=True)
+        assert "resuming: 4 cells are done, 8 to go" in sys.stderr.getvalue()
+
+
+class TestLive:
+    def test_takes_a_tenth_of_the_time_at_most(self, clock):
+        calls = []
+
+        def draw():
+            calls.append(clock.now)
+            clock.now += 6.0  # a slow picture
+
+        live = Live(draw, 30.0)
+        while clock.now < 400.0:
+            live.offer()
+            clock.now += 1.0
+        assert calls[0] == 130.0
+        assert all(later - earlier >= 6.0 + 60.0 for earlier, later in itertools.pairwise(calls))
+        assert len(calls) == 5
+
+    def test_partial_diagrams_can_be_drawn(self, tmp_path):
+        """From the first cell on: pictures of what is there, the last of them complete but for none."""
+        seen = []
+
+        def draw(diagram):
+            seen.append((len(diagram.results), diagram.missing))
+            if len(seen) in (1, 4, 9):
+                plotting.save(plotting.phase_diagram(diagram), tmp_path / f"{len(seen)}.png")
+
+        whole = phase_diagram(FOUR, **SMALL, live=draw, live_seconds=0.0)
+        assert whole.missing == 0
+        assert seen[0] == (1, 11)
+        assert [count for count, _ in seen] == sorted(count for count, _ in seen)
+        assert all(count + missing == 12 for count, missing in seen)
+
+    def test_the_short_end_is_seen_early(self):
+        """After half of the cells there are slopes: the narrow networks do not wait for all wide ones."""
+        grid = {"gamma": [0.6, 1.0], "gamma_prime": [0.0], "widths": [20, 40, 80, 160, 320, 640], "seeds": 1}
+        halves = []
+
+        def look(diagram):
+            if len(diagram.results) == 6:
+                halves.append({result.cell.width for result in diagram.results})
+
+        phase_diagram(FOUR, **grid, live=look, live_seconds=0.0)
+        if halves:  # a slow machine may look at another moment
+            assert {20, 640} <= halves[0]
+
+
+class TestMethods:
+    def test_says_what_was_run(self):
+        diagram = phase_diagram(FOUR, **SMALL, per_half=True, rng=7)
+        text = methods_text(diagram)
+        assert "\n" not in text
+        for phrase in (
+            "four points (n = 4 samples, d = 2, bias included): 2 scalings (gamma = 0.5, 1.75; gamma' = 0)",
+            "widths m = 20, 40, 80 (neurons in each of two twin halves, antisymmetric initialisation)",
+            "2 random draws each (seeds 0, 1 below root 7)",
+            "12 networks were trained by gradient flow to R = (1/2n) sum (f - y)^2 <=",
+            "12 reached it, 0 came to rest above it, 0 were stopped",
+            "of computation in all",
+            f"numpy {np.__version__}",
+        ):
+            assert phrase in text
+        assert "missing" not in text
+
+    def test_says_what_is_missing(self):
+        diagram = phase_diagram(FOUR, **SMALL, shard=(1, 2))
+        assert "6 networks of the grid are missing." in methods_text(diagram)
+
+    def test_all_machines_are_named(self):
+        diagram = phase_diagram(FOUR, **SMALL)
+        (here,) = diagram.origins
+        other = dataclasses.replace(here, host="node", python="3.99.0", system="Linux other")
+        text = methods_text(dataclasses.replace(diagram, origins=(here, other)))
+        assert "; and " in text
+        assert "Python 3.99.0" in text
+        assert "Linux other" in text

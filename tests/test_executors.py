@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from meanfield.experiments import Cell, CellSettings, run_cell
 from meanfield.experiments.cells import cell_memory, cost
 from meanfield.experiments.executors import LOSSES, run_cells
 from meanfield.experiments.grid import shard_of
-from meanfield.experiments.pools import own_processes
+from meanfield.experiments.pools import DaskPool, LostCellError, own_processes
 from meanfield.experiments.queueing import CellQueue, free_memory
 
 FOUR = datasets.four_points()
@@ -250,7 +251,6 @@ class TestWorkers:
     def test_a_cell_that_kills_its_workers_is_given_up(self, monkeypatch):
         """A pool whose workers die with one cell: three times, then one sentence; the others are kept."""
         from meanfield.experiments import executors
-        from meanfield.experiments.pools import LostCellError
 
         bad = Cell(1.75, 0.0, 80, 1)
 
@@ -258,8 +258,6 @@ class TestWorkers:
             slots = 2
 
             def submit(self, cell):
-                from concurrent.futures import Future
-
                 future = Future()
                 future.set_result(cell)
                 return future
@@ -401,6 +399,47 @@ class TestDask:
         assert cluster.workers[0].wait(10) == -signal.SIGKILL
         assert numbers(diagram) == long_serial
         assert finished_cells(store) == len(diagram.results)
+
+    @pytest.mark.parametrize(
+        ("status", "error", "raised", "message"),
+        [
+            (
+                "running",
+                "killed",
+                WorkerLostError,
+                r"4 Dask workers died with the same cell",
+            ),
+            ("running", CancelledError(), LostCellError, "^$"),
+            ("closed", CancelledError(), WorkerLostError, r"connection to the Dask scheduler was lost"),
+            (
+                "running",
+                ImportError("no meanfield"),
+                InputError,
+                r"cannot import .*no meanfield.*; install",
+            ),
+        ],
+    )
+    def test_ways_to_fail(self, status, error, raised, message):
+        distributed = pytest.importorskip("distributed")
+        if error == "killed":
+            error = distributed.KilledWorker("cell", None, 3)
+        future = Future()
+        future.set_exception(error)
+        pool = DaskPool.__new__(DaskPool)
+        pool._client = SimpleNamespace(status=status)
+        with pytest.raises(raised, match=message):
+            pool.outcome(future)
+
+    def test_a_cell_larger_than_the_workers_memory(self):
+        """Limits of all workers together, three fifths of it; no limit, no bound."""
+        from meanfield.experiments.executors import _dask_memory
+
+        def client(*limits):
+            workers = {str(i): {"memory_limit": limit} for i, limit in enumerate(limits)}
+            return SimpleNamespace(scheduler_info=lambda: {"workers": workers})
+
+        assert _dask_memory(client(1e9, 2e9)) == 3e9
+        assert _dask_memory(client(1e9, 0)) == np.inf
 
     def test_nobody_there(self, monkeypatch):
         pytest.importorskip("distributed")

@@ -301,6 +301,19 @@ class TestContents:
         ):  # fmt: skip
             assert phrase in text
 
+    def test_two_thousand_cells_stay_small(self, serial, tmp_path, monkeypatch):
+        """Under 10 MB with much room: 0.4 MB. Runs that take no time stand for quick ones."""
+        monkeypatch.setattr(
+            "meanfield.experiments.executors.run_cell",
+            lambda problem, cell, settings: dataclasses.replace(serial.results[0], cell=cell),
+        )
+        path = tmp_path / "sweep.sqlite"
+        gamma = [0.5 + 0.05 * i for i in range(10)]
+        assert sweep(store=path, gamma=gamma, widths=[10, 20], seeds=100).missing == 0
+        with SweepStore.open(path) as store:
+            assert len(list(store.results())) == 2000
+        assert path.stat().st_size < 1e6
+
     @pytest.mark.parametrize("content", [None, b""])
     def test_no_store(self, content, tmp_path):
         path = tmp_path / "nothing.sqlite"

@@ -129,7 +129,7 @@ class TestSweeps:
         code, out, _ = run(capsys, "store", "show", store)
         assert code == 0
         assert "12 cells" in out
-        assert "width      20, 40, 80" in out
+        assert "width       20, 40, 80" in out
         code, out, _ = run(capsys, "store", "export", store, tmp_path / "cells.csv")
         assert (code, out.strip()) == (0, str(tmp_path / "cells.csv"))
         with (tmp_path / "cells.csv").open() as file:
@@ -188,6 +188,13 @@ class TestSweeps:
 
 
 class TestMistakes:
+    def test_an_interruption_without_words_says_so(self, capsys, monkeypatch):
+        def interrupted(_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("meanfield.cli.commands.regime", interrupted)
+        assert run(capsys, "regime", "ntk") == (130, "", "\nmeanfield: interrupted\n")
+
     @pytest.mark.parametrize(
         ("argv", "sentence"),
         [

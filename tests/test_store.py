@@ -296,7 +296,7 @@ class TestContents:
         with SweepStore.open(path) as store:
             text = store_text(store)
         for phrase in (
-            "12 cells", "four points: 4 samples, d = 2", "gamma      0.5, 1.75", "width      20, 40, 80",
+            "12 cells", "four points: 4 samples, d = 2", "gamma       0.5, 1.75", "width       20, 40, 80",
             "12 CONVERGED", "loss_tol = ", "numpy " + np.__version__, "finished from 2026-01-02T03:04:05.678",
         ):  # fmt: skip
             assert phrase in text
@@ -427,6 +427,7 @@ class TestExport:
             assert (float(row["gamma"]), int(row["width"])) == (result.cell.gamma, result.cell.width)
             assert float(row["rd_w"]) == result.rd_w
             assert (row["status"], row["host"]) == (result.status, here().host)
+            assert datetime.fromisoformat(row["finished"]).year >= 2024
 
     def test_npz(self, path, results, tmp_path):
         with np.load(export_store(path, tmp_path / "cells.npz"), allow_pickle=False) as data:

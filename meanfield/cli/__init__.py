@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"meanfield: {error}", file=sys.stderr)
         return NOT_CONVERGED
     except KeyboardInterrupt as interrupt:
-        print(f"\nmeanfield: {interrupt or 'interrupted'}", file=sys.stderr)
+        print(f"\nmeanfield: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

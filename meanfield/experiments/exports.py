@@ -220,10 +220,11 @@ def _columns(records: Sequence[Record]) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _value(record: Record, name: str) -> Any:
-    for part in (record.result.cell, record.result, record.origin, record):
-        if hasattr(part, name):
-            return getattr(part, name)
-    raise AttributeError(name)
+    if name in CELL_COLUMNS:
+        return getattr(record.result.cell, name)
+    if name in RESULT_COLUMNS:
+        return getattr(record.result, name)
+    return record.finished if name == "finished" else getattr(record.origin, name)
 
 
 def _describe(store: SweepStore) -> dict[str, str]:

@@ -48,7 +48,7 @@ def store_text(store: SweepStore) -> str:
     lines = [f"{store.path}: {len(records)} cells, {store.path.stat().st_size / 1e3:.0f} kB"]
     problem = store.problem
     lines.append(
-        f"problem    {store.problem_name}"
+        f"problem      {store.problem_name}"
         + (
             ""
             if problem is None
@@ -57,25 +57,25 @@ def store_text(store: SweepStore) -> str:
         + f"; sha256 {store.fingerprint[:16]}"
     )
     lines.append(
-        "settings   " + ", ".join(f"{name} = {value}" for name, value in vars(store.settings).items())
+        "settings    " + ", ".join(f"{name} = {value}" for name, value in vars(store.settings).items())
     )
     if records:
         axes = {
             name: np.unique([getattr(result.cell, name) for result in results])
             for name in ("gamma", "gamma_prime", "width", "seed")
         }
-        lines += [f"{name:<10} {_listed(values)}" for name, values in axes.items()]
+        lines += [f"{name:<11} {_listed(values)}" for name, values in axes.items()]
         whole = int(np.prod([len(values) for values in axes.values()]))
         if whole != len(records):
-            lines.append(f"           {len(records)} of the {whole} cells of that grid")
+            lines.append(f"            {len(records)} of the {whole} cells of that grid")
         status = Counter(result.status for result in results)
-        lines.append("status     " + ", ".join(f"{count} {name}" for name, count in status.most_common()))
+        lines.append("status      " + ", ".join(f"{count} {name}" for name, count in status.most_common()))
         lines.append(
-            f"time       {duration(sum(result.seconds for result in results))} of computation, finished from "
+            f"time        {duration(sum(result.seconds for result in results))} of computation, finished from "
             f"{min(record.finished for record in records)} to {max(record.finished for record in records)}"
         )
         for origin, count in Counter(record.origin for record in records).most_common():
-            lines.append(f"computed   {count} on {origin.host} ({origin.system}): {origin.software}")
+            lines.append(f"computed    {count} on {origin.host} ({origin.system}): {origin.software}")
     return "\n".join(lines)
 
 

@@ -48,7 +48,7 @@ def store_text(store: SweepStore) -> str:
     lines = [f"{store.path}: {len(records)} cells, {store.path.stat().st_size / 1e3:.0f} kB"]
     problem = store.problem
     lines.append(
-        f"problem      {store.problem_name}"
+        f"problem     {store.problem_name}"
         + (
             ""
             if problem is None
@@ -70,10 +70,9 @@ def store_text(store: SweepStore) -> str:
             lines.append(f"            {len(records)} of the {whole} cells of that grid")
         status = Counter(result.status for result in results)
         lines.append("status      " + ", ".join(f"{count} {name}" for name, count in status.most_common()))
-        lines.append(
-            f"time        {duration(sum(result.seconds for result in results))} of computation, finished from "
-            f"{min(record.finished for record in records)} to {max(record.finished for record in records)}"
-        )
+        first, last = (extreme(record.finished for record in records) for extreme in (min, max))
+        seconds = sum(result.seconds for result in results)
+        lines.append(f"time        {duration(seconds)} of computation, finished from {first} to {last}")
         for origin, count in Counter(record.origin for record in records).most_common():
             lines.append(f"computed    {count} on {origin.host} ({origin.system}): {origin.software}")
     return "\n".join(lines)

@@ -148,3 +148,24 @@ def euler_motion(theta, e, x, h, steps):
         dp, dq = -(pull * z).sum(axis=0), -p * (x.T @ pull)
         p, q = p + dt * dp, q + dt * dq
     return np.vstack([p, q])
+
+
+# Statistics: the slope of one or two seeds whose draws are nested over the widths.
+
+
+def nested_slope(m, log_rd, confidence):
+    """Mean least-squares slope over seeds, half its interval; log_rd is (W, S), covariance 1/max(m, m')."""
+    from scipy.stats import t
+
+    covariance = np.array([[1.0 / max(a, b) for a in m] for b in m])
+    inverse, design = np.linalg.inv(covariance), np.column_stack([np.ones(len(m)), np.log(m)])
+    plain = np.linalg.inv(design.T @ design) @ design.T  # rows: weights of intercept and slope
+    general = np.linalg.inv(design.T @ inverse @ design) @ design.T @ inverse
+    misfit = 0.0
+    for y in log_rd.T:
+        rest = y - design @ (general @ y)
+        misfit += rest @ inverse @ rest
+    seeds = log_rd.shape[1]
+    freedom = seeds * (len(m) - 2)
+    error = np.sqrt(misfit / freedom * (plain[1] @ covariance @ plain[1]) / seeds)
+    return np.mean(plain[1] @ log_rd), t.ppf(0.5 + confidence / 2, freedom) * error

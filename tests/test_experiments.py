@@ -24,7 +24,6 @@ from meanfield.experiments import (
     Cell,
     CellSettings,
     PhaseDiagram,
-    Slope,
     Verdict,
     cell_particles,
     fit_slope,
@@ -46,92 +45,6 @@ def numbers(diagram):
     """All that a sweep computes, but for wall times, as bytes."""
     runs = [dataclasses.replace(result, seconds=0.0) for result in diagram.results]
     return diagram.rd_w.tobytes(), diagram.rd_a.tobytes(), repr(runs)
-
-
-class TestSlope:
-    @pytest.mark.parametrize("slope", [-0.5, 0.0, 0.391])
-    def test_exact_power_law(self, slope):
-        m = np.array([100, 1000, 5000, 40000])
-        fit = fit_slope(m, 3.0 * m[:, None] ** slope * np.array([1.0, 0.8, 1.1]))
-        assert fit.value == pytest.approx(slope, abs=1e-13)
-        assert fit.low == pytest.approx(slope, abs=1e-12)
-        assert fit.high == pytest.approx(slope, abs=1e-12)
-        assert fit.points == 12
-
-    def test_is_least_squares(self):
-        rng = np.random.default_rng(0)
-        m, values = np.array([10.0, 70.0, 300.0, 900.0]), np.exp(rng.standard_normal((4, 1)))
-        assert fit_slope(m, values).value == pytest.approx(np.polyfit(np.log(m), np.log(values[:, 0]), 1)[0])
-
-    @pytest.mark.parametrize("seeds", [3, 5, 10])
-    @pytest.mark.parametrize("correlated", [False, True])
-    def test_coverage(self, seeds, correlated):
-        """400 synthetic ensembles: log-normal noise that falls like m**-1/2, nested draws or not.
-
-        Student's interval is exact here, so the coverage is binomial around 95 % with a standard error
-        of 1.1 %: 90 % and 99 % are more than 3.6 of them away, a false alarm under 1 in 3000 (fixed seed).
-        """
-        rng = np.random.default_rng([seeds, correlated])
-        m, S, hits = np.array([1000, 5000, 10000, 20000, 40000]), 0.3, 0
-        for _ in range(400):
-            noise = rng.standard_normal((len(m), seeds))
-            if correlated:  # a mean over the first m of one sequence: a random walk, divided by m
-                noise = (
-                    np.cumsum(noise * np.sqrt(np.diff(m, prepend=0))[:, None], axis=0) / np.sqrt(m)[:, None]
-                )
-            values = 0.27 * m[:, None] ** S * np.exp(5.0 * noise / np.sqrt(m)[:, None])
-            fit = fit_slope(m, values, confidence=0.95)
-            hits += fit.low <= S <= fit.high
-        assert 0.90 < hits / 400 < 0.99
-
-    @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])
-    def test_confidence_widens_the_interval(self, confidence):
-        rng = np.random.default_rng(1)
-        m, values = [10, 100, 1000], np.exp(rng.standard_normal((3, 4)))
-        fit, wider = (fit_slope(m, values, confidence=c) for c in (confidence, confidence + 0.005))
-        assert wider.low < fit.low < fit.value < fit.high < wider.high
-
-    def test_missing_runs_are_left_out(self):
-        m = np.array([10.0, 100.0, 1000.0])
-        values = np.column_stack([2 * m**0.5, 3 * m**0.5, m**0.5])
-        values[1, 0] = np.nan
-        values[1:, 2] = np.nan  # a single width says nothing about a slope
-        fit = fit_slope(m, values)
-        assert fit.value == pytest.approx(0.5)
-        assert fit.points == 5
-
-    @pytest.mark.parametrize(
-        "values", [np.full((3, 2), np.nan), np.zeros((3, 2)), [[1.0], [np.nan], [np.nan]]]
-    )
-    def test_nothing_to_fit(self, values):
-        fit = fit_slope([10, 100, 1000], values)
-        assert math.isnan(fit.value)
-        assert fit.points == 0
-        assert fit.verdict is Verdict.UNDECIDED
-
-    def test_two_widths_and_one_seed_have_no_interval(self):
-        fit = fit_slope([10, 1000], [[1.0], [10.0]])
-        assert fit.value == pytest.approx(0.5)
-        assert (fit.low, fit.high) == (-math.inf, math.inf)
-        assert fit.verdict is Verdict.UNDECIDED
-
-    @pytest.mark.parametrize(
-        ("low", "high", "verdict"),
-        [
-            (-0.6, -0.4, Verdict.LINEAR),
-            (0.2, 0.5, Verdict.CONDENSED),
-            (-0.05, 0.05, Verdict.CRITICAL),
-            (0.01, 0.04, Verdict.CRITICAL),  # surely positive, but no finite width tells it from zero
-            (-0.1, 0.02, Verdict.UNDECIDED),
-            (-0.3, 0.4, Verdict.UNDECIDED),
-            (0.01, 0.3, Verdict.CONDENSED),
-            (-0.2, -0.04, Verdict.LINEAR),
-            (-math.inf, math.inf, Verdict.UNDECIDED),
-        ],
-    )
-    def test_verdicts(self, low, high, verdict):
-        value = 0.0 if math.isinf(low) else (low + high) / 2
-        assert Slope(value, low, high, 9).verdict is verdict
 
 
 class TestCells:

@@ -6,13 +6,14 @@ from meanfield.experiments.exports import Merged, export_store, merge_stores, st
 from meanfield.experiments.limit_map import limit_diagram
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.presets import PRESETS, Preset
-from meanfield.experiments.slopes import Slope, Verdict, fit_slope
+from meanfield.experiments.slopes import Bend, Slope, Verdict, fit_slope
 from meanfield.experiments.store import Record, SweepStore
 from meanfield.experiments.summary import methods_text, store_text
 from meanfield.experiments.sweep import SweepInterrupted, phase_diagram, train_cells
 
 __all__ = [
     "PRESETS",
+    "Bend",
     "Cell",
     "CellResult",
     "CellSettings",

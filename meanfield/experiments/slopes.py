@@ -1,17 +1,27 @@
-"""Exponents from ensembles: the slope of log RD against log m, with an interval, and its verdict."""
+"""Exponents from ensembles: slope of log RD against log m, its change with m, intervals, a verdict.
+
+Estimators, intervals and what they assume: docs/statistics.md.
+"""
 
 from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.errors import InputError
+
+Array = NDArray[np.float64]
+
 #: A slope whose whole interval is closer to zero than this counts as zero: finite widths cannot
 #: tell it from a critical one (the published map's own scatter is 0.04).
 CRITICAL_BAND = 0.05
+#: From this number of seeds on, the scatter between them is the error of their mean.
+_ENOUGH_SEEDS = 3
 
 
 class Verdict(enum.Enum):
@@ -24,6 +34,31 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Bend:
+    """How the slope changes over the widths: a parabola instead of a line through log RD over log m.
+
+    Attributes
+    ----------
+    value, low, high : float
+        Local slope at the widest minus that at the narrowest width, with its confidence interval.
+    end, end_low, end_high : float
+        Local slope at the widest width, with its confidence interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    end: float
+    end_low: float
+    end_high: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the slope changes with the width beyond its error: it is not yet asymptotic."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+@dataclass(frozen=True)
 class Slope:
     """A measured exponent.
 
@@ -33,12 +68,15 @@ class Slope:
         Estimate and confidence interval; nan if there are too few points.
     points : int
         Runs that it rests on.
+    bend : Bend or None
+        Its change over the widths; None where fewer than three widths, or too few runs, tell nothing.
     """
 
     value: float
     low: float
     high: float
     points: int
+    bend: Bend | None = None
 
     @property
     def excludes_zero(self) -> bool:
@@ -46,15 +84,21 @@ class Slope:
         return self.low > 0.0 or self.high < 0.0
 
     @property
+    def not_yet_asymptotic(self) -> bool:
+        """Whether the slope still changes with the width, beyond its error."""
+        return self.bend is not None and self.bend.significant
+
+    @property
     def verdict(self) -> Verdict:
-        """Critical if the interval lies within +-0.05; else the sign, if it is certain."""
-        if math.isnan(self.value):
-            return Verdict.UNDECIDED
-        if self.low >= -CRITICAL_BAND and self.high <= CRITICAL_BAND:
-            return Verdict.CRITICAL
-        if not self.excludes_zero:
-            return Verdict.UNDECIDED
-        return Verdict.CONDENSED if self.value > 0 else Verdict.LINEAR
+        """Critical if the interval lies within +-0.05; else the sign, if it is certain.
+
+        A slope that is not yet asymptotic decides only what the local slope at the widest width says, too.
+        """
+        verdict = _decide(self.value, self.low, self.high)
+        if self.bend is None or not self.bend.significant:
+            return verdict
+        at_the_end = _decide(self.bend.end, self.bend.end_low, self.bend.end_high)
+        return verdict if verdict is at_the_end else Verdict.UNDECIDED
 
 
 def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95) -> Slope:
@@ -63,21 +107,33 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     Every seed gives a least-squares slope of its own, and their mean is the estimate. Draws are
     nested over widths and scatter less the wider they are, so that the deviations from a fitted line
     are neither independent nor alike; the slopes of different seeds are both. With three seeds or
-    more the interval is therefore Student's over the seeds' slopes. With fewer, all that is left
-    are the deviations from the lines: the interval then takes them for independent, and is rough.
+    more the interval is therefore Student's over the seeds' slopes, whatever the deviations do. With
+    fewer, it knows how draws are nested: see Notes. The :attr:`Slope.bend` is treated alike.
 
     Parameters
     ----------
     widths : array_like, shape (W,)
-        Widths m.
+        Widths m, all different.
     values : array_like, shape (W, S)
         Positive values for each width and seed; nan where a run is missing.
     confidence : float
-        Level of the interval.
+        Level of the intervals.
 
     Returns
     -------
     Slope
+
+    Raises
+    ------
+    InputError
+        If two widths are equal.
+
+    Notes
+    -----
+    To leading order log RD at width m deviates from its expectation by a mean over the first m neurons of
+    one sequence of draws. Deviations at m and m' then have the covariance ``sigma**2 / max(m, m')``: a
+    Brownian motion in the time 1/m. One or two seeds give sigma from generalised least squares, and with
+    it the error of the ordinary least-squares slope.
 
     Examples
     --------
@@ -85,37 +141,98 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     >>> round(slope.value, 2), slope.low < 1 < slope.high
     (1.0, True)
     """
-    from scipy import stats
-
     m = np.asarray(widths, dtype=np.float64)
+    if len(np.unique(m)) < m.size:
+        raise InputError(f"widths holds a value twice: {list(m)}; average its runs, or give each width once")
     y = np.asarray(values, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_y = np.where(y > 0, np.log(y), np.nan)
-    log_m = np.broadcast_to(np.log(m)[:, None], log_y.shape)
-    usable = np.isfinite(log_y)
-    usable &= (usable.sum(axis=0) >= 2)[None, :]  # a seed with one width says nothing about a slope
-    points, seeds = int(usable.sum()), int(usable.any(axis=0).sum())
-    if seeds == 0:
-        return Slope(math.nan, math.nan, math.nan, 0)
-    dx, dy = _centred(log_m, usable), _centred(log_y, usable)
-    spread = (dx**2).sum(axis=0)
-    fitted = spread > 0
-    slopes = (dx * dy).sum(axis=0)[fitted] / spread[fitted]
-    value = float(slopes.mean())
-    if seeds >= 3:
-        error, freedom = float(slopes.std(ddof=1)) / math.sqrt(seeds), seeds - 1
-    else:
-        freedom = points - 2 * seeds
-        if freedom < 1:
-            return Slope(value, -math.inf, math.inf, points)
-        residual = float(((dy[:, fitted] - slopes * dx[:, fitted]) ** 2).sum()) / freedom
-        error = math.sqrt(residual * float((1.0 / spread[fitted]).sum())) / seeds
-    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
-    return Slope(value, value - half, value + half, points)
+    log_m = np.log(m)
+    first, last = float(log_m.min(initial=math.inf)), float(log_m.max(initial=-math.inf))
+    line = _Fit.of_seeds(m, log_y, degree=1, confidence=confidence)
+    points = int(sum(len(seed.m) for seed in line.seeds))
+    value, low, high = line.interval(lambda x: np.array([0.0, 1.0]))
+    parabola = _Fit.of_seeds(m, log_y, degree=2, confidence=confidence)
+    change = parabola.interval(lambda x: np.array([0.0, 0.0, 2.0 * (last - first)]))
+    end = parabola.interval(lambda x: np.array([0.0, 1.0, 2.0 * (last - x)]))
+    known = math.isfinite(change[1]) and math.isfinite(change[2])
+    return Slope(value, low, high, points, Bend(*change, *end) if known else None)
 
 
-def _centred(values: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Deviations from each seed's mean over its usable widths; zero where not usable."""
-    kept = np.where(usable, values, 0.0)
-    means = kept.sum(axis=0) / np.maximum(usable.sum(axis=0), 1)
-    return np.where(usable, values - means, 0.0)
+@dataclass(frozen=True, eq=False)
+class _Seed:
+    """Usable runs of one seed: widths, their logarithms about a centre, values, design matrix."""
+
+    m: Array
+    centre: float
+    y: Array
+    design: Array
+
+    def weights(self, functional: Array) -> Array:
+        """Weights of the values in a linear functional of the fitted coefficients, shape (k,)."""
+        return np.asarray(functional @ np.linalg.pinv(self.design))
+
+    def nested_misfit(self) -> float:
+        """Sum of squares that generalised least squares leave, in units of sigma**2."""
+        root = np.linalg.cholesky(_nested(self.m))
+        design, y = np.linalg.solve(root, self.design), np.linalg.solve(root, self.y)
+        rest = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        return float(rest @ rest)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Polynomials in log m through the logarithms of each seed."""
+
+    seeds: list[_Seed]
+    degree: int
+    confidence: float
+
+    @classmethod
+    def of_seeds(cls, m: Array, log_y: Array, *, degree: int, confidence: float) -> _Fit:
+        """Seeds with enough widths for the degree: fewer say nothing about it."""
+        seeds = []
+        for y in log_y.T:
+            usable = np.isfinite(y)
+            if usable.sum() > degree:
+                x = np.log(m[usable])
+                centre = float(x.mean())
+                design = np.vander(x - centre, degree + 1, increasing=True)
+                seeds.append(_Seed(m[usable], centre, y[usable], design))
+        return cls(seeds, degree, confidence)
+
+    def interval(self, functional: Callable[[float], Array]) -> tuple[float, float, float]:
+        """Estimate and interval of a functional of the coefficients about a centre of log m."""
+        from scipy import stats
+
+        if not self.seeds:
+            return math.nan, math.nan, math.nan
+        weights = [seed.weights(functional(seed.centre)) for seed in self.seeds]
+        estimates = np.array([w @ seed.y for w, seed in zip(weights, self.seeds, strict=True)])
+        value, count = float(estimates.mean()), len(estimates)
+        if count >= _ENOUGH_SEEDS:
+            error, freedom = float(estimates.std(ddof=1)) / math.sqrt(count), count - 1
+        else:
+            freedom = sum(len(seed.m) - self.degree - 1 for seed in self.seeds)
+            if freedom < 1:
+                return value, -math.inf, math.inf
+            variance = sum(seed.nested_misfit() for seed in self.seeds) / freedom
+            spread = sum(float(w @ _nested(s.m) @ w) for w, s in zip(weights, self.seeds, strict=True))
+            error = math.sqrt(variance * spread) / count
+        half = float(stats.t.ppf(0.5 + self.confidence / 2, freedom)) * error
+        return value, value - half, value + half
+
+
+def _nested(m: Array) -> Array:
+    """Covariance of means over the first m of one sequence of draws, in units of the smallest m's."""
+    return np.asarray(m.min() / np.maximum.outer(m, m))
+
+
+def _decide(value: float, low: float, high: float) -> Verdict:
+    if math.isnan(value):
+        return Verdict.UNDECIDED
+    if low >= -CRITICAL_BAND and high <= CRITICAL_BAND:
+        return Verdict.CRITICAL
+    if not (low > 0.0 or high < 0.0):
+        return Verdict.UNDECIDED
+    return Verdict.CONDENSED if value > 0 else Verdict.LINEAR

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meanfield import datasets, limits, plotting, symbolic
     from meanfield.errors import InputError, MissingExtraError, StoreError
-    from meanfield.experiments import PhaseDiagram, limit_diagram, phase_diagram
+    from meanfield.experiments import Boundary, PhaseDiagram, boundary, limit_diagram, phase_diagram
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
     from meanfield.laws import PowerLaw
     from meanfield.limits import InfiniteWidth, infinite_width
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Boundary": "experiments",
     "InfiniteWidth": "limits",
     "InputError": "errors",
     "MissingExtraError": "errors",
@@ -35,6 +36,7 @@ _HOMES = {
     "Status": "flow",
     "StoreError": "errors",
     "Trajectory": "flow",
+    "boundary": "experiments",
     "classify": "regime",
     "exponents": "regime",
     "gradient_descent": "flow",
@@ -62,6 +64,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "phase_diagram",
     "limit_diagram",
     "PhaseDiagram",
+    "boundary",
+    "Boundary",
     "InputError",
     "StoreError",
     "MissingExtraError",

@@ -82,6 +82,27 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def boundary(arguments: argparse.Namespace) -> int:
+    """``meanfield boundary``."""
+    from meanfield import experiments, plotting
+
+    problem = problem_of(arguments)
+    formats = _formats(arguments.formats)
+    out = output_folder(arguments.out, problem)
+    store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
+    options = sweep_options(arguments)
+    del options["gamma"]  # which is what is looked for
+    found = experiments.boundary(problem, **options, tol=arguments.tol, store=store)
+    written = [found.to_csv(out / "boundary.csv")]
+    written += plotting.save(plotting.boundary(found), out / "boundary", formats=formats)
+    written.append(store)
+    if arguments.json:
+        print(json.dumps(report.boundary_as_json(found, written), indent=2))
+    else:
+        print(report.boundary_as_text(found, written))
+    return 0 if found.settled.all() else 1
+
+
 def regime(arguments: argparse.Namespace) -> int:
     """``meanfield regime``."""
     scaling = _scaling(arguments, default=None)

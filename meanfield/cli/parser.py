@@ -34,6 +34,13 @@ boundary. S_w < 0 is the linear regime, S_w > 0 the condensed one, S_w = 0 criti
 Finished runs are kept in a store; the same command continues where it was stopped.
 """
 
+_BOUNDARY = """\
+Locate where the measured exponent S_w changes sign, gamma*(gamma'), with an interval: networks are trained
+at one or two values of gamma for each gamma' only, about a tenth of what a map costs.
+
+Finished runs are kept in a store; the same command continues where it was stopped, and a map may share it.
+"""
+
 _SHARD = """\
 Run part I of N of a phase diagram, with the options of phase-diagram; each part has a store of its own,
 DIR/shard-I-of-N.sqlite. When all are done, join them and draw:
@@ -93,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"meanfield {meanfield.__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_phase_diagram(verbs)
+    _add_boundary(verbs)
     _add_shard(verbs)
     _add_merge(verbs)
     _add_store(verbs)
@@ -154,7 +162,7 @@ def _add_phase_diagram(verbs: _Verbs) -> None:
     verb.set_defaults(run=commands.phase_diagram)
 
 
-def _add_sweep(verb: argparse.ArgumentParser) -> None:
+def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
     """What a sweep runs, and where: the same for all verbs that run one."""
     _add_data(verb)
     group = verb.add_argument_group("grid")
@@ -164,8 +172,10 @@ def _add_sweep(verb: argparse.ArgumentParser) -> None:
         default="quick",
         help="quick: under a minute on two cores (default); paper: the published map",
     )
-    group.add_argument("--gamma", metavar="LIST", help="values of gamma: 0.5,1,1.5 or START:STOP:STEP")
-    group.add_argument("--gamma-prime", metavar="LIST", help="values of gamma'")
+    numbers = "0.5,1,1.5 or START:STOP:STEP"
+    if gamma:
+        group.add_argument("--gamma", metavar="LIST", help=f"values of gamma: {numbers}")
+    group.add_argument("--gamma-prime", metavar="LIST", help=f"values of gamma': {numbers}")
     group.add_argument(
         "--widths", metavar="LIST", help="widths m of one twin half: networks have 2 m neurons"
     )
@@ -193,6 +203,16 @@ def _add_sweep(verb: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--progress", action="store_true", default=None, help="a progress bar in log files, too"
     )
+
+
+def _add_boundary(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "boundary", "locate the boundary of the regimes", _BOUNDARY, _DATA + "\n")
+    _add_sweep(verb, gamma=False)
+    verb.add_argument(
+        "--tol", metavar="G", type=float, default=0.01, help="tolerance on gamma* (default: 0.01)"
+    )
+    _add_output(verb)
+    verb.set_defaults(run=commands.boundary, gamma=None)
 
 
 def _add_shard(verbs: _Verbs) -> None:

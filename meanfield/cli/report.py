@@ -12,7 +12,7 @@ from meanfield.regime import Classification, Regime
 from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
-    from meanfield.experiments import PhaseDiagram, Row, Slope
+    from meanfield.experiments import Boundary, PhaseDiagram, Row, Slope
     from meanfield.flow import Trajectory
 
 _MEANING = {
@@ -80,6 +80,51 @@ def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str,
         "runs": len(diagram.results),
         "came_to_rest": sum(result.finished and not result.converged for result in diagram.results),
         "not_converged": sum(not result.finished for result in diagram.results),
+        "written": [str(path) for path in written],
+    }
+
+
+def boundary_as_text(found: Boundary, written: Sequence[Path]) -> str:
+    """The located boundary, as a page of text."""
+    what = "m in each of two twin halves" if found.settings.per_half else "m neurons"
+    lines = [
+        f"{found.problem.name}: widths {', '.join(str(int(m)) for m in found.widths)} ({what}), "
+        f"seeds {', '.join(map(str, found.seeds))}; {len(found.evaluations)} ensembles, "
+        f"{len(found.results)} runs",
+        "",
+        "gamma'   gamma* measured            these widths without noise   limit",
+    ]
+    for k, gp in enumerate(found.gamma_prime):
+        low, high = found.interval[k]
+        measured = f"{found.gamma_star[k]:.3f} [{low:.3f}, {high:.3f}]"
+        remark = "" if found.settled[k] else "   not settled"
+        lines.append(
+            f"{gp:6.2f}   {measured:<24}   {found.reference[k]:<26.3f}   {found.predicted[k]:.3f}{remark}"
+        )
+    lines.append("Zeros belong to these widths; they tend to the limit as m grows.")
+    return "\n".join([*lines, "", *_paths(written)])
+
+
+def boundary_as_json(found: Boundary, written: Sequence[Path]) -> dict[str, Any]:
+    """The located boundary, for scripts."""
+    return {
+        "settings": asdict(found.settings),
+        "widths": [int(m) for m in found.widths],
+        "seeds": [int(seed) for seed in found.seeds],
+        "method": found.method,
+        "points": [
+            {
+                "gamma_prime": float(gp),
+                "gamma_star": _finite(float(found.gamma_star[k])),
+                "interval": [_finite(float(end)) for end in found.interval[k]],
+                "reference": _finite(float(found.reference[k])),
+                "limit": float(found.predicted[k]),
+                "settled": bool(found.settled[k]),
+            }
+            for k, gp in enumerate(found.gamma_prime)
+        ],
+        "ensembles": len(found.evaluations),
+        "runs": len(found.results),
         "written": [str(path) for path in written],
     }
 
@@ -156,6 +201,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "S_a_predicted": row.predicted_S_a,
         "verdict": row.verdict.value,
         "regime": row.regime.value,
+        "not_yet_asymptotic": row.S_w.not_yet_asymptotic,
         "agrees": row.agrees,
     }
 

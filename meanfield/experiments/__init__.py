@@ -1,5 +1,6 @@
 """Floor 4: sweeps of cells over executors, their store, exponents with intervals, the phase diagram."""
 
+from meanfield.experiments.boundaries import Boundary, Evaluation, boundary
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
 from meanfield.experiments.diagram import PhaseDiagram, Row, Zero
 from meanfield.experiments.exports import Merged, export_store, merge_stores, store_to_xarray
@@ -8,15 +9,18 @@ from meanfield.experiments.origin import Origin
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.slopes import Bend, Slope, Verdict, fit_slope
 from meanfield.experiments.store import Record, SweepStore
+from meanfield.experiments.straight_line import straight_line_zero
 from meanfield.experiments.summary import methods_text, store_text
 from meanfield.experiments.sweep import SweepInterrupted, phase_diagram, train_cells
 
 __all__ = [
     "PRESETS",
     "Bend",
+    "Boundary",
     "Cell",
     "CellResult",
     "CellSettings",
+    "Evaluation",
     "Merged",
     "Origin",
     "PhaseDiagram",
@@ -28,6 +32,7 @@ __all__ = [
     "SweepStore",
     "Verdict",
     "Zero",
+    "boundary",
     "cell_particles",
     "export_store",
     "fit_slope",
@@ -38,5 +43,6 @@ __all__ = [
     "run_cell",
     "store_text",
     "store_to_xarray",
+    "straight_line_zero",
     "train_cells",
 ]

@@ -115,19 +115,23 @@ class CellResult:
         return self.status in ("CONVERGED", "STATIONARY", "ROUNDING")
 
 
-def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
-    """Draw the network of a cell."""
+def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:
+    """The scaling of a cell, as power laws in the number of neurons."""
     halves = 2 if settings.per_half else 1
-    scaling = Scaling(
-        # kappa = (neurons / halves)**-gamma as a power law in the number of neurons
+    return Scaling(
+        # kappa = (neurons / halves)**-gamma
         alpha=PowerLaw(halves**-cell.gamma, cell.gamma),
         beta1=PowerLaw(halves ** (cell.gamma_prime / 2), -cell.gamma_prime / 2),
         beta2=PowerLaw(halves ** (-cell.gamma_prime / 2), cell.gamma_prime / 2),
     )
+
+
+def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
+    """Draw the network of a cell."""
     return Particles.sample(
         problem,
-        scaling,
-        cell.width * halves,
+        cell_scaling(cell, settings),
+        cell.width * (2 if settings.per_half else 1),
         antisymmetric=settings.antisymmetric,
         rng=np.random.SeedSequence(settings.entropy, spawn_key=(cell.seed,)),
     )
@@ -135,9 +139,14 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
 
 def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult:
     """Train one cell; a pure function of its arguments but for the wall time."""
+    return run_particles(problem, cell_particles(problem, cell, settings), cell, settings)
+
+
+def run_particles(problem: Problem, particles: Particles, cell: Cell, settings: CellSettings) -> CellResult:
+    """Train given particles as the network of a cell."""
     run = gradient_flow(
         problem,
-        cell_particles(problem, cell, settings),
+        particles,
         loss_tol=settings.loss_tol,
         rtol=settings.rtol,
         atol=settings.atol,

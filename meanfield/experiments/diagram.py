@@ -173,13 +173,15 @@ class PhaseDiagram:
         """Write the summary table as CSV and return its path."""
         header = [
             "gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_predicted",
-            "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "regime", "agrees",
+            "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "not_yet_asymptotic", "regime",
+            "agrees",
         ]  # fmt: skip
         rows = [
             [
                 r.gamma, r.gamma_prime, r.S_w.value, r.S_w.low, r.S_w.high, r.predicted_S_w,
                 r.S_a.value, r.S_a.low, r.S_a.high, r.predicted_S_a,
-                r.verdict.value, r.regime.value, "" if r.agrees is None else r.agrees,
+                r.verdict.value, r.S_w.not_yet_asymptotic, r.regime.value,
+                "" if r.agrees is None else r.agrees,
             ]
             for r in self.rows
         ]  # fmt: skip
@@ -252,7 +254,7 @@ def _crossing(gamma: Array, slope: Array) -> float | None:
 
 
 def write_csv(path: str | os.PathLike[str], header: list[str], rows: Sequence[Sequence[object]]) -> Path:
-    """Write a table with its header and return its path."""
+    """Write a table and return its path; one sentence if that is impossible."""
     target = Path(path)
     try:
         with target.open("w", newline="", encoding="utf-8") as file:

@@ -131,7 +131,7 @@ def phase_diagram(
     --------
     >>> import meanfield as mf
     >>> diagram = mf.phase_diagram(
-    ...     mf.datasets.four_points(), gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[50, 100, 200], seeds=2
+    ...     mf.datasets.four_points(), gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[50, 200, 800], seeds=2
     ... )
     >>> [row.verdict.value for row in diagram.rows]
     ['linear', 'condensed']
@@ -140,34 +140,17 @@ def phase_diagram(
         as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime),
         as_widths("widths", widths), as_seeds(seeds),
     )  # fmt: skip
-    _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
-    # All of this before the store is made: a call that is refused must not leave its settings there.
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; give a level between 0 and 1, such as 0.95")
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol is {rtol}; give a relative tolerance between 0 and 1")
-    if not 1 <= max_steps < math.inf:
-        raise InputError(f"max_steps is {max_steps}; give at least 1")
-    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
-        raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
-    if memory is not None and not memory > 0:
-        raise InputError(f"memory is {memory}; give a number of bytes, such as 8e9")
     if not live_seconds >= 0:
         raise InputError(f"live_seconds is {live_seconds}; give a number of seconds >= 0")
-    check_executor(executor)
-    settings = CellSettings(
-        loss_tol=as_loss_tol(problem, loss_tol),
-        antisymmetric=bool(antisymmetric),
-        per_half=bool(per_half),
-        rtol=float(rtol),
-        max_steps=int(max_steps),
-        entropy=int(rng),
-    )
+    settings = checked_settings(
+        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
+        max_steps=max_steps, rng=rng, confidence=confidence, memory=memory, executor=executor,
+    )  # fmt: skip
     cells = list(grid.cells())
     finished: dict[Cell, Outcome] = {}
 
     def diagram() -> PhaseDiagram:
-        return _assemble(problem, settings, grid, finished, confidence)
+        return assemble(problem, settings, grid, finished, confidence)
 
     try:
         train_cells(
@@ -178,6 +161,46 @@ def phase_diagram(
     except KeyboardInterrupt:
         raise SweepInterrupted(diagram(), store) from None
     return diagram()
+
+
+def checked_settings(
+    problem: Problem,
+    grid: Grid,
+    *,
+    antisymmetric: bool,
+    per_half: bool,
+    loss_tol: float | None,
+    rtol: float,
+    max_steps: int,
+    rng: int,
+    confidence: float,
+    memory: float | None,
+    executor: AnyExecutor,
+) -> CellSettings:
+    """Settings of the cells, after everything that a sweep is given was checked.
+
+    All of it before a store is made: a call that is refused must not leave its settings there.
+    """
+    _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; give a level between 0 and 1, such as 0.95")
+    if not 0 < rtol < 1:
+        raise InputError(f"rtol is {rtol}; give a relative tolerance between 0 and 1")
+    if not 1 <= max_steps < math.inf:
+        raise InputError(f"max_steps is {max_steps}; give at least 1")
+    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
+        raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
+    if memory is not None and not memory > 0:
+        raise InputError(f"memory is {memory}; give a number of bytes, such as 8e9")
+    check_executor(executor)
+    return CellSettings(
+        loss_tol=as_loss_tol(problem, loss_tol),
+        antisymmetric=bool(antisymmetric),
+        per_half=bool(per_half),
+        rtol=float(rtol),
+        max_steps=int(max_steps),
+        entropy=int(rng),
+    )
 
 
 def train_cells(
@@ -245,13 +268,14 @@ def _check_ensemble(grid: Grid, *, antisymmetric: bool, per_half: bool) -> None:
         raise InputError("per_half counts one of two twin halves; it needs antisymmetric=True")
 
 
-def _assemble(
+def assemble(
     problem: Problem,
     settings: CellSettings,
     grid: Grid,
     finished: dict[Cell, Outcome],
     confidence: float,
 ) -> PhaseDiagram:
+    """The diagram of a grid from what is finished of it."""
     outcomes = [finished.get(cell) for cell in grid.cells()]
     found = [outcome for outcome in outcomes if outcome is not None]
 

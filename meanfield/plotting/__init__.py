@@ -5,6 +5,7 @@ and returns the axes. All figures share one style, which is applied while they a
 matplotlib settings are neither used nor changed, and no window system is needed.
 """
 
+from meanfield.plotting.boundaries import boundary
 from meanfield.plotting.curves import learned_function, loss
 from meanfield.plotting.exponents import exponent_map
 from meanfield.plotting.limits import approach, convergence
@@ -16,6 +17,7 @@ from meanfield.plotting.widths import rd_against_width
 
 __all__ = [
     "approach",
+    "boundary",
     "convergence",
     "exponent_map",
     "learned_function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import number, shown
 from meanfield.errors import InputError
-from meanfield.experiments import PhaseDiagram
+from meanfield.experiments import Boundary, PhaseDiagram, Zero
 from meanfield.experiments.slopes import Verdict
 from meanfield.plotting.key import explain
 from meanfield.plotting.placing import Obstacles, PlacedText
@@ -48,6 +49,7 @@ def phase_diagram(
     key: bool = True,
     limit: float | None = None,
     theory: Exponents | None = None,
+    boundary: Boundary | None = None,
 ) -> Axes:
     """Map of the measured exponent S_w over the plane, with the theory on top.
 
@@ -75,6 +77,8 @@ def phase_diagram(
     theory : Exponents, optional
         A result of ``meanfield.symbolic.exponents`` to draw in the place of the default theory, for
         example that of another network; its kinks are then drawn as dashed lines.
+    boundary : Boundary, optional
+        Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def phase_diagram(
             axis.set_ticks([float(values[0])])
     draw_boundary(ax, view, obstacles, theory)
     draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
-    _draw_zeros(ax, diagram, obstacles)
+    draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
     if schemes:
         draw_schemes(ax, view, obstacles)
     draw_regimes(ax, view, strip, obstacles, theory)
@@ -196,8 +200,8 @@ CELL_MARKS: dict[str, dict[str, Any]] = {
 }
 
 
-def _draw_zeros(ax: Axes, diagram: PhaseDiagram, obstacles: Obstacles) -> None:
-    zeros = diagram.zeros
+def draw_zeros(ax: Axes, zeros: Sequence[Zero], obstacles: Obstacles) -> None:
+    """Draw measured zeros as stars with the bars of their intervals."""
     if not zeros:
         return
     gamma, gamma_prime = np.array([z.gamma for z in zeros]), np.array([z.gamma_prime for z in zeros])

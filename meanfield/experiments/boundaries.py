@@ -1,0 +1,287 @@
+"""Where the regime changes: the zero of S_w along gamma, located with a few ensembles instead of a grid."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import InputError
+from meanfield.experiments.cells import Cell, CellResult, CellSettings
+from meanfield.experiments.diagram import Zero, write_csv
+from meanfield.experiments.executors import AnyExecutor
+from meanfield.experiments.grid import Grid, as_exponents, as_seeds, as_widths
+from meanfield.experiments.origin import Outcome
+from meanfield.experiments.reference import ReferenceSlope
+from meanfield.experiments.slopes import Slope
+from meanfield.experiments.sweep import assemble, checked_settings, train_cells
+from meanfield.problem import Problem
+from meanfield.regime import boundary_gamma
+
+Array = NDArray[np.float64]
+
+#: How a zero is found, for tables and captions.
+METHOD = "ensembles of networks, stepping along the slope of the same widths without sampling noise"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An ensemble that was trained on the way to a zero.
+
+    Attributes
+    ----------
+    gamma, gamma_prime : float
+        The point of the plane.
+    S_w : Slope
+        What it measured.
+    reference : float
+        The slope of the same widths without sampling noise.
+    """
+
+    gamma: float
+    gamma_prime: float
+    S_w: Slope
+    reference: float
+
+
+@dataclass(frozen=True, eq=False)
+class Boundary:
+    """Zeros gamma* of the measured S_w, one for each gamma_prime.
+
+    Attributes
+    ----------
+    problem : Problem
+        The data.
+    settings : CellSettings
+        What all runs share.
+    widths, seeds : ndarray of int, shapes (W,) and (S,)
+        The ensemble at each evaluated point; see :attr:`CellSettings.per_half` for what a width counts.
+    gamma_prime : ndarray, shape (P,)
+        Where the boundary was looked for.
+    gamma_star : ndarray, shape (P,)
+        The zeros; nan where none was found within reach.
+    interval : ndarray, shape (P, 2)
+        Confidence intervals; infinite on a side where the slope's interval does not reach zero.
+    predicted : ndarray, shape (P,)
+        The boundary as m -> infinity, by the theory.
+    reference : ndarray, shape (P,)
+        Zero of the slope between the same widths without sampling noise: how far these widths are from
+        the limit. nan if it has none within reach.
+    settled : ndarray of bool, shape (P,)
+        Whether the last step was within the tolerance.
+    evaluations : tuple of Evaluation
+        The ensembles that were trained, in their order.
+    results : tuple of CellResult
+        All runs, sorted by cell.
+    confidence, tol : float
+        Level of the intervals; tolerance on gamma*.
+    method : str
+        How the zeros were found, in words.
+    """
+
+    problem: Problem
+    settings: CellSettings
+    widths: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    gamma_prime: Array
+    gamma_star: Array
+    interval: Array
+    predicted: Array
+    reference: Array
+    settled: NDArray[np.bool_]
+    evaluations: tuple[Evaluation, ...]
+    results: tuple[CellResult, ...]
+    confidence: float
+    tol: float
+    method: str = METHOD
+
+    @property
+    def zeros(self) -> tuple[Zero, ...]:
+        """The zeros that were found, as :attr:`PhaseDiagram.zeros` has them."""
+        return tuple(
+            Zero(float(gp), float(g), float(low), float(high))
+            for gp, g, (low, high) in zip(self.gamma_prime, self.gamma_star, self.interval, strict=True)
+            if np.isfinite(g)
+        )
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write the zeros as CSV and return its path."""
+        counts = [sum(e.gamma_prime == gp for e in self.evaluations) for gp in self.gamma_prime]
+        header = [
+            "gamma_prime", "gamma_star", "low", "high", "predicted", "reference", "settled", "evaluations",
+        ]  # fmt: skip
+        columns = (
+            self.gamma_prime, self.gamma_star, *self.interval.T, self.predicted, self.reference,
+            self.settled, np.array(counts),
+        )  # fmt: skip
+        return write_csv(path, header, list(zip(*(column.tolist() for column in columns), strict=True)))
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in self.zeros)
+        return f"Boundary({self.problem.name!r}, gamma* at gamma_prime {found}, {len(self.results)} runs)"
+
+
+def boundary(
+    problem: Problem,
+    *,
+    gamma_prime: ArrayLike,
+    widths: Sequence[int],
+    seeds: int | Sequence[int] = 3,
+    tol: float = 0.01,
+    reach: float = 0.5,
+    max_points: int = 4,
+    executor: AnyExecutor = None,
+    store: str | os.PathLike[str] | None = None,
+    memory: float | None = None,
+    antisymmetric: bool = True,
+    per_half: bool = False,
+    loss_tol: float | None = None,
+    rtol: float = 1e-2,
+    max_steps: int = 20_000,
+    rng: int = 0,
+    confidence: float = 0.95,
+    progress: bool | None = None,
+) -> Boundary:
+    """Locate the boundary of the regimes: for each gamma_prime the gamma at which S_w changes sign.
+
+    The search begins where the slope between the same widths, computed without sampling noise from a few
+    weighted particles, has its zero in the neighbourhood of the predicted line. Ensembles of networks
+    trained there say how far their slope is off; the next point is the zero of the noise-free slope
+    shifted by as much, until a step is within the tolerance. One or two ensembles are enough where a map
+    of the plane takes a dozen. The interval is the slope's, carried over to gamma in the same way.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    gamma_prime : array_like
+        Where to look.
+    widths : sequence of int
+        Widths m, at least two; gamma* belongs to them, and tends to the theory's line as they grow.
+    seeds : int or sequence of int
+        Random draws per point: how many, or which.
+    tol : float
+        A zero is settled once it moves by at most this from one ensemble to the next.
+    reach : float
+        The search stays within this distance of the predicted line.
+    max_points : int
+        Most ensembles for one gamma_prime.
+    executor, store, memory, antisymmetric, per_half, loss_tol, rtol, max_steps, rng, confidence, progress
+        As in :func:`meanfield.phase_diagram`, with which a store can be shared.
+
+    Returns
+    -------
+    Boundary
+
+    Raises
+    ------
+    InputError
+        For arguments that cannot be used.
+    StoreError
+        If the store belongs to something else.
+    KeyboardInterrupt
+        On Ctrl-C; finished cells are kept in the store, and the same call continues there.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> found = mf.boundary(mf.datasets.four_points(), gamma_prime=[0.0], widths=[200, 400, 800])
+    >>> low, high = found.interval[0]
+    >>> bool(low < 1.0 < high), bool(found.settled[0])
+    (True, True)
+    """
+    for name, value in (("tol", tol), ("reach", reach)):
+        if not 0.0 < value <= 10.0:
+            raise InputError(f"{name} is {value!r}; give a positive distance in gamma, such as 0.1")
+    if not max_points >= 1:
+        raise InputError(f"max_points is {max_points!r}; give at least 1")
+
+    grid = Grid(
+        np.empty(0), as_exponents("gamma_prime", gamma_prime), as_widths("widths", widths), as_seeds(seeds)
+    )
+    settings = checked_settings(
+        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
+        max_steps=max_steps, rng=rng, confidence=confidence, memory=memory, executor=executor,
+    )  # fmt: skip
+    rows = [
+        _Row(ReferenceSlope.around(problem, settings, grid.widths, float(boundary_gamma(gp)), gp, reach))
+        for gp in map(float, grid.gamma_prime)
+    ]
+    finished: dict[Cell, Outcome] = {}
+    evaluations: list[Evaluation] = []
+    for _ in range(max_points):
+        points = {row: replace(grid, gamma=row.here, gamma_prime=row.there) for row in rows if not row.done}
+        if not points:
+            break
+        cells = [cell for point in points.values() for cell in point.cells()]
+        try:
+            train_cells(
+                problem, cells, settings, finished, executor=executor, store=store, memory=memory,
+                progress=progress,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            kept = f"kept in {store}; the same call resumes there" if store else "lost; give a store"
+            raise KeyboardInterrupt(f"interrupted after {len(finished)} cells, which are {kept}") from None
+        for row, point in points.items():
+            (measured,) = assemble(problem, settings, point, finished, confidence).rows
+            evaluations.append(row.take(measured.S_w, tol))
+    return Boundary(
+        problem=problem,
+        settings=settings,
+        widths=grid.widths,
+        seeds=grid.seeds,
+        gamma_prime=grid.gamma_prime,
+        gamma_star=np.array([row.star for row in rows]),
+        interval=np.array([row.interval for row in rows]),
+        predicted=boundary_gamma(grid.gamma_prime),
+        reference=np.array([row.reference.zero() for row in rows]),
+        settled=np.array([row.settled for row in rows]),
+        evaluations=tuple(evaluations),
+        results=tuple(sorted((outcome.result for outcome in finished.values()), key=lambda r: r.cell)),
+        confidence=confidence,
+        tol=tol,
+    )
+
+
+class _Row:
+    """The search at one gamma_prime."""
+
+    def __init__(self, reference: ReferenceSlope) -> None:
+        self.reference = reference
+        start = reference.zero()
+        self.next = _as_point(reference.predicted if np.isnan(start) else start)
+        self.star, self.interval = np.nan, (-np.inf, np.inf)
+        self.settled = self.done = False
+
+    @property
+    def here(self) -> Array:
+        """The next gamma, as an axis of a grid."""
+        return as_exponents("gamma", self.next)
+
+    @property
+    def there(self) -> Array:
+        """The row's gamma_prime, as an axis of a grid."""
+        return as_exponents("gamma_prime", self.reference.gamma_prime)
+
+    def take(self, S_w: Slope, tol: float) -> Evaluation:
+        """Step from what an ensemble at the next point measured."""
+        here = self.next
+        expected = float(self.reference(here))
+        self.star = self.reference.zero(S_w.value - expected)
+        # A slope that is higher by its error has its zero earlier.
+        low, high = (self.reference.zero(end - expected) for end in (S_w.high, S_w.low))
+        self.interval = (-np.inf if np.isnan(low) else low, np.inf if np.isnan(high) else high)
+        self.settled = bool(abs(self.star - here) <= tol)
+        self.done = self.settled or not np.isfinite(self.star)
+        if not self.done:
+            self.next = _as_point(self.star)
+        return Evaluation(here, self.reference.gamma_prime, S_w, expected)
+
+
+def _as_point(gamma: float) -> float:
+    """Rounded, so that a search repeated with more seeds visits points that a store may hold."""
+    return round(gamma, 3)

@@ -1,0 +1,87 @@
+"""The boundary of the regimes alone: measured zeros on the theory's line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from meanfield.errors import InputError
+from meanfield.experiments import Boundary
+from meanfield.plotting.maps import draw_zeros
+from meanfield.plotting.placing import Obstacles, key_outside
+from meanfield.plotting.style import COLOURS, GAMMA_PRIME, THEORY, new_axes, settle, styled
+from meanfield.plotting.theory import CONTOUR, View, draw_boundary, draw_contours, draw_regimes
+
+#: Room around the zeros, in units of the plane; height of the strip with the regimes' names, as a share.
+_AROUND, _ABOVE, _STRIP = 0.12, 0.06, 0.1
+
+
+@styled
+def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
+    """Measured zeros gamma*(gamma_prime) of S_w, with intervals, on the predicted boundary.
+
+    Measured: stars with the bars of their intervals. Theory: the boundary of the limit as a heavy line and
+    thin contours of the predicted exponent; dashed, the zeros that the same finite widths have without
+    sampling noise, so that what is left between stars and dashes is chance, and between dashes and line
+    the width.
+
+    Parameters
+    ----------
+    found : Boundary
+        The result of :func:`meanfield.boundary`.
+    ax : Axes, optional
+        Where to draw, leaving room above for the key; by default a new figure of a column's width.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Its artists carry the labels ``measured zeros``, ``theory: boundary``, ``theory: these widths`` and
+        ``theory: contours of S_w``.
+
+    Raises
+    ------
+    InputError
+        If found is something else.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> found = mf.boundary(mf.datasets.four_points(), gamma_prime=[-0.2, 0.2], widths=[50, 200])
+    >>> mf.plotting.boundary(found).get_xlabel()
+    '$\\\\gamma$'
+    """
+    if not isinstance(found, Boundary):
+        raise InputError(f"found is a {type(found).__name__}; give the result of meanfield.boundary")
+    ax = new_axes("column", 2.7) if ax is None else ax
+    shown = np.concatenate([found.gamma_star, found.interval.ravel(), found.reference, found.predicted])
+    near = shown[np.isfinite(shown) & (np.abs(shown - np.median(found.predicted)) < 2.0)]
+    low, high = float(found.gamma_prime[0]) - _ABOVE, float(found.gamma_prime[-1]) + _ABOVE
+    bottom = low - _STRIP * (high - low)
+    view = View((float(near.min()) - _AROUND, float(near.max()) + _AROUND), (bottom, high))
+    ax.set(xlim=view.gamma, ylim=view.gamma_prime, xlabel=r"$\gamma$")
+    ax.set_ylabel(GAMMA_PRIME, rotation=0, ha="right", va="center")
+    obstacles = Obstacles(ax)
+    draw_boundary(ax, view, obstacles)
+    draw_contours(ax, view, obstacles, antisymmetric=found.settings.antisymmetric)
+    ax.plot(
+        found.reference, found.gamma_prime, color=COLOURS[1], lw=1.0, ls=(0, (4, 2)), zorder=5,
+        label="theory: these widths",
+    )  # fmt: skip
+    draw_zeros(ax, found.zeros, obstacles)
+    draw_regimes(ax, view, low - bottom, obstacles)
+    entries: dict[str, Any] = {
+        f"measured: $S_w=0$ ({100 * found.confidence:g} %)": stars
+        for stars in ax.containers
+        if stars.get_label() == "measured zeros"
+    }
+    entries |= {
+        r"theory: $m\to\infty$": Line2D([], [], color=THEORY, lw=2.0),
+        "theory: these widths": Line2D([], [], color=COLOURS[1], lw=1.0, ls=(0, (4, 2))),
+        "theory: $S_w$ (at frame)": Line2D([], [], color=CONTOUR, lw=0.5),
+    }
+    key_outside(ax, entries, columns=2, above=11.0)
+    settle(ax)
+    return ax

@@ -169,3 +169,49 @@ def nested_slope(m, log_rd, confidence):
     freedom = seeds * (len(m) - 2)
     error = np.sqrt(misfit / freedom * (plain[1] @ covariance @ plain[1]) / seeds)
     return np.mean(plain[1] @ log_rd), t.ppf(0.5 + confidence / 2, freedom) * error
+
+
+# Order parameters, neuron by neuron; q (N, r) are input weights, x (n, r) samples.
+
+
+def tangent_kernel(a, q, x, kappa, kappa_prime, weight):
+    """``de/d tbar = -(1/n) K e``: sum over neurons and coordinates of gradients of f times their rates."""
+    n = len(x)
+    K = np.zeros((n, n))
+    for k in range(len(a)):
+        for i in range(n):
+            for j in range(n):
+                z_i, z_j = float(q[k] @ x[i]), float(q[k] @ x[j])
+                by_a = max(z_i, 0.0) * max(z_j, 0.0) / kappa_prime
+                on = [
+                    z > 1e-6 * np.sqrt(np.sum(q[k] ** 2) * np.sum(s**2))
+                    for z, s in ((z_i, x[i]), (z_j, x[j]))
+                ]
+                by_w = kappa_prime * a[k] ** 2 * all(on) * float(x[i] @ x[j])
+                K[i, j] += kappa**2 * weight[k] * (by_a + by_w)
+    return K
+
+
+def effective_orientations(a, q, weight, resolution):
+    amplitude = [w * abs(p) * np.sqrt(np.sum(v * v)) for p, v, w in zip(a, q, weight, strict=True)]
+    agree = 0.0
+    for i in range(len(a)):
+        for j in range(len(a)):
+            size = np.sqrt(np.sum(q[i] ** 2) * np.sum(q[j] ** 2))
+            if size > 0 and np.arccos(np.clip(np.sum(q[i] * q[j]) / size, -1, 1)) <= resolution:
+                agree += amplitude[i] * amplitude[j]
+    return sum(amplitude) ** 2 / agree
+
+
+def dead_fraction(q, x, weight):
+    return sum(w for v, w in zip(q, weight, strict=True) if all(v @ x_i <= 0 for x_i in x)) / sum(weight)
+
+
+def pinned_fraction(a, q, x, weight, tol, *, by_amplitude):
+    size = [np.sqrt(np.sum(v * v)) for v in q]
+    counted = weight * np.abs(a) * size if by_amplitude else weight
+    pinned = [
+        any(abs(v @ x_i) <= tol * s * np.sqrt(np.sum(x_i * x_i)) for x_i in x)
+        for v, s in zip(q, size, strict=True)
+    ]
+    return sum(c for c, is_pinned in zip(counted, pinned, strict=True) if is_pinned) / sum(counted)

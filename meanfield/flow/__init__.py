@@ -2,6 +2,14 @@
 
 from meanfield.flow.descent import gradient_descent
 from meanfield.flow.driver import METHODS, FlowInterrupted, gradient_flow
+from meanfield.flow.order_parameters import (
+    OrderParameters,
+    dead_fraction,
+    effective_orientations,
+    kernel_alignment,
+    pinned_fraction,
+    tangent_kernel,
+)
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot
 from meanfield.flow.trajectory import Stats, Trajectory
@@ -9,10 +17,16 @@ from meanfield.flow.trajectory import Stats, Trajectory
 __all__ = [
     "METHODS",
     "FlowInterrupted",
+    "OrderParameters",
     "Snapshot",
     "Stats",
     "Status",
     "Trajectory",
+    "dead_fraction",
+    "effective_orientations",
     "gradient_descent",
     "gradient_flow",
+    "kernel_alignment",
+    "pinned_fraction",
+    "tangent_kernel",
 ]

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield.arguments import file_path, number
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
+from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.status import Status
 from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
@@ -161,6 +162,25 @@ class Trajectory:
         ndarray, shape (k,)
         """
         return self.particles(at).output(self.problem.with_bias(x))
+
+    def order_parameters(self) -> OrderParameters:
+        """Kernel change and alignment, effective orientations, dead and pinned neurons at the saved states.
+
+        With ``save_parameters=True`` at all of :attr:`time`, otherwise at both ends of the run.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.datasets.four_points()
+        >>> network = mf.Particles.sample(problem, mf.Scaling(gamma=1.75), width=100, rng=0)
+        >>> run = mf.gradient_flow(problem, network, save_parameters=True)
+        >>> seen = run.order_parameters()
+        >>> bool(seen.kernel_change[-1] > 1.0), bool(seen.orientations[-1] < 0.5 * seen.orientations[0])
+        (True, True)
+        """
+        every = self.saved_a is not None and self.saved_w is not None
+        times = self.time if every else self.time[[0, -1]]
+        return order_parameters(self.problem, [self.particles(float(t)) for t in times], times)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to an NPZ file (no pickle inside) and return its path.

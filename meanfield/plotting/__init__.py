@@ -8,6 +8,7 @@ matplotlib settings are neither used nor changed, and no window system is needed
 from meanfield.plotting.boundaries import boundary
 from meanfield.plotting.curves import learned_function, loss
 from meanfield.plotting.exponents import exponent_map
+from meanfield.plotting.kernels import loss_and_kernel
 from meanfield.plotting.limits import approach, convergence
 from meanfield.plotting.maps import phase_diagram
 from meanfield.plotting.neurons import orientations
@@ -22,6 +23,7 @@ __all__ = [
     "exponent_map",
     "learned_function",
     "loss",
+    "loss_and_kernel",
     "new_axes",
     "orientations",
     "phase_diagram",

@@ -229,3 +229,16 @@ class TestVerdict:
     def test_a_bend_within_its_error_changes_nothing(self):
         bend = Bend(value=0.1, low=-0.1, high=0.3, end=0.4, end_low=-1.0, end_high=2.0)
         assert Slope(-0.3, -0.4, -0.2, 9, bend).verdict is Verdict.LINEAR
+
+
+def print_table(ensembles=2000):
+    """The table of docs/statistics.md: ``python tests/test_slopes.py``."""
+    print("| seeds |", " | ".join(SCATTER), "|")
+    for seeds in range(1, 6):
+        shares = [coverage(seeds, kind, ensembles=ensembles) for kind in SCATTER]
+        cells = [f"{100 * slope:.1f} / {100 * bend:.1f}" for slope, bend in shares]
+        print(f"| {seeds} |", " | ".join(cells), "|")
+
+
+if __name__ == "__main__":
+    print_table()

@@ -28,7 +28,7 @@ PAGES = [
 #: What makes a command small; it comes last, so it takes precedence.
 SMALL = {
     "phase-diagram": "--gamma 0.5,1.5 --gamma-prime 0 --widths 20,40 --seeds 1 --workers 1 --loss-tol 1e-3",
-    "boundary": "--gamma-prime 0 --widths 100,400 --seeds 3 --workers 1",
+    "boundary": "--gamma-prime 0 --widths 100,400 --seeds 3 --workers 1 --out boundary",
     "train": "--width 40 --loss-tol 1e-3",
     "regime": "",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import real_array
 from meanfield.errors import InputError
 
 Array = NDArray[np.float64]
@@ -137,7 +138,7 @@ def _sin_minus(psi: Array) -> Array:
 
 
 def _rows(name: str, values: ArrayLike) -> Array:
-    array = np.asarray(values, dtype=np.float64)
+    array = real_array(name, values)
     if array.ndim != 2:
         raise InputError(f"{name} has shape {array.shape}; give rows of shape (n, d)")
     return array

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
@@ -111,6 +112,14 @@ def real_array(name: str, values: ArrayLike) -> NDArray[np.float64]:
             "drop or fill such samples"
         )
     return array
+
+
+def listed(name: str, values: Iterable[T], expected: str) -> list[T]:
+    """Return the entries of what should be a sequence."""
+    try:
+        return list(values)
+    except TypeError:  # also for arrays without dimensions, which claim to be iterable
+        raise InputError(f"{name} is {shown(values)}; give {expected}") from None
 
 
 def generator(rng: RNG) -> np.random.Generator:

@@ -295,7 +295,7 @@ class TestBadArguments:
             ({"gamma": []}, r"gamma must be a list of exponents"),
             ({"gamma": [math.nan]}, r"gamma must be a list of exponents between -100 and 100, but is"),
             ({"gamma": [[0.5, 1.0]]}, r"gamma must be a list of exponents"),
-            ({"gamma": "high"}, r"gamma is 'high'; give numbers"),
+            ({"gamma": "high"}, r"gamma must be a list of exponents .*, but is 'high'"),
             ({"gamma_prime": [1000.0]}, r"gamma_prime must be a list of exponents between -100 and 100"),
             ({"gamma_prime": None}, r"gamma_prime must be a list of exponents|gamma_prime is None"),
             ({"seeds": 0}, r"seeds is 0; give at least 1"),

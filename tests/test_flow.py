@@ -920,7 +920,7 @@ class TestBadArguments:
             ({"atol": -1e-3}, r"atol is -0.001; give a number >= 0"),
             ({"max_steps": 0}, r"max_steps is 0; give a whole number >= 1"),
             ({"max_seconds": -1.0}, r"max_seconds is -1.0; give a positive number"),
-            ({"stationarity": math.nan}, r"stationarity is nan; give a number >= 0"),
+            ({"stationarity": math.nan}, r"stationarity is nan; give a number >= 0, at most 1"),
             ({"method": "euler"}, r"no method is called 'euler'; choose one of .*linearly-implicit"),
             ({"save_at": [1.0, 0.5]}, r"save_at must hold increasing finite times >= 0 \(tbar\); sort it"),
             ({"save_at": [-1.0]}, r"save_at must hold increasing finite times"),

@@ -83,9 +83,9 @@ def gradient_descent(
     >>> run.status.name
     'CONVERGED'
     """
-    check_run(problem, particles, loss_tol=loss_tol, max_seconds=max_seconds, stop=stop)
-    number("learning_rate", learning_rate, "a positive number", above=0.0)
-    whole_number("max_steps", max_steps)
+    loss_tol, max_seconds = check_run(problem, particles, loss_tol, max_seconds, stop)
+    learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
+    max_steps = whole_number("max_steps", max_steps)
     system = CanonicalSystem(problem, particles)
     state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
     rules: list[StopRule] = [AtRounding(), _LossAbove(1e6 * (state.loss + problem.zero_loss))]
@@ -106,7 +106,8 @@ def gradient_descent(
         return recorder.finish(status, method="gradient-descent", rtol=math.nan, atol=math.nan)
 
     try:
-        return finish(_descend(system, observer, recorder, state, learning_rate))
+        with np.errstate(over="ignore", invalid="ignore"):  # a descent that overflows has diverged
+            return finish(_descend(system, observer, recorder, state, learning_rate))
     except KeyboardInterrupt:
         raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
 

@@ -130,8 +130,15 @@ def gradient_flow(
     >>> run.status.name, bool(run.loss[-1] <= 1e-6)
     ('CONVERGED', True)
     """
-    check_run(problem, particles, loss_tol=loss_tol, max_seconds=max_seconds, stop=stop)
-    _check_tolerances(rtol=rtol, atol=atol, t_end=t_end, max_steps=max_steps, stationarity=stationarity)
+    loss_tol, max_seconds = check_run(problem, particles, loss_tol, max_seconds, stop)
+    # As Python's floats: a single-precision tolerance would make the times of the run as coarse.
+    if (rtol := number("rtol", rtol, "a positive number", above=0.0)) >= 1.0:
+        raise InputError(f"rtol is {rtol:g}; give a relative tolerance below 1")
+    atol = number("atol", atol, "a number >= 0", least=0.0)
+    stationarity = number("stationarity", stationarity, "a number >= 0, at most 1", least=0.0, most=1.0)
+    max_steps = whole_number("max_steps", max_steps)
+    if t_end is not None:
+        t_end = number("t_end", t_end, "a positive number", above=0.0)
     if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"no method is called {shown(method)}; choose one of {', '.join(METHODS)}")
     save_times = SaveTimes(save_at)
@@ -141,7 +148,7 @@ def gradient_flow(
     system = CanonicalSystem(problem, particles)
     observer = Observer(system)
     control = StepControl(rtol, atol, METHODS[method].error_order)
-    horizon = math.inf if t_end is None else float(t_end)
+    horizon = math.inf if t_end is None else t_end
     recorder = Recorder(
         system,
         observer,
@@ -243,17 +250,16 @@ def _rules(
 def check_run(
     problem: Problem,
     particles: Particles,
-    *,
     loss_tol: float,
     max_seconds: float | None,
     stop: Callable[[Snapshot], bool] | None,
-) -> None:
-    """Check what every way of training takes; see :func:`gradient_flow`."""
+) -> tuple[float, float | None]:
+    """Check what every way of training takes, see :func:`gradient_flow`; ``loss_tol`` and ``max_seconds``."""
     instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
     instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
-    number("loss_tol", loss_tol, "a number >= 0 (0 switches the rule off)", least=0.0)
+    loss_tol = number("loss_tol", loss_tol, "a number >= 0 (0 switches the rule off)", least=0.0)
     if max_seconds is not None:
-        number("max_seconds", max_seconds, "a positive number", above=0.0)
+        max_seconds = number("max_seconds", max_seconds, "a positive number", above=0.0)
     if not (stop is None or callable(stop)):
         raise InputError(f"stop is {shown(stop)}; give a function of a Snapshot")
     if 0 < loss_tol <= problem.loss_floor:
@@ -261,13 +267,4 @@ def check_run(
             f"loss_tol is {loss_tol:g}, but contradictory labels keep the loss of any network on these data "
             f"above {problem.loss_floor:.4g}; give a larger loss_tol, or 0 to train until the flow rests"
         )
-
-
-def _check_tolerances(*, rtol: float, t_end: float | None, max_steps: int, **may_be_zero: float) -> None:
-    if number("rtol", rtol, "a positive number below 1", above=0.0) >= 1.0:
-        raise InputError(f"rtol is {rtol:g}; give a relative tolerance below 1")
-    if t_end is not None:
-        number("t_end", t_end, "a positive number", above=0.0)
-    whole_number("max_steps", max_steps)
-    for name, value in may_be_zero.items():
-        number(name, value, "a number >= 0", least=0.0)
+    return loss_tol, max_seconds

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import instance, number, real_array, shown
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.particles import Particles
@@ -91,6 +92,8 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     >>> bool(result.largest_deviation < 5 * result.expected_scatter)
     True
     """
+    for name, given in (("run", run), ("limit", limit)):
+        instance(name, given, Trajectory, "gradient_flow or infinite_width")
     if run.problem.fingerprint != limit.problem.fingerprint:
         raise InputError("run and limit are on different data; give a limit of the run's own problem")
     for name in ("kappa", "kappa_prime"):
@@ -153,7 +156,10 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
     """
     from scipy import stats
 
-    m, values = np.asarray(widths, dtype=np.float64), np.asarray(deviations, dtype=np.float64)
+    m, values = real_array("widths", widths), real_array("deviations", deviations)
+    confidence = number("confidence", confidence, "a level between 0 and 1", above=0.0, below=1.0)
+    if not (np.all(m > 0.0) and np.all(np.any(values != 0.0, axis=-1))):
+        raise InputError("widths holds numbers <= 0, or deviations none but zeros; give positive numbers")
     if m.ndim != 1 or len(m) < 3 or values.ndim != 2 or len(values) != len(m):
         raise InputError(
             f"widths has shape {m.shape} and deviations {values.shape}; give (W,) and (W, S) with W >= 3"
@@ -165,7 +171,11 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
 
 def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:
     """Mean and standard deviation of log10 losses of several runs at given times, both (T,)."""
-    times = np.asarray(at, dtype=np.float64)
+    if not (isinstance(runs, Sequence) and runs and all(isinstance(run, Trajectory) for run in runs)):
+        raise InputError(f"runs is {shown(runs)}; give a list of at least one Trajectory")
+    times = np.atleast_1d(real_array("at", at))
+    if times.ndim != 1 or np.any(times <= 0.0):
+        raise InputError(f"at is {shown(at)}; give times tbar > 0")
     losses = np.array([[run.problem.loss(f) for f in _at(run, times)] for run in runs])
     logs = np.log10(np.maximum(losses, np.finfo(np.float64).tiny))
     return logs.mean(axis=0), logs.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(times))

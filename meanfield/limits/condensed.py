@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import generator, instance, number
 from meanfield.flow.system import CanonicalSystem
 from meanfield.nodes import kink_angles
 from meanfield.particles import Particles
@@ -88,6 +89,8 @@ class EarlyAlignment:
         ``s = log(4 kappa' / (m kappa (1 + kappa'**2))) / (2 rate)`` of the fastest direction; 0 where the
         output is of that order from the start. Infinite if nothing grows.
         """
+        instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
+        width = number("width", width, "a positive finite number", above=0.0)
         if not self.extremals:
             return math.inf
         kappa, kappa_prime = scaling.kappa(width, self.problem.d), scaling.kappa_prime(width, self.problem.d)
@@ -139,6 +142,8 @@ def early_alignment(problem: Problem, *, rng: int = 0) -> EarlyAlignment:
     >>> [(e.sign, round(e.orientation, 4), round(e.rate, 5)) for e in alignment.extremals]
     [(1, 1.5708, 0.13889)]
     """
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    generator(rng)
     if problem.rank == 2:
         found = [e for sign in (1, -1) for e in _in_the_plane(problem, sign)]
     elif problem.rank == 1:

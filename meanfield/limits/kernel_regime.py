@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arc_cosine import arc_cosine_kernels
+from meanfield.arguments import instance, number, real_array
 from meanfield.errors import InputError
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -32,6 +33,10 @@ Array = NDArray[np.float64]
 _NODES = 2048
 #: Entries of a block of particles x samples held at a time (32 MB).
 _BLOCK = 1 << 22
+
+
+#: The smallest number above zero: a loss that underflows has a logarithm, too.
+_SMALLEST = 5e-324
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,18 @@ class KernelRegime:
     kappa: float
     kappa_prime: float
 
+    def __post_init__(self) -> None:
+        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
+        for name in ("width", "kappa", "kappa_prime"):
+            number(name, getattr(self, name), "a positive finite number", above=0.0)
+
     @classmethod
     def at(cls, problem: Problem, scaling: Scaling, width: float) -> KernelRegime:
         """The law at a point of the plane and a width."""
-        return cls(
-            problem, float(width), scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d)
-        )
+        instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+        instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
+        width = number("width", width, "a positive finite number", above=0.0)
+        return cls(problem, width, scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d))
 
     @cached_property
     def layers(self) -> tuple[Array, Array]:
@@ -171,6 +182,8 @@ class KernelRegime:
             Initial particles over which the second order is averaged (cost N n^2); by default
             :meth:`Particles.quadrature` with 2048 nodes.
         """
+        if nodes is not None:
+            instance("nodes", nodes, Particles, "Particles.quadrature")
         time, kappa, kappa_prime = _time(t), self.kappa, self.kappa_prime
         modes, vectors = self._impulse_modes(time), self._spectrum[1]
         impulse = vectors @ modes
@@ -186,17 +199,21 @@ class KernelRegime:
 
     def time_to(self, loss: float) -> float:
         """Time tbar at which the loss has fallen to a value; infinite if it never does."""
+        loss = number("loss", loss, "a number >= 0", least=0.0)
         if loss >= self.loss(0.0):
             return 0.0
         if loss <= self.unlearnable:
             return math.inf
         from scipy.optimize import brentq
 
+        def excess(log_t: float) -> float:
+            return math.log(max(self.loss(math.exp(log_t)), _SMALLEST)) - math.log(loss)
+
         # In log t: times are of any order. The fastest mode alone bounds the time from below.
         low = high = 1e-12 / float(self.rates[-1])
         while self.loss(high) > loss:
             low, high = high, 4.0 * high
-        root = brentq(lambda s: math.log(self.loss(math.exp(s)) / loss), math.log(low), math.log(high))
+        root = brentq(excess, math.log(low), math.log(high))
         return math.exp(root)
 
     def nonlinearity(self, t: float = math.inf) -> float:
@@ -274,8 +291,9 @@ def empirical_kernels(
     >>> bool(abs(difference).max() < 0.03)
     True
     """
-    rows = np.asarray(x, dtype=np.float64)
-    columns = rows if other is None else np.asarray(other, dtype=np.float64)
+    instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
+    rows = real_array("x", x)
+    columns = rows if other is None else real_array("other", other)
     for name, array in (("x", rows), ("other", columns)):
         if array.ndim != 2 or array.shape[1] != particles.d:
             raise InputError(
@@ -299,6 +317,4 @@ def _integral(rates: Array, t: float) -> Array:
 
 
 def _time(t: float) -> float:
-    if not t >= 0.0:
-        raise InputError(f"t is {t!r}; give a time tbar >= 0, or infinity")
-    return float(t)
+    return number("t", t, "a time tbar >= 0, or infinity", least=0.0, most=math.inf)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, fields, replace
-from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import as_number, generator, number, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.flow import Status, Trajectory, gradient_flow
 from meanfield.flow.trajectory import Stats
@@ -102,8 +102,8 @@ def infinite_width(
     'mean-field'
     """
     plan = _Plan(problem, scaling, _as_width(width), tol, loss_tol, max_nodes, rule, rng)
-    if method not in ("auto", "mean-field", "kernel"):
-        raise InputError(f"no method is called {method!r}; choose auto, mean-field or kernel")
+    if not isinstance(method, str) or method not in ("auto", "mean-field", "kernel"):
+        raise InputError(f"no method is called {shown(method)}; choose auto, mean-field or kernel")
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is not None:
@@ -126,12 +126,18 @@ class _Plan:
     rng: int
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.tol < 1.0:
-            raise InputError(f"tol is {self.tol!r}; give a relative tolerance between 0 and 1")
-        if not self.loss_tol > 0.0:
-            raise InputError(f"loss_tol is {self.loss_tol!r}; give a positive number")
-        if not self.max_nodes >= 16:
-            raise InputError(f"max_nodes is {self.max_nodes!r}; give at least 16")
+        expected = "a relative tolerance between 1e-12 and 1"
+        object.__setattr__(self, "tol", number("tol", self.tol, expected, least=1e-12, below=1.0))
+        loss_tol = number("loss_tol", self.loss_tol, "a positive number", above=0.0)
+        object.__setattr__(self, "loss_tol", loss_tol)
+        if not as_number(self.max_nodes) >= 16:
+            raise InputError(f"max_nodes is {shown(self.max_nodes)}; give at least 16")
+        generator(self.rng)
+        if not loss_tol < self.problem.zero_loss:
+            raise InputError(
+                f"loss_tol is {loss_tol:g}, but the loss starts at {self.problem.zero_loss:.4g}; give a "
+                "smaller loss_tol, and targets that are not all zero"
+            )
         law = KernelRegime.at(self.problem, self.scaling, self.width)
         object.__setattr__(self, "law", law)
         object.__setattr__(self, "kernel_error", _CAUTION * law.nonlinearity(law.time_to(self.loss_tol)))
@@ -333,7 +339,8 @@ def limit_displacement(
     >>> print(f"{math.log10(at(1e30) / at(1e20)) / 10:.3f}")
     -0.800
     """
-    plan = _Plan(problem, scaling, _as_width(width), tol, loss_tol, max(nodes, 16), None, 0)
+    count = whole_number("nodes", nodes, least=16)
+    plan = _Plan(problem, scaling, _as_width(width), tol, loss_tol, count, None, 0)
     if plan.kernel_holds:
         end = plan.law.time_to(loss_tol)
         moved = plan.law.displacement(end, plan.particles(nodes))
@@ -347,6 +354,4 @@ def limit_displacement(
 
 
 def _as_width(width: object) -> float:
-    if not (isinstance(width, Real) and 2.0 <= float(width) < math.inf):
-        raise InputError(f"width is {width!r}; give a finite number from 2 on, such as 1e12")
-    return float(width)
+    return number("width", width, "a finite number from 2 on, such as 1e12", least=2.0)

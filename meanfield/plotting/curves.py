@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import shown
+from meanfield.arguments import listed
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.plotting.placing import key_outside, label_ends
@@ -164,9 +164,7 @@ def as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
     """One run or several as a list."""
     if isinstance(runs, Trajectory):
         return [runs]
-    if not isinstance(runs, Iterable):
-        raise InputError(f"runs is {shown(runs)}; give one Trajectory or several")
-    series = list(runs)
+    series = listed("runs", runs, "one Trajectory or several")
     strangers = [type(run).__name__ for run in series if not isinstance(run, Trajectory)]
     if strangers or not series:
         given = f"holds a {strangers[0]}" if strangers else "is empty"
@@ -178,9 +176,8 @@ def _names(runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None
     """Names of runs by what they differ in."""
     series = as_runs(runs)
     if labels is not None:
-        if not isinstance(labels, Iterable):
-            raise InputError(f"labels is {shown(labels)}; give one name for each run")
-        names = [labels] if isinstance(labels, str) else [str(label) for label in labels]
+        given = [labels] if isinstance(labels, str) else listed("labels", labels, "one name for each run")
+        names = [str(label) for label in given]
         if len(names) != len(series):
             raise InputError(f"labels holds {len(names)} names for {len(series)} runs; give one for each")
         return names

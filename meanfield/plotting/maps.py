@@ -150,7 +150,7 @@ def cell_edges(points: Array) -> Array:
 
 def _colour_limit(S_w: Array, limit: float | None) -> float:
     if limit is not None:
-        return number("limit", limit, "a positive number", above=0.0)
+        return number("limit", limit, "a positive number, from 1e-6 on", least=1e-6)
     largest = float(np.max(np.abs(S_w[np.isfinite(S_w)]), initial=0.0))
     return max(float(np.ceil(10.0 * largest - 1e-9)) / 10.0, 0.1) if largest else 1.0
 

@@ -65,7 +65,8 @@ def orientations(
     True
     """
     if isinstance(neurons, Trajectory):
-        initial, final, problem = neurons.initial, neurons.final, problem or neurons.problem
+        initial, final = neurons.initial, neurons.final
+        problem = neurons.problem if problem is None else problem
     elif isinstance(neurons, Particles):
         initial, final = None, neurons
     else:

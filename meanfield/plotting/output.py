@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from meanfield.arguments import file_path, shown
+from meanfield.arguments import file_path, listed, shown
 from meanfield.errors import InputError
 from meanfield.plotting.style import styled
 
@@ -115,7 +115,11 @@ def _targets(path: Path, formats: str | Sequence[str] | None) -> tuple[Path, lis
     if formats is None:
         wanted = [ending] if ending in _METADATA else list(_METADATA)
     else:
-        wanted = [formats] if isinstance(formats, str) else _listed(formats)
+        wanted = (
+            [formats]
+            if isinstance(formats, str)
+            else listed("formats", formats, f"some of {', '.join(_METADATA)}")
+        )
     kinds = [str(kind).lower().removeprefix(".") for kind in wanted]
     unknown = [kind for kind in kinds if kind not in _METADATA]
     if unknown or not kinds:
@@ -124,10 +128,3 @@ def _targets(path: Path, formats: str | Sequence[str] | None) -> tuple[Path, lis
     if not stem.name:
         raise InputError(f"path is {str(path)!r}; give the name of a file, such as 'map' or 'map.pdf'")
     return stem, kinds
-
-
-def _listed(formats: Sequence[str]) -> list[str]:
-    try:
-        return list(formats)
-    except TypeError:
-        raise InputError(f"formats is {shown(formats)}; choose from {', '.join(_METADATA)}") from None

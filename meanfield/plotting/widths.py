@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from meanfield.arguments import shown
+from meanfield.arguments import listed
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
 from meanfield.kernel_law import KernelLaw
@@ -70,9 +70,8 @@ def rd_against_width(
     """
     if not isinstance(diagram, PhaseDiagram):
         raise InputError(f"diagram is a {type(diagram).__name__}; give the result of meanfield.phase_diagram")
-    if not isinstance(points, Iterable):
-        raise InputError(f"points is {shown(points)}; give pairs (gamma, gamma_prime) of the grid")
-    cells = [_index(diagram, point) for point in points]
+    pairs = listed("points", points, "pairs (gamma, gamma_prime) of the grid")
+    cells = [_index(diagram, point) for point in pairs]
     if not cells:
         raise InputError("points is empty; give at least one pair (gamma, gamma_prime) of the grid")
     ax = new_axes("column", max(2.4, 0.45 * len(cells) + 0.6)) if ax is None else ax

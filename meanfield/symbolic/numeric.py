@@ -75,7 +75,7 @@ def _affine(c: _Affine, g: NDArray[np.float64], gp: NDArray[np.float64]) -> NDAr
 
 def _named(region: Region, name: str) -> sp.Expr:
     orders = {"time": region.time, **{f"S_{layer}": order for layer, order in region.orders.items()}}
-    if name not in orders:
+    if not isinstance(name, str) or name not in orders:
         raise InputError(f"no exponent is called {name!r}; choose of {', '.join(orders)}")
     return orders[name]
 

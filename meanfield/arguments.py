@@ -25,6 +25,8 @@ RNG = np.random.Generator | np.random.SeedSequence | np.random.BitGenerator | in
 
 #: Counts beyond this are mistakes: no memory holds as many numbers.
 MOST = 10**12
+#: The flow forms products of four entries of the data and of two scales, which must not overflow or vanish.
+LARGEST_DATUM, LARGEST_SCALE = 1e70, 1e140
 
 
 def instance(name: str, value: Any, kind: type[T], made_by: str) -> T:
@@ -114,6 +116,29 @@ def real_array(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
+def squarable_array(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return a real array whose squares, and products of a few entries, are in the range of doubles."""
+    array = real_array(name, values)
+    largest = float(np.max(np.abs(array), initial=0.0))
+    if largest > LARGEST_DATUM or 0.0 < largest < 1.0 / LARGEST_DATUM:
+        raise InputError(
+            f"the entries of {name} reach {largest:.3g}, beyond what double precision can square and "
+            "multiply; rescale the data to order one"
+        )
+    return array
+
+
+def scale(name: str, value: Any) -> float:
+    """Return a positive factor whose square is in the range of doubles."""
+    factor = number(name, value, "a positive finite number", above=0.0)
+    if not 1.0 / LARGEST_SCALE <= factor <= LARGEST_SCALE:
+        raise InputError(
+            f"{name} is {factor:.3g}, beyond what double precision can square; give exponents or a width "
+            f"for which it is between {1.0 / LARGEST_SCALE:g} and {LARGEST_SCALE:g}"
+        )
+    return factor
+
+
 def listed(name: str, values: Iterable[T], expected: str) -> list[T]:
     """Return the entries of what should be a sequence."""
     try:
@@ -146,7 +171,7 @@ def file_path(name: str, value: str | os.PathLike[str]) -> Path:
 def shown(value: Any) -> str:
     """Return a value as it is written in an error, cut to a readable length."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except Exception:  # whole numbers of thousands of digits, objects that are broken
         text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

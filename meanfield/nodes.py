@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.problem import Problem
 
@@ -84,7 +85,7 @@ def directions(problem: Problem, count: int, rng: np.random.Generator, rule: str
             f"{count} pairs of nodes are asked for; give at least {_FEWEST} (nodes >= {2 * _FEWEST})"
         )
     if rule not in RULES:
-        raise InputError(f"no quadrature rule is called {rule!r}; choose one of {', '.join(RULES)}")
+        raise InputError(f"no quadrature rule is called {shown(rule)}; choose one of {', '.join(RULES)}")
     if problem.rank == 1:
         pieces = _on_the_line(problem.reduced[:, 0], count)
     elif problem.rank == 2:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import RNG, generator, instance, number, real_array, whole_number
+from meanfield.arguments import RNG, generator, instance, number, real_array, squarable_array, whole_number
 from meanfield.errors import InputError
 from meanfield.nodes import directions, outside_span
 from meanfield.problem import Problem
@@ -248,7 +248,7 @@ class Particles:
         >>> Particles.from_arrays([1.0, -1.0], [[0.5, 0.0], [0.5, 0.0]], kappa=0.5, kappa_prime=1.0).width
         2.0
         """
-        a, w = real_array("a", a), real_array("w", w)
+        a, w = squarable_array("a", a), squarable_array("w", w)
         if a.ndim != 1 or a.size == 0 or w.ndim != 2 or w.shape[0] != a.shape[0] or w.size == 0:
             raise InputError(f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N, d >= 1")
         weights = np.ones(a.shape[0]) if weight is None else real_array("weight", weight)

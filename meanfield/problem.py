@@ -13,14 +13,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import real_array
+from meanfield.arguments import squarable_array
 from meanfield.errors import InputError
 
 #: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
 #: cosine would not do: it is 1 to double precision up to angles of 1e-8.)
 _SAME_RAY = 1e-14
-#: Beyond these sizes squares overflow or vanish in double precision.
-_LARGEST, _SMALLEST = 1e140, 1e-140
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -189,19 +187,8 @@ def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
     return array
 
 
-def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = real_array(name, values)
-    largest = float(np.max(np.abs(array), initial=0.0))
-    if largest > _LARGEST or 0.0 < largest < _SMALLEST:
-        raise InputError(
-            f"the entries of {name} reach {largest:.3g}, beyond what double precision can square; "
-            "rescale the data to order one"
-        )
-    return array
-
-
 def _as_inputs(x: ArrayLike) -> NDArray[np.float64]:
-    array = _as_floats(x, "x")
+    array = squarable_array("x", x)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
@@ -210,7 +197,7 @@ def _as_inputs(x: ArrayLike) -> NDArray[np.float64]:
 
 
 def _as_targets(y: ArrayLike) -> NDArray[np.float64]:
-    array = _as_floats(y, "y")
+    array = squarable_array("y", y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or array.size == 0:

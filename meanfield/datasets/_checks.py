@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.problem import Problem
 
@@ -27,7 +28,7 @@ def regular_file(path: str | os.PathLike[str]) -> tuple[Path, int]:
     except FileNotFoundError:
         raise InputError(f"there is no file {str(path)!r}; check the path") from None
     except (TypeError, ValueError):
-        raise InputError(f"{path!r} is not the path of a file; give a string or a Path") from None
+        raise InputError(f"{shown(path)} is not the path of a file; give a string or a Path") from None
     except OSError as error:
         raise cannot_read(path, error) from None
     if stat.S_ISDIR(status.st_mode):

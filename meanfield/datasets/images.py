@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import RNG, generator, whole_number
+from meanfield.arguments import RNG, generator, shown, whole_number
 from meanfield.datasets._checks import problem_of, regular_file
 from meanfield.datasets._idx import read_idx
 from meanfield.errors import InputError, MissingExtraError
@@ -171,7 +171,7 @@ def _classes(source: str, present: list[int], classes: Iterable[int] | None) -> 
     try:
         chosen = present if classes is None else [whole_number("a class", k, least=0) for k in classes]
     except (TypeError, ValueError):
-        raise InputError(f"classes is {classes!r}; give a sequence of labels such as (0, 1)") from None
+        raise InputError(f"classes is {shown(classes)}; give a sequence of labels such as (0, 1)") from None
     if len(chosen) < 2 or len(set(chosen)) < len(chosen):
         raise InputError(f"the classes are {chosen}; give at least two different labels out of {present}")
     absent = [label for label in chosen if label not in present]

@@ -88,7 +88,10 @@ def gradient_descent(
     max_steps = whole_number("max_steps", max_steps)
     system = CanonicalSystem(problem, particles)
     state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
-    rules: list[StopRule] = [AtRounding(), _LossAbove(1e6 * (state.loss + problem.zero_loss))]
+    rules: list[StopRule] = [
+        AtRounding(problem.zero_loss),
+        _LossAbove(1e6 * (state.loss + problem.zero_loss)),
+    ]
     rules += [LossBelow(loss_tol)] if loss_tol > 0 else []
     rules += [UserRule(stop)] if stop is not None else []
     rules += [StepsReached(max_steps)]

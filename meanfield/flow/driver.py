@@ -45,6 +45,8 @@ METHODS: dict[str, type[Method]] = {
 #: Speed, relative to the largest, below which a run counts as resting.
 STATIONARITY = 1e-6
 _SMALLEST_STEP = 1e-14
+#: Below this, the rounding of sums over the particles is taken for errors of the steps.
+_SMALLEST_RTOL = 1e-12
 
 
 class FlowInterrupted(KeyboardInterrupt):
@@ -134,6 +136,10 @@ def gradient_flow(
     # As Python's floats: a single-precision tolerance would make the times of the run as coarse.
     if (rtol := number("rtol", rtol, "a positive number", above=0.0)) >= 1.0:
         raise InputError(f"rtol is {rtol:g}; give a relative tolerance below 1")
+    if rtol < _SMALLEST_RTOL:
+        raise InputError(
+            f"rtol is {rtol:g}, which double precision does not resolve; give at least {_SMALLEST_RTOL:g}"
+        )
     atol = number("atol", atol, "a number >= 0", least=0.0)
     stationarity = number("stationarity", stationarity, "a number >= 0, at most 1", least=0.0, most=1.0)
     max_steps = whole_number("max_steps", max_steps)
@@ -237,7 +243,7 @@ def _rules(
         rules.append(UserRule(stop))
     if math.isfinite(t_end):
         rules.append(TimeReached(t_end))
-    rules.append(AtRounding())
+    rules.append(AtRounding(system.problem.zero_loss))
     if stationarity > 0:
         growth = system.kappa * float(np.sqrt(np.mean(np.sum(system.x**2, axis=1))))
         rules.append(Stationary(stationarity, growth))

@@ -79,4 +79,4 @@ class Observer:
 
 
 def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator > 0.0 else math.nan if numerator > 0.0 else 0.0
+    return numerator / denominator if denominator > 0.0 else math.inf if numerator > 0.0 else 0.0

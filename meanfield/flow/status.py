@@ -19,6 +19,10 @@ class Status(enum.Enum):
     ROUNDING = (
         "the residual reached the rounding of the outputs: nothing is left to learn in double precision"
     )
+    UNRESOLVED = (
+        "the outputs are a difference of terms so large that their rounding hides the targets: nothing can "
+        "be learned in double precision; give larger targets, or a smaller width or kappa"
+    )
     USER = "the stop rule given by the user fired"
     STEP_TOO_SMALL = (
         "the step size fell below rounding; raise rtol, or check the data for entries of very different size"

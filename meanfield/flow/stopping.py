@@ -14,6 +14,8 @@ from meanfield.flow.tangent import Array
 
 #: Foldings of a particle, at its largest possible rate, after which a loss that stands still has ended.
 _BEYOND_MEASURE = 1e12
+#: Share of the zero function's loss below which something was learned.
+_LEARNED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +71,22 @@ class LossBelow:
         return Status.CONVERGED if now.loss <= self.tol else None
 
 
+@dataclass(frozen=True)
 class AtRounding:
-    """Stop once the residual is what rounding makes of zero."""
+    """Stop once the residual is what rounding makes of zero.
+
+    If that is not small against the targets themselves, ``zero_loss`` being the loss of the function that
+    is zero, then nothing was learned.
+    """
+
+    zero_loss: float
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
-        return Status.ROUNDING if now.loss <= 2.0 * now.rounding**2 else None
+        if now.loss > 2.0 * now.rounding**2:
+            return None
+        unknown = now.loss > _LEARNED * self.zero_loss > 0.0
+        return Status.UNRESOLVED if unknown else Status.ROUNDING
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class Stationary:
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
-        if np.isnan(now.loss_rate):
+        if not np.isfinite(now.loss_rate):
             return None
         self._fastest = max(self._fastest, now.loss_rate)
         fall = now.time * now.loss_rate

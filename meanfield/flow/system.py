@@ -16,6 +16,7 @@ import math
 import numpy as np
 
 from meanfield import kernels
+from meanfield.arguments import scale
 from meanfield.errors import InputError
 from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
@@ -46,7 +47,9 @@ class CanonicalSystem:
             )
         self.problem = problem
         self.particles = particles
-        self.kappa = particles.kappa
+        self.kappa = scale("kappa", particles.kappa)
+        scale("kappa_prime", particles.kappa_prime)
+        scale("kappa times the width", particles.kappa * particles.width)
         # A copy: kernels are compiled for writable arrays only, wherever the problem came from.
         self.x = problem.reduced.copy()
         self.n = problem.n
@@ -59,7 +62,13 @@ class CanonicalSystem:
         self.theta0[1:] /= self.root
         passes = PlanarPasses if problem.rank == 2 else DensePasses
         self._passes: DensePasses = passes(self.x, self.weight)
-        e0 = self.residual(self.theta0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            e0 = self.residual(self.theta0)
+            if not math.isfinite(float(e0 @ e0)):
+                raise InputError(
+                    "the initial outputs are beyond what double precision can square; give smaller weights, "
+                    "or scales closer to one"
+                )
         self.y_scale = max(_rms(problem.y), _rms(e0))
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import file_path, number
+from meanfield.arguments import file_path, number, shown
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
@@ -241,11 +241,11 @@ class Trajectory:
             return cls._from_file(meta, arrays)
         except FileNotFoundError:
             raise InputError(
-                f"there is no file {path}; give the path of a run saved by Trajectory.save"
+                f"there is no file {shown(path)}; give the path of a run saved by Trajectory.save"
             ) from None
         except Exception as error:
             raise InputError(
-                f"{path} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "
+                f"{shown(path)} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "
                 "give a file written by Trajectory.save"
             ) from None
 

@@ -358,6 +358,8 @@ def second_moments(theta, weight, e, before, fan, first, last, partial):
             p, q0, q1, w = theta[0, lo:hi], theta[1, lo:hi], theta[2, lo:hi], weight[lo:hi]
             _locate(q0, q1, fan, here[: hi - lo], sectors[: hi - lo])
             for k in range(hi - lo):
+                if q0[k] == 0.0 and q1[k] == 0.0:
+                    continue  # at the origin a neuron is inactive on every sample
                 s = np.int64(sectors[k])
                 P00, P01, P11 = 1.0, 0.0, 1.0
                 edge = _edge(q0[k], q1[k], s, rays)

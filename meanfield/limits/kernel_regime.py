@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arc_cosine import arc_cosine_kernels
-from meanfield.arguments import instance, number, real_array
+from meanfield.arguments import instance, number, real_array, scale
 from meanfield.errors import InputError
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -101,8 +101,10 @@ class KernelRegime:
 
     def __post_init__(self) -> None:
         instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
-        for name in ("width", "kappa", "kappa_prime"):
-            number(name, getattr(self, name), "a positive finite number", above=0.0)
+        number("width", self.width, "a positive finite number", above=0.0)
+        scale("kappa", self.kappa)
+        scale("kappa_prime", self.kappa_prime)
+        scale("kappa times the width", self.kappa * self.width)
 
     @classmethod
     def at(cls, problem: Problem, scaling: Scaling, width: float) -> KernelRegime:

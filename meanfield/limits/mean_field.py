@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import as_number, generator, number, shown, whole_number
+from meanfield.arguments import as_number, generator, instance, number, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.flow import Status, Trajectory, gradient_flow
 from meanfield.flow.trajectory import Stats
@@ -133,6 +133,7 @@ class _Plan:
         if not as_number(self.max_nodes) >= 16:
             raise InputError(f"max_nodes is {shown(self.max_nodes)}; give at least 16")
         generator(self.rng)
+        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
         if not loss_tol < self.problem.zero_loss:
             raise InputError(
                 f"loss_tol is {loss_tol:g}, but the loss starts at {self.problem.zero_loss:.4g}; give a "

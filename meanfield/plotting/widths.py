@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from meanfield.arguments import listed
+from meanfield.arguments import listed, shown
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
 from meanfield.kernel_law import KernelLaw
@@ -96,7 +96,7 @@ def _index(diagram: PhaseDiagram, point: tuple[float, float]) -> tuple[int, int]
     try:
         gamma, gamma_prime = (float(value) for value in point)
     except (TypeError, ValueError):
-        raise InputError(f"a point is {point!r}; give a pair (gamma, gamma_prime)") from None
+        raise InputError(f"a point is {shown(point)}; give a pair (gamma, gamma_prime)") from None
     found = np.argwhere(
         (np.abs(diagram.gamma_prime[:, None] - gamma_prime) < 1e-9) & (np.abs(diagram.gamma - gamma) < 1e-9)
     )

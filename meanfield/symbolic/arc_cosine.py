@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import sympy as sp
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 
 #: Angle between the inputs, between 0 and pi.
@@ -35,7 +36,9 @@ def arc_cosine(degree: int) -> sp.Expr:
     ((pi - theta)*cos(theta) + sin(theta))/(2*pi)
     """
     if not isinstance(degree, int) or degree < 0:
-        raise InputError(f"degree is {degree!r}; give 0 for the step function, 1 for relu, 2 for its square")
+        raise InputError(
+            f"degree is {shown(degree)}; give 0 for the step function, 1 for relu, 2 for its square"
+        )
     rho, phi = sp.symbols("rho phi", positive=True)
     radius = sp.integrate(rho ** (2 * degree + 1) * sp.exp(-(rho**2) / 2), (rho, 0, sp.oo))
     product = (sp.cos(phi) * sp.expand_trig(sp.cos(phi - theta))) ** degree

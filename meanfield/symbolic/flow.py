@@ -13,6 +13,7 @@ from functools import cached_property
 
 import sympy as sp
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 
 alpha, beta1, beta2 = sp.symbols("alpha beta_1 beta_2", positive=True)
@@ -76,7 +77,7 @@ class TwoLayerFlow:
         for name in ("samples", "neurons", "dimension", "homogeneity"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} is {value!r}; give a positive integer")
+                raise InputError(f"{name} is {shown(value)}; give a positive integer")
 
     @cached_property
     def a(self) -> tuple[sp.Symbol, ...]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 import sympy as sp
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.symbolic.maxplus import Balance
 
@@ -74,7 +75,7 @@ def rational(name: str, value: Any) -> sp.Rational:
     """An exponent as an exact rational."""
     if isinstance(value, Rational) or (isinstance(value, sp.Basic) and value.is_Rational):
         return sp.Rational(value)
-    raise InputError(f"{name} is {value!r}; give an integer, a Fraction or a SymPy Rational")
+    raise InputError(f"{name} is {shown(value)}; give an integer, a Fraction or a SymPy Rational")
 
 
 def initial_residual(target: sp.Rational, zero_initial_output: bool) -> Balance:

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.symbolic.network import gamma, gamma_prime
 from meanfield.symbolic.polyhedra import affine_coefficients
@@ -76,7 +77,7 @@ def _affine(c: _Affine, g: NDArray[np.float64], gp: NDArray[np.float64]) -> NDAr
 def _named(region: Region, name: str) -> sp.Expr:
     orders = {"time": region.time, **{f"S_{layer}": order for layer, order in region.orders.items()}}
     if not isinstance(name, str) or name not in orders:
-        raise InputError(f"no exponent is called {name!r}; choose of {', '.join(orders)}")
+        raise InputError(f"no exponent is called {shown(name)}; choose of {', '.join(orders)}")
     return orders[name]
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import sympy as sp
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.symbolic.maxplus import Cell, solve
 from meanfield.symbolic.network import (
@@ -76,7 +77,7 @@ def exponents(network: Network | None = None) -> Exponents:
     """
     network = TwoLayer() if network is None else network
     if not hasattr(network, "balances"):
-        raise InputError(f"network is {network!r}; give a description of a network such as TwoLayer()")
+        raise InputError(f"network is {shown(network)}; give a description of a network such as TwoLayer()")
     return _exponents(network)
 
 

@@ -71,7 +71,8 @@ class Observer:
     def _capacity(self, state: State, q2: float) -> float:
         # |f(x)| <= kappa |x| |theta_q| |theta_p| by Cauchy-Schwarz, with |theta_p| from |theta_q| by
         # the conservation of p**2 - |q|**2: a bound that only the norm of the input weights enters.
-        p2 = max(self._p2_initial + q2 - self._q2_initial, 0.0)
+        # That difference is known to the rounding of q only.
+        p2 = max(self._p2_initial + q2 - self._q2_initial, np.finfo(np.float64).eps * q2)
         bound = self.system.kappa * math.sqrt(q2) * math.sqrt(p2) * self._lengths
         f = np.abs(state.e + self.system.problem.y)
         tested = f > 1e-9 * self.system.y_scale  # an output of pure rounding has no capacity to show

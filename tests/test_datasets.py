@@ -227,7 +227,7 @@ class TestText:
         npst.arrays(
             np.float64,
             st.tuples(st.integers(2, 6), st.integers(2, 4)),
-            elements=st.floats(1e-100, 1e100) | st.floats(-1e100, -1e-100) | st.just(0.0),
+            elements=st.floats(1e-70, 1e70) | st.floats(-1e70, -1e-70) | st.just(0.0),
         ).filter(lambda table: table[:, :-1].any()),
         st.sampled_from([" ", ",", ";", "\t"]),
     )
@@ -362,7 +362,7 @@ class TestPaths:
             datasets.load(path)
 
     def test_too_large(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("meanfield.datasets._checks.LARGEST", 5)
+        monkeypatch.setattr("meanfield.archives.LARGEST", 5)
         path = tmp_path / "large.csv"
         path.write_text("1,2\n3,4\n")
         with refused("claims 8 bytes of data, more than the 5 accepted here; .*save a selection"):
@@ -510,7 +510,7 @@ class TestNpz:
         assert peak_of(path) < 5_000_000
 
     def test_a_bomb_is_refused_before_memory_is_taken(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("meanfield.datasets._checks.LARGEST", 10_000_000)
+        monkeypatch.setattr("meanfield.archives.LARGEST", 10_000_000)
         x = npy_bytes(npy_header(descr="'|u1'", shape="(20000000,)"), bytes(20_000_000))
         path = npz(tmp_path / "data.npz", zipfile.ZIP_DEFLATED, x=x, y=np.ones(3))
         assert path.stat().st_size < 30_000
@@ -723,7 +723,7 @@ class TestIdx:
             datasets.load_idx(images, labels)
 
     def test_a_bomb_is_refused_before_memory_is_taken(self, idx, monkeypatch):
-        monkeypatch.setattr("meanfield.datasets._checks.LARGEST", 10_000_000)
+        monkeypatch.setattr("meanfield.archives.LARGEST", 10_000_000)
         honest = idx_bytes(np.zeros(20_000_000), shape=(20_000, 1000))
         small = idx_bytes(np.zeros(20_000_000), shape=(20, 10))  # more comes than is claimed
         for content, match in (

@@ -9,15 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.archives import check_size
 from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.problem import Problem
-
-#: More unpacked data than this is refused (2 GiB): a corrupt or crafted size would otherwise
-#: exhaust the memory, and no honest data set of this package comes near.
-LARGEST = 1 << 31
-#: Deflate cannot shrink data by more than this factor, so a packed file bounds its contents.
-DEFLATE_RATIO = 1032
 
 
 def regular_file(path: str | os.PathLike[str]) -> tuple[Path, int]:
@@ -46,15 +41,6 @@ def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
     return InputError(
         f"{str(path)!r} cannot be read ({error.strerror or error}); check the path and its permissions"
     )
-
-
-def check_size(path: Path, size: int) -> None:
-    """Raise InputError if a file claims more data than is accepted."""
-    if size > LARGEST:
-        raise InputError(
-            f"{str(path)!r} claims {size} bytes of data, more than the {LARGEST} accepted here; "
-            "if the file is not corrupt, save a selection of its samples"
-        )
 
 
 def problem_of(path: Path, x: NDArray[np.generic], y: NDArray[np.generic], bias: bool) -> Problem:

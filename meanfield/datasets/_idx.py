@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.datasets._checks import DEFLATE_RATIO, cannot_read, check_size, regular_file
+from meanfield.archives import DEFLATE_RATIO, check_size
+from meanfield.datasets._checks import cannot_read, regular_file
 from meanfield.errors import InputError
 
 GZIP = b"\x1f\x8b"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.archives import read_member
 from meanfield.arguments import file_path, number, shown
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
@@ -204,7 +206,7 @@ class Trajectory:
             "stats": asdict(self.stats),
             "time_unit": self.time_unit,
         }
-        arrays = {name: getattr(self, name) for name in _SERIES}
+        arrays = {name: getattr(self, name) for name in _SERIES} | self._own_arrays()
         x = self.problem.x[:, : self.problem.d_in]
         arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
@@ -216,6 +218,8 @@ class Trajectory:
         try:
             with temporary.open("wb") as file:
                 np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
+                file.flush()
+                os.fsync(file.fileno())  # complete on the disk before it replaces another
             temporary.replace(target)
         except OSError as error:
             temporary.unlink(missing_ok=True)
@@ -223,6 +227,10 @@ class Trajectory:
                 f"the run cannot be written to {target} ({error}); give a writable place"
             ) from None
         return target
+
+    def _own_arrays(self) -> dict[str, NDArray[Any]]:
+        """What a subclass keeps besides."""
+        return {}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectory:
@@ -234,9 +242,14 @@ class Trajectory:
             If the file is missing, damaged or something else.
         """
         try:
-            # Opened here: np.load leaves its own file open when the archive is damaged.
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
-                arrays = {key: data[key] for key in data.files}
+            file = Path(path)
+            size = file.stat().st_size
+            with zipfile.ZipFile(file) as archive:
+                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+                arrays: dict[str, Any] = {
+                    name: read_member(file, archive, info, size, text=name in _TEXTS)
+                    for name, info in members.items()
+                }
             meta = json.loads(str(arrays.pop("meta")))
             return cls._from_file(meta, arrays)
         except FileNotFoundError:
@@ -264,10 +277,14 @@ class Trajectory:
                 raise InputError(f"its span has shapes {span.basis.shape} and {span.outside.shape}")
             initial, final = replace(initial, span=span), replace(final, span=span)
         steps = len(arrays["time"])
-        for name in _SERIES:
-            expected = (steps, problem.n) if name == "output" else (steps,)
-            if arrays[name].shape != expected:
-                raise InputError(f"{name} has shape {arrays[name].shape}, expected {expected}")
+        shapes = {name: (steps, problem.n) if name == "output" else (steps,) for name in _SERIES}
+        shapes |= {"saved_a": (steps, *initial.a.shape), "saved_w": (steps, *initial.w.shape)}
+        for name, expected in shapes.items():
+            there = arrays[name].shape if name in arrays or name in _SERIES else expected
+            if there != expected:
+                raise InputError(f"{name} has shape {there}, expected {expected}")
+        if initial.w.shape != final.w.shape or initial.d != problem.d or steps < 1:
+            raise InputError(f"its weights have shapes {initial.w.shape} and {final.w.shape}, {steps} times")
         return cls(
             problem=problem,
             **{name: arrays[name] for name in _SERIES},
@@ -308,3 +325,5 @@ class Trajectory:
 
 
 _SERIES = ("time", "loss", "output", "rd_w", "rd_a")
+#: Members that hold text; "limit" is that of limits of infinite width.
+_TEXTS = ("meta", "limit")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import os
-import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,14 +67,8 @@ class InfiniteWidth(Trajectory):
             return self.law.output(x, float(self.time[-1]) if at is None else at)
         return super().predict(x, at)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write to an NPZ file; see :meth:`meanfield.Trajectory.save`."""
-        target = super().save(path)
-        with zipfile.ZipFile(target, "a") as archive:
-            buffer = io.BytesIO()
-            np.save(buffer, np.array(json.dumps({name: getattr(self, name) for name in _OWN})))
-            archive.writestr(f"{_ENTRY}.npy", buffer.getvalue())
-        return target
+    def _own_arrays(self) -> dict[str, NDArray[Any]]:
+        return {_ENTRY: np.array(json.dumps({name: getattr(self, name) for name in _OWN}))}
 
     @classmethod
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> InfiniteWidth:

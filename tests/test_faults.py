@@ -33,7 +33,8 @@ if __name__ == "__main__":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(bytes_at_most), resource.RLIM_INFINITY))
     diagram = phase_diagram(
-        datasets.four_points(), store=store, executor=int(executor) or None, rtol=1e-4, progress=False, **SWEEP
+        datasets.four_points(), store=store, executor=int(executor) or None, rtol=1e-4, progress=False,
+        **SWEEP,
     )
     diagram.runs_to_csv(table)
 """
@@ -107,7 +108,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="ne
 
 
 def kill_at_random_moments(start, store, moments, repetitions, kind, executor=0):
-    """Kill a sweep again and again: what a killed program had finished is there, unchanged; how much was kept."""
+    """Kill a sweep again and again: what it had finished is there each time. Returns what is kept."""
     kept = set()
     for repetition in range(repetitions):
         process = start(executor)
@@ -196,6 +197,8 @@ class TestDisk:
             "20,40",
             "--seeds",
             "1",
+            "--formats",
+            "svg",
             "--workers",
             "1",
         ]
@@ -205,7 +208,7 @@ class TestDisk:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
         done = subprocess.run(
-            [sys.executable, "-m", "meanfield", "phase-diagram", "--out", tmp_path, "--formats", "svg", *grid],
+            [sys.executable, "-m", "meanfield", "phase-diagram", "--out", tmp_path, *grid],
             capture_output=True, text=True, preexec_fn=limited, check=False,
         )  # fmt: skip
         assert done.returncode == 2, done.stderr

@@ -132,11 +132,11 @@ class TestQueue:
 class TestShards:
     @given(cells_lists, st.integers(1, 7))
     def test_shards_are_a_partition(self, cells, parts):
-        shards = [shard_of(cells, part, parts) for part in range(1, parts + 1)]
+        shards = [shard_of(cells, (part, parts)) for part in range(1, parts + 1)]
         assert sorted(cell for shard in shards for cell in shard) == sorted(cells)
         sizes = [len(shard) for shard in shards]
         assert max(sizes) - min(sizes) <= 1
-        assert shards == [shard_of(cells[::-1], part, parts) for part in range(1, parts + 1)]
+        assert shards == [shard_of(cells[::-1], (part, parts)) for part in range(1, parts + 1)]
 
     def test_shards_of_a_map_take_about_as_long(self):
         """The published map in eight: within 15 % of each other by estimated cost."""
@@ -145,12 +145,12 @@ class TestShards:
 
         preset = PRESETS["paper"]
         cells = list(Grid(preset.gamma, preset.gamma_prime, preset.widths, np.arange(preset.seeds)).cells())
-        costs = [sum(map(cost, shard_of(cells, part, 8))) for part in range(1, 9)]
+        costs = [sum(map(cost, shard_of(cells, (part, 8)))) for part in range(1, 9)]
         assert max(costs) < 1.15 * min(costs)
 
-    @pytest.mark.parametrize("shard", [(0, 2), (3, 2), (-1, 2), (1, 0)])
+    @pytest.mark.parametrize("shard", [(0, 2), (3, 2), (-1, 2), (1, 0), (1,), 3, "1/2", (1.5, 2)])
     def test_shards_that_are_none(self, shard):
-        with pytest.raises(InputError, match=r"shard is .*; give i/n with i from 1 to n"):
+        with pytest.raises(InputError, match=r"shard is .*; give \(i, n\) with i from 1 to n"):
             phase_diagram(FOUR, **SMALL, shard=shard)
 
 

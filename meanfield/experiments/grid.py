@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell
 from meanfield.problem import Problem
@@ -50,8 +51,8 @@ class Grid:
                         yield Cell(float(g), float(gp), int(m), int(seed))
 
 
-def shard_of(cells: Sequence[Cell], part: int, parts: int) -> list[Cell]:
-    """Part number ``part`` of ``parts`` of a list of cells: about the same work in each.
+def shard_of(cells: Sequence[Cell], shard: tuple[int, int]) -> list[Cell]:
+    """Part i of n of a list of cells, ``shard = (i, n)``: about the same work in each.
 
     Cells are dealt like cards, the widest first and neighbours in the plane to different parts. The
     order uses no computed number, so that every machine deals alike.
@@ -59,11 +60,15 @@ def shard_of(cells: Sequence[Cell], part: int, parts: int) -> list[Cell]:
     Examples
     --------
     >>> cells = [Cell(1.0, 0.0, m, seed) for m in (100, 200) for seed in (0, 1)]
-    >>> [(cell.width, cell.seed) for cell in shard_of(cells, 1, 2)]
+    >>> [(cell.width, cell.seed) for cell in shard_of(cells, (1, 2))]
     [(200, 0), (100, 0)]
     """
-    if not 1 <= part <= parts:
-        raise InputError(f"shard is {part}/{parts}; give i/n with i from 1 to n")
+    try:
+        part, parts = (whole_number("shard", value) for value in shard)
+        if part > parts:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(f"shard is {shown(shard)}; give (i, n) with i from 1 to n") from None
     return sorted(cells, key=lambda cell: (-cell.width, *astuple(cell)))[part - 1 :: parts]
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield.arguments import number
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings
 from meanfield.experiments.diagram import Array, PhaseDiagram
@@ -140,8 +141,7 @@ def phase_diagram(
         as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime),
         as_widths("widths", widths), as_seeds(seeds),
     )  # fmt: skip
-    if not live_seconds >= 0:
-        raise InputError(f"live_seconds is {live_seconds}; give a number of seconds >= 0")
+    live_seconds = number("live_seconds", live_seconds, "a number of seconds >= 0", least=0.0)
     settings = checked_settings(
         problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
         max_steps=max_steps, rng=rng, confidence=confidence, memory=memory, executor=executor,
@@ -154,7 +154,7 @@ def phase_diagram(
 
     try:
         train_cells(
-            problem, cells if shard is None else shard_of(cells, *shard), settings, finished,
+            problem, cells if shard is None else shard_of(cells, shard), settings, finished,
             executor=executor, store=store, memory=memory, progress=progress,
             live=Live(None if live is None else lambda: live(diagram()), live_seconds),
         )  # fmt: skip
@@ -190,8 +190,8 @@ def checked_settings(
         raise InputError(f"max_steps is {max_steps}; give at least 1")
     if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
         raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
-    if memory is not None and not memory > 0:
-        raise InputError(f"memory is {memory}; give a number of bytes, such as 8e9")
+    if memory is not None:
+        number("memory", memory, "a number of bytes, such as 8e9", above=0.0, most=math.inf)
     check_executor(executor)
     return CellSettings(
         loss_tol=as_loss_tol(problem, loss_tol),

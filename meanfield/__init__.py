@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meanfield import datasets, limits, plotting, symbolic
     from meanfield.errors import InputError, MissingExtraError, StoreError
-    from meanfield.experiments import Boundary, PhaseDiagram, boundary, limit_diagram, phase_diagram
+    from meanfield.experiments import Boundary, PhaseDiagram, boundary, figures, limit_diagram, phase_diagram
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
     from meanfield.laws import PowerLaw
     from meanfield.limits import InfiniteWidth, infinite_width
@@ -39,6 +39,7 @@ _HOMES = {
     "boundary": "experiments",
     "classify": "regime",
     "exponents": "regime",
+    "figures": "experiments",
     "gradient_descent": "flow",
     "gradient_flow": "flow",
     "infinite_width": "limits",
@@ -70,6 +71,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "StoreError",
     "MissingExtraError",
     "datasets",
+    "figures",
     "limits",
     "plotting",
     "symbolic",

@@ -36,6 +36,7 @@ SMALL = {
     "store": "",
     "train": "--width 40 --loss-tol 1e-3",
     "regime": "",
+    "figure": "--quick --workers 1 --formats svg",
 }
 #: Commands that are not ours: what CI itself does, or what only a developer does. Files they name must exist.
 TOOLS = ("python3 -m venv", "pip install", "pytest", "codespell", "python", ".ci/run", "pre-commit install")

@@ -29,8 +29,8 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
     from meanfield import experiments, plotting
 
     problem = problem_of(arguments)
-    formats = _formats(arguments.formats)
-    out = output_folder(arguments.out, problem)
+    formats = formats_of(arguments.formats)
+    out = output_folder(arguments.out, problem.name)
     store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
 
     def draw(part: PhaseDiagram) -> None:
@@ -64,16 +64,12 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
     from meanfield import experiments
 
     preset = experiments.PRESETS[arguments.preset]
-    if arguments.dask is not None and arguments.workers is not None:
-        raise InputError("give --workers for processes here, or --dask for a cluster, not both")
-    if arguments.dask is not None and "://" not in arguments.dask:
-        raise InputError(f"--dask is {arguments.dask!r}; give a scheduler's address such as tcp://host:8786")
     return {
         "gamma": _numbers("--gamma", arguments.gamma) or preset.gamma,
         "gamma_prime": _numbers("--gamma-prime", arguments.gamma_prime) or preset.gamma_prime,
         "widths": [_whole("--widths", w) for w in _numbers("--widths", arguments.widths) or preset.widths],
         "seeds": preset.seeds if arguments.seeds is None else arguments.seeds,
-        "executor": arguments.dask or _workers(arguments.workers),
+        "executor": executor_of(arguments),
         "memory": _bytes(arguments.memory),
         "per_half": True,
         "loss_tol": arguments.loss_tol,
@@ -87,8 +83,8 @@ def boundary(arguments: argparse.Namespace) -> int:
     from meanfield import experiments, plotting
 
     problem = problem_of(arguments)
-    formats = _formats(arguments.formats)
-    out = output_folder(arguments.out, problem)
+    formats = formats_of(arguments.formats)
+    out = output_folder(arguments.out, problem.name)
     store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
     options = sweep_options(arguments)
     del options["gamma"]  # which is what is looked for
@@ -127,8 +123,8 @@ def train(arguments: argparse.Namespace) -> int:
 
     problem = problem_of(arguments)
     scaling = _scaling(arguments, default="ntk")
-    formats = _formats(arguments.formats)
-    out = output_folder(arguments.out, problem)
+    formats = formats_of(arguments.formats)
+    out = output_folder(arguments.out, problem.name)
     network = Particles.sample(
         problem, scaling, arguments.width, antisymmetric=not arguments.no_asi, rng=arguments.rng
     )
@@ -198,10 +194,10 @@ def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:
     return Scaling.named(scheme, b=arguments.b)
 
 
-def output_folder(given: str | None, problem: Problem) -> Path:
-    """The output folder, made and found writable before anything is computed."""
-    name = re.sub(r"[^\w.-]+", "-", problem.name).strip("-.") or "data"
-    folder = Path(given) if given is not None else Path("meanfield-output") / name
+def output_folder(given: str | None, name: str) -> Path:
+    """The output folder, made and found writable before anything is computed; by default one of that name."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
+    folder = Path(given) if given is not None else Path("meanfield-output") / plain
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -215,16 +211,26 @@ def output_folder(given: str | None, problem: Problem) -> Path:
     return folder
 
 
-def _formats(text: str) -> tuple[str, ...]:
+def formats_of(text: str) -> tuple[str, ...]:
+    """The file formats in a list."""
     formats = tuple(part.strip().lower() for part in text.split(",") if part.strip())
     if not formats or not set(formats) <= {"png", "pdf", "svg"}:
         raise InputError(f"--formats is {text!r}; give some of png, pdf and svg, separated by commas")
     return formats
 
 
-def _workers(given: int | None) -> int | None:
+def executor_of(arguments: argparse.Namespace) -> int | str | None:
+    """What ``--workers`` or ``--dask`` stand for; None for this process alone."""
+    if arguments.dask is not None:
+        if arguments.workers is not None:
+            raise InputError("give --workers for processes here, or --dask for a cluster, not both")
+        if "://" not in arguments.dask:
+            raise InputError(
+                f"--dask is {arguments.dask!r}; give a scheduler's address such as tcp://host:8786"
+            )
+        return str(arguments.dask)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = count if given is None else given
+    workers = count if arguments.workers is None else arguments.workers
     if workers < 1:
         raise InputError(f"--workers is {workers}; give at least 1")
     return None if workers == 1 else workers

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
 import meanfield
-from meanfield.cli import commands, sweeping
+from meanfield.cli import commands, figure, sweeping
 from meanfield.scaling import SCHEMES
 
 if TYPE_CHECKING:
@@ -88,6 +88,19 @@ examples:
   meanfield train --data mine.csv --gamma 1.75 --width 2000 --out condensed
 """
 
+_FIGURE = """\
+Compute and draw a figure or table of the paper (Luo et al. 2021). Its numbers are printed beside published
+ones, or beside theory; the table behind it is written as CSV next to PNG, PDF and SVG.
+
+examples:
+  meanfield figure --list
+  meanfield figure rd-against-width --quick
+  meanfield figure schemes --width 512 --dim 785
+"""
+
+#: Where output goes by default.
+_BY_DATA = "meanfield-output/NAME-OF-DATA"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``meanfield``; each verb's namespace carries its function as ``run``."""
@@ -106,6 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_store(verbs)
     _add_regime(verbs)
     _add_train(verbs)
+    _add_figure(verbs)
     return parser
 
 
@@ -127,15 +141,15 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
     group.add_argument("--no-bias", action="store_true", help="networks without a bias")
 
 
-def _add_folder(group: argparse._ArgumentGroup) -> None:
+def _add_folder(group: argparse._ArgumentGroup, default: str) -> None:
     group.add_argument(
-        "--out", metavar="DIR", help="folder for what is written (default: meanfield-output/NAME-OF-DATA)"
+        "--out", "--output", metavar="DIR", help=f"folder for what is written (default: {default})"
     )
 
 
-def _add_output(verb: argparse.ArgumentParser) -> None:
+def _add_output(verb: argparse.ArgumentParser, default: str = _BY_DATA) -> None:
     group = verb.add_argument_group("output")
-    _add_folder(group)
+    _add_folder(group, default)
     group.add_argument(
         "--formats",
         metavar="LIST",
@@ -220,7 +234,7 @@ def _add_shard(verbs: _Verbs) -> None:
     verb.add_argument("part", metavar="I/N", help="part I of N, from 1 to N")
     _add_sweep(verb)
     group = verb.add_argument_group("output")
-    _add_folder(group)
+    _add_folder(group, _BY_DATA)
     group.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(run=sweeping.shard)
 
@@ -294,3 +308,38 @@ def _add_train(verbs: _Verbs) -> None:
     group.add_argument("--max-seconds", metavar="S", type=float, help="stop after this wall time")
     _add_output(verb)
     verb.set_defaults(run=commands.train)
+
+
+def _add_figure(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "figure", "compute and draw a figure of the paper", _FIGURE, "\n")
+    verb.add_argument("name", nargs="?", metavar="NAME", help="which figure; --list names them")
+    verb.add_argument(
+        "--list", action="store_true", help="list the figures with what they need and how long they take"
+    )
+    verb.add_argument("--quick", action="store_true", help="a small version, in seconds")
+    verb.add_argument(
+        "--seed", metavar="N", type=int, default=0, help="root of all random numbers (default: 0)"
+    )
+    group = verb.add_argument_group("for single figures")
+    group.add_argument(
+        "--width", metavar="M", type=int, default=1000, help="schemes: at this width (default: 1000)"
+    )
+    group.add_argument(
+        "--dim", metavar="D", type=int, default=2, help="schemes: at this d, bias included (default: 2)"
+    )
+    group.add_argument(
+        "--images", metavar="FILE", help="condensation-images: MNIST's images (default: digits)"
+    )
+    group.add_argument("--labels", metavar="FILE", help="condensation-images: MNIST's labels")
+    group = verb.add_argument_group("running")
+    group.add_argument(
+        "--workers", metavar="N", type=int, help="worker processes of sweeps (default: one per processor)"
+    )
+    group.add_argument(
+        "--dask", metavar="ADDRESS", help="instead: a Dask scheduler's, such as tcp://host:8786"
+    )
+    group.add_argument(
+        "--store", metavar="FILE", help="store of finished runs of sweeps (default: in the output folder)"
+    )
+    _add_output(verb, "meanfield-output/figures")
+    verb.set_defaults(run=figure.figure)

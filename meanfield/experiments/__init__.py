@@ -1,5 +1,6 @@
 """Floor 4: sweeps of cells over executors, their store, exponents with intervals, the phase diagram."""
 
+from meanfield.experiments import figures
 from meanfield.experiments.boundaries import Boundary, Evaluation, boundary
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
 from meanfield.experiments.diagram import PhaseDiagram, Row, Zero
@@ -35,6 +36,7 @@ __all__ = [
     "boundary",
     "cell_particles",
     "export_store",
+    "figures",
     "fit_slope",
     "limit_diagram",
     "merge_stores",

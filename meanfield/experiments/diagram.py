@@ -156,15 +156,15 @@ class PhaseDiagram:
         found = []
         for i, gamma_prime in enumerate(self.gamma_prime):
             low, high = self.S_w_interval[i].T
-            crossing = _crossing(self.gamma, self.S_w[i])
-            if crossing is not None:
-                earliest, latest = _crossing(self.gamma, high), _crossing(self.gamma, low)
+            at = crossing(self.gamma, self.S_w[i])
+            if at is not None:
+                earliest, latest = crossing(self.gamma, high), crossing(self.gamma, low)
                 found.append(
                     Zero(
                         float(gamma_prime),
-                        crossing,
-                        -math.inf if earliest is None else min(earliest, crossing),
-                        math.inf if latest is None else max(latest, crossing),
+                        at,
+                        -math.inf if earliest is None else min(earliest, at),
+                        math.inf if latest is None else max(latest, at),
                     )
                 )
         return tuple(found)
@@ -242,7 +242,7 @@ def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | Non
     return bool(verdict.value == regime.value)
 
 
-def _crossing(gamma: Array, slope: Array) -> float | None:
+def crossing(gamma: Array, slope: Array) -> float | None:
     """First upward zero of a piecewise-linear slope; None if there is none between finite values."""
     finite = np.isfinite(slope)
     gamma, slope = gamma[finite], slope[finite]
@@ -253,7 +253,7 @@ def _crossing(gamma: Array, slope: Array) -> float | None:
     return None
 
 
-def write_csv(path: str | os.PathLike[str], header: list[str], rows: Sequence[Sequence[object]]) -> Path:
+def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
     """Write a table and return its path; one sentence if that is impossible."""
     target = Path(path)
     try:

@@ -13,6 +13,7 @@ from meanfield.plotting.limits import approach, convergence
 from meanfield.plotting.maps import phase_diagram
 from meanfield.plotting.neurons import orientations
 from meanfield.plotting.output import save
+from meanfield.plotting.paper import figure
 from meanfield.plotting.style import new_axes
 from meanfield.plotting.widths import rd_against_width
 
@@ -21,6 +22,7 @@ __all__ = [
     "boundary",
     "convergence",
     "exponent_map",
+    "figure",
     "learned_function",
     "loss",
     "loss_and_kernel",

@@ -30,6 +30,7 @@ def learned_function(
     x: ArrayLike | None = None,
     *,
     labels: Sequence[str] | None = None,
+    key: bool = True,
 ) -> Axes:
     """Learned functions of one-dimensional inputs, with the data and their linear interpolant.
 
@@ -43,6 +44,8 @@ def learned_function(
         Where to evaluate the functions; by default the range of the data and a little more.
     labels : sequence of str, optional
         Names of the runs; by default what they differ in (width, or kappa and kappa_prime).
+    key : bool
+        Name the curves at their right ends.
 
     Returns
     -------
@@ -79,7 +82,8 @@ def learned_function(
     ax.plot(problem.x[:, 0], problem.y, ls="none", marker="o", ms=4.0, color="black", zorder=4, label="data")
     ax.set_xlim(min(at[0], knots[0]), max(at[-1], knots[-1]))
     ax.set(xlabel="input $x$", ylabel="output $f(x)$")
-    label_ends(ax, ends, lines=1)
+    if key:
+        label_ends(ax, ends, lines=1)
     settle(ax)
     return ax
 

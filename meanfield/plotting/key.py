@@ -24,10 +24,14 @@ def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[st
     assert ax.figure is not None
     entries: dict[str, Any] = {"theory: boundary": Line2D([], [], color=THEORY, lw=2.0)}
     entries["theory: $S_w$ (values at frame)"] = Line2D([], [], color=CONTOUR, lw=0.5)
+    for finite in (line for line in ax.lines if line.get_label() == "theory: finite zeros"):
+        entries["theory: $S_w=0$ at these widths"] = finite
     for kinks in (line for line in ax.lines if line.get_label() == "theory: kinks"):
         entries["theory: kinks"] = kinks
     for stars in (found for found in ax.containers if found.get_label() == "measured zeros"):
         entries[f"measured: $S_w=0$ ({100 * diagram.confidence:g} %)"] = stars
+    for known in (line for line in ax.lines if line.get_label() == "published zeros"):
+        entries["published: $S_w=0$"] = known
     drawn = {artist.get_label() for artist in ax.collections}
     entries |= {label: Patch(**marks) for label, marks in cell_marks.items() if label in drawn}
     far = key_outside(ax, entries, columns=2, left=_LEFT, below=_BELOW) + 3.0

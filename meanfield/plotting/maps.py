@@ -50,6 +50,7 @@ def phase_diagram(
     limit: float | None = None,
     theory: Exponents | None = None,
     boundary: Boundary | None = None,
+    published_zeros: Sequence[tuple[float, float]] = (),
 ) -> Axes:
     """Map of the measured exponent S_w over the plane, with the theory on top.
 
@@ -79,13 +80,15 @@ def phase_diagram(
         example that of another network; its kinks are then drawn as dashed lines.
     boundary : Boundary, optional
         Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
+    published_zeros : sequence of (gamma, gamma_prime)
+        Zeros of S_w known from elsewhere, drawn as hollow stars.
 
     Returns
     -------
     matplotlib.axes.Axes
         Its artists carry the labels ``measured S_w``, ``undecided``, ``disagrees with theory``,
-        ``measured zeros``, ``theory: boundary``, ``theory: kinks``, ``theory: contours of S_w`` and
-        ``schemes``.
+        ``measured zeros``, ``published zeros``, ``theory: boundary``, ``theory: kinks``,
+        ``theory: contours of S_w`` and ``schemes``.
 
     Raises
     ------
@@ -122,6 +125,7 @@ def phase_diagram(
     draw_boundary(ax, view, obstacles, theory)
     draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
     draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
+    _draw_published(ax, published_zeros, obstacles)
     if schemes:
         draw_schemes(ax, view, obstacles)
     draw_regimes(ax, view, strip, obstacles, theory)
@@ -216,6 +220,15 @@ def draw_zeros(ax: Axes, zeros: Sequence[Zero], obstacles: Obstacles) -> None:
         obstacles.add_line([g0, g1], [p, p])
 
 
+def _draw_published(ax: Axes, zeros: Sequence[tuple[float, float]], obstacles: Obstacles) -> None:
+    if len(zeros):
+        gamma, gamma_prime = zip(*zeros, strict=True)
+        ax.plot(gamma, gamma_prime, ls="none", zorder=6.5, label="published zeros", **PUBLISHED_STAR)
+        obstacles.points += [(float(g), float(p), 3.5) for g, p in zeros]
+
+
+#: A published zero.
+PUBLISHED_STAR: dict[str, Any] = {"marker": "*", "ms": 6.0, "mfc": "white", "mec": THEORY, "mew": 0.7}
 _STAR: dict[str, Any] = {
     "fmt": "*", "ms": 6.0, "mfc": "#ffe34d", "mec": THEORY, "mew": 0.6, "ecolor": THEORY, "elinewidth": 0.9,
     "capsize": 1.8, "capthick": 0.9,

@@ -28,7 +28,11 @@ _NAMED = 12
 
 @styled
 def orientations(
-    neurons: Trajectory | Particles, ax: Axes | None = None, *, problem: Problem | None = None
+    neurons: Trajectory | Particles,
+    ax: Axes | None = None,
+    *,
+    problem: Problem | None = None,
+    key: bool = True,
 ) -> Axes:
     """Amplitude ``|a_k| |w_k|`` against orientation ``atan2(b_k, w_k)``, for d = 2.
 
@@ -44,6 +48,8 @@ def orientations(
         Where to draw; by default a new figure of a column's width.
     problem : Problem, optional
         Data whose kinks are marked; by default those of the run.
+    key : bool
+        Explain the marks above the axes.
 
     Returns
     -------
@@ -87,7 +93,8 @@ def orientations(
     ax.set(xlabel=r"orientation $\varphi$ (rad)", ylabel=r"amplitude $|a|\,|w|$")
     if problem is not None:
         _draw_kinks(ax, problem)
-    _explain(ax)
+    if key:
+        _explain(ax)
     settle(ax)
     return ax
 

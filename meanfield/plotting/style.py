@@ -127,6 +127,21 @@ def new_axes(width: str | float = "column", height: float | None = None) -> Axes
     return Figure(figsize=(inches, height), layout="constrained").add_subplot()
 
 
+@styled
+def new_panels(
+    rows: int, columns: int, height: float, *, sharex: bool = True, sharey: bool = True
+) -> list[Axes]:
+    """Make an empty figure of a page's width with panels that share their axes; row by row.
+
+    Examples
+    --------
+    >>> len(new_panels(2, 3, 4.0))
+    6
+    """
+    figure = Figure(figsize=(WIDTHS["page"], height), layout="constrained")
+    return list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel())
+
+
 def settle(ax: Axes) -> None:
     """Give the axes themselves the style, also where they were made before or ticks are made later."""
     for axis in (ax.xaxis, ax.yaxis):

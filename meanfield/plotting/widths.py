@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import listed, shown
 from meanfield.errors import InputError
@@ -27,9 +27,17 @@ _BEYOND = 0.06
 _LAW_POINTS = 17
 
 
+#: Runs known from elsewhere.
+_PUBLISHED: dict[str, Any] = {"marker": "x", "ms": 4.5, "mec": THEORY, "mew": 0.9}
+
+
 @styled
 def rd_against_width(
-    diagram: PhaseDiagram, points: Sequence[tuple[float, float]], ax: Axes | None = None
+    diagram: PhaseDiagram,
+    points: Sequence[tuple[float, float]],
+    ax: Axes | None = None,
+    *,
+    published: Mapping[tuple[float, float], tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> Axes:
     """RD_w against the width m on logarithmic axes, at some points of the plane.
 
@@ -46,12 +54,14 @@ def rd_against_width(
         Points of its grid.
     ax : Axes, optional
         Where to draw, leaving room for labels on the right; by default a new figure of a column's width.
+    published : mapping of (gamma, gamma_prime) to (widths, RD_w), optional
+        Runs known from elsewhere, drawn as crosses.
 
     Returns
     -------
     matplotlib.axes.Axes
         The artists of the point number k carry the labels ``runs k``, ``fit k``, ``interval k``,
-        ``theory k`` and ``law k``.
+        ``theory k``, ``law k`` and ``published k``.
 
     Raises
     ------
@@ -82,6 +92,9 @@ def rd_against_width(
         row, colour = diagram.rows[i * len(diagram.gamma) + j], COLOURS[k % len(COLOURS)]
         end = _draw_fit(ax, diagram.widths, diagram.rd_w[i, j], row, k)
         _draw_law(ax, diagram, row, k)
+        if published and (row.gamma, row.gamma_prime) in published:
+            known = published[row.gamma, row.gamma_prime]
+            ax.plot(*known, ls="none", zorder=6, label=f"published {k}", **_PUBLISHED)
         ends.append((end, _point_label(row), colour))
     low, high = float(diagram.widths[0]), float(diagram.widths[-1])
     ax.set_xlim(low / (high / low) ** _BEYOND, high * (high / low) ** _BEYOND)
@@ -197,4 +210,6 @@ def _explain(ax: Axes, confidence: float) -> None:
     }
     if any(str(line.get_label()).startswith("law ") for line in ax.lines):
         entries["linear regime's law"] = Line2D([], [], color=THEORY, lw=1.1, ls=(0, (1, 1.5)))
+    if any(str(line.get_label()).startswith("published ") for line in ax.lines):
+        entries["published runs"] = Line2D([], [], ls="none", **_PUBLISHED)
     key_outside(ax, entries, columns=2 if len(entries) > 3 else 3, above=3.0)

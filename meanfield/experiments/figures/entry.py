@@ -1,0 +1,132 @@
+"""What a figure of the paper is here: a request, a computation, a result with its table and its checks."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meanfield.arguments import whole_number
+from meanfield.errors import InputError
+from meanfield.experiments.diagram import write_csv
+from meanfield.experiments.executors import AnyExecutor
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a figure is to be computed; see :func:`meanfield.experiments.figures.run`."""
+
+    quick: bool = False
+    seed: int = 0
+    executor: AnyExecutor = None
+    store: str | os.PathLike[str] | None = None
+    width: int = 1000
+    dim: int = 2
+    images: str | os.PathLike[str] | None = None
+    labels: str | os.PathLike[str] | None = None
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("width", 2), ("dim", 1)):
+            whole_number(name, getattr(self, name), least=least)
+        if (self.images is None) != (self.labels is None):
+            raise InputError("one of images and labels is given without the other; give both files, or none")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A measured number beside the same number from elsewhere.
+
+    Attributes
+    ----------
+    quantity : str
+        What it is, with the point at which it was measured.
+    measured, expected : float
+        The two numbers.
+    source : str
+        Where ``expected`` is from: ``published`` or ``theory``.
+    allowed : float
+        Largest difference that is no contradiction; each figure's module says why.
+    relative : bool
+        Whether ``allowed`` is a share of ``expected``.
+    """
+
+    quantity: str
+    measured: float
+    expected: float
+    source: str
+    allowed: float
+    relative: bool = False
+
+    @property
+    def difference(self) -> float:
+        """``measured - expected``, as a share of ``expected`` where that is how they are compared."""
+        difference = self.measured - self.expected
+        return difference / abs(self.expected) if self.relative else difference
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within what is allowed; False for a missing measurement."""
+        return math.isfinite(self.difference) and abs(self.difference) <= self.allowed
+
+
+@dataclass(frozen=True, eq=False)
+class FigureResult:
+    """Numbers behind a figure; every figure has a subclass with what its drawing needs.
+
+    Attributes
+    ----------
+    header : tuple of str
+        Columns of the tidy table.
+    rows : tuple of tuple
+        Its rows: one measurement each.
+    checks : tuple of Check
+        Measured against published numbers or theory.
+    ran : str
+        What was run, in one sentence.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    checks: tuple[Check, ...]
+    ran: str
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write the tidy table as CSV and return its path."""
+        return write_csv(path, self.header, self.rows)
+
+    def column(self, name: str) -> list[object]:
+        """One column of the table."""
+        return [row[self.header.index(name)] for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure or table of the paper.
+
+    Attributes
+    ----------
+    name : str
+        What it is called on the command line.
+    shows : str
+        What it shows, in one line.
+    needs : str
+        What must be there beyond the package itself.
+    seconds : tuple of float
+        Rough wall times on two cores, quick and full, kernels compiled.
+    compute : callable
+        Turns a request into a result.
+    """
+
+    name: str
+    shows: str
+    needs: str
+    seconds: tuple[float, float]
+    compute: Callable[[Request], FigureResult]
+
+
+def as_rows(rows: Sequence[Sequence[object]]) -> tuple[tuple[object, ...], ...]:
+    """A table's rows, frozen."""
+    return tuple(tuple(row) for row in rows)

@@ -1,0 +1,85 @@
+"""The measured map of S_w over the plane; its zeros along gamma beside published and noise-free ones.
+
+At finite width a slope does not change sign on the limit's boundary, draws or no draws: the zeros are
+compared with those of the limit's dynamics at the same widths, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from meanfield.experiments.diagram import PhaseDiagram
+from meanfield.experiments.figures import published
+from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
+from meanfield.experiments.figures.protocol import listed, sweep
+from meanfield.experiments.presets import PRESETS, Preset
+from meanfield.experiments.reference import ReferenceSlope
+from meanfield.regime import boundary_gamma
+
+#: A quick map: rows on both sides of gamma' = 0, columns around their zeros.
+_QUICK = Preset(
+    gamma=(0.8, 0.9, 1.0, 1.1, 1.2, 1.3), gamma_prime=(-0.4, 0.0, 0.2), widths=(400, 1600, 6400), seeds=2
+)
+#: The published map ends before the zero at gamma' = 0.4.
+_BEYOND = 1.5
+
+
+#: Noise-free zeros are sought this far around the boundary.
+_AROUND = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class ExponentMap(FigureResult):
+    """The sweep behind the map.
+
+    Attributes
+    ----------
+    diagram : PhaseDiagram
+        S_w with intervals, verdicts and zeros.
+    noise_free : mapping of float to float
+        By gamma', the zero of the slope that the limit's dynamics has at these widths.
+    """
+
+    diagram: PhaseDiagram
+    noise_free: Mapping[float, float]
+
+
+def compute(request: Request) -> ExponentMap:
+    """Train a coarse map of smaller networks (quick), or the published one."""
+    grid = _QUICK if request.quick else replace(PRESETS["paper"], gamma=(*PRESETS["paper"].gamma, _BEYOND))
+    diagram = sweep(request, **asdict(grid))
+    rows = [
+        (row.gamma, row.gamma_prime, row.S_w.value, row.S_w.low, row.S_w.high, row.predicted_S_w,
+         row.verdict.value, row.regime.value)
+        for row in diagram.rows
+    ]  # fmt: skip
+    zeros = {zero.gamma_prime: zero.gamma for zero in diagram.zeros}
+    noise_free = {at: _noise_free_zero(diagram, at) for at in map(float, diagram.gamma_prime)}
+    # Both are allowed what a single draw's scatter moves a zero by, where S_w rises with slope one.
+    checks = [
+        Check(f"zero of S_w at gamma' = {at:g}", zeros.get(at, math.nan), known[at], source,
+              published.SLOPE_SCATTER)
+        for at in noise_free
+        for source, known in (("theory", noise_free), ("published", published.ZEROS))
+    ]  # fmt: skip
+    return ExponentMap(
+        header=("gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_limit", "verdict", "regime"),
+        rows=as_rows(rows), checks=tuple(checks), diagram=diagram, noise_free=noise_free,
+        ran=f"{len(diagram.results)} networks at {len(rows)} points, m = {listed(grid.widths)} per twin "
+        f"half, {grid.seeds} draw{'s' if grid.seeds > 1 else ''} each",
+    )  # fmt: skip
+
+
+def _noise_free_zero(diagram: PhaseDiagram, gamma_prime: float) -> float:
+    edge = float(boundary_gamma(gamma_prime))
+    return ReferenceSlope.around(
+        diagram.problem, diagram.settings, diagram.widths, edge, gamma_prime, _AROUND
+    ).zero()
+
+
+ENTRY = Entry(
+    "exponent-map", "measured map of S_w, its zeros as stars beside the published ones", "nothing",
+    (6.0, 150.0), compute,
+)  # fmt: skip

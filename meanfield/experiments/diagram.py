@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import file_path
 from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.origin import Origin
@@ -255,7 +256,7 @@ def crossing(gamma: Array, slope: Array) -> float | None:
 
 def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
     """Write a table and return its path; one sentence if that is impossible."""
-    target = Path(path)
+    target = file_path("path", path)
     try:
         with target.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

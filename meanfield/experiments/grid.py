@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import shown, whole_number
+from meanfield.arguments import as_number, real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell
 from meanfield.problem import Problem
@@ -18,6 +18,7 @@ from meanfield.problem import Problem
 #: Default tolerance on R, as a share of the zero function's loss; on the paper's data this is the
 #: mean square of 1e-6 that the paper trains to.
 RELATIVE_LOSS_TOL = 3e-5
+_MOST_SEEDS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +81,14 @@ def astuple(cell: Cell) -> tuple[float, float, int, int]:
 def as_exponents(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Exponents along one axis of the plane: sorted, each once."""
     try:
-        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {values!r}; give numbers") from None
+        array = np.atleast_1d(real_array(name, values))
+    except InputError:
+        array = np.array([math.nan])
+    array = np.clip(array, -1e6, 1e6)  # beyond, rounding would overflow: refused below
     # Rounding makes a point of the plane the same cell however it was computed.
     array = np.unique(np.round(array, 12)) + 0.0 if array.ndim == 1 and array.size else np.array([math.nan])
     if not np.all(np.abs(array) <= 100):
-        raise InputError(f"{name} must be a list of exponents between -100 and 100, but is {values!r}")
+        raise InputError(f"{name} must be a list of exponents between -100 and 100, but is {shown(values)}")
     return array
 
 
@@ -94,21 +96,21 @@ def as_widths(name: str, values: Sequence[int]) -> NDArray[np.int64]:
     """Widths: sorted, each once."""
     array = _listed(values)
     if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.all(array == np.floor(array)):
-        raise InputError(f"{name} is {values!r}; give positive whole numbers")
+        raise InputError(f"{name} is {shown(values)}; give positive whole numbers")
     if not np.all((array >= 1) & (array <= 1e9)):
-        raise InputError(f"{name} is {list(array)}; give whole numbers from 1 to 1e9")
+        raise InputError(f"{name} is {shown(list(array))}; give whole numbers from 1 to 1e9")
     return np.unique(array.astype(np.int64))
 
 
 def as_seeds(seeds: int | Sequence[int]) -> NDArray[np.int64]:
     """Seeds, given as a number of them or as a list."""
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise InputError(f"seeds is {seeds}; give at least 1")
+        if not 1 <= seeds <= _MOST_SEEDS:
+            raise InputError(f"seeds is {shown(seeds)}; give at least 1, at most {_MOST_SEEDS}")
         return np.arange(int(seeds), dtype=np.int64)
     array = _listed(seeds)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or np.any(array < 0):
-        raise InputError(f"seeds is {seeds!r}; give a number of seeds, or a list of whole numbers >= 0")
+        raise InputError(f"seeds is {shown(seeds)}; give a number of seeds, or a list of whole numbers >= 0")
     return np.unique(array.astype(np.int64))
 
 
@@ -117,9 +119,9 @@ def as_loss_tol(problem: Problem, loss_tol: float | None) -> float:
     zero_loss = problem.zero_loss
     if zero_loss == 0.0:
         raise InputError("every target is zero, so there is nothing to learn; give targets that vary")
-    tol = RELATIVE_LOSS_TOL * zero_loss if loss_tol is None else float(loss_tol)
+    tol = RELATIVE_LOSS_TOL * zero_loss if loss_tol is None else as_number(loss_tol)
     if not (math.isfinite(tol) and tol > 0):
-        raise InputError(f"loss_tol is {loss_tol}; give a positive number")
+        raise InputError(f"loss_tol is {shown(loss_tol)}; give a positive number")
     if tol <= problem.loss_floor:
         raise InputError(
             f"loss_tol is {tol:.3g}, but contradictory labels keep the loss of any network on these data "

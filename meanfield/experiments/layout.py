@@ -54,7 +54,7 @@ def speaking(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into a sentence."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreError(
             f"the store {path} cannot be used ({error}); give a path in a writable folder, or another file "
             "if this one is damaged (`sqlite3 FILE .recover` may save what is in it)"

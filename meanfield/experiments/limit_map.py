@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield.arguments import instance, real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
@@ -62,9 +63,13 @@ def limit_diagram(
     >>> diagram.S_w.round(3)
     array([[-0.5 ,  0.25]])
     """
-    m = np.unique(np.asarray(widths, dtype=np.float64))
-    if len(m) < 2 or not np.all(np.isfinite(m)) or m[0] < 2.0:
-        raise InputError(f"widths is {widths!r}; give at least two different finite numbers from 2 on")
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    whole_number("nodes", nodes, least=16)
+    if executor is not None:
+        whole_number("executor", executor)
+    m = np.unique(real_array("widths", widths))
+    if len(m) < 2 or m[0] < 2.0:
+        raise InputError(f"widths is {shown(widths)}; give at least two different finite numbers from 2 on")
     g, gp = as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime)
     settings = CellSettings(loss_tol=as_loss_tol(problem, loss_tol))
     cells = [Cell(float(a), float(b), float(c), 0) for b in gp for a in g for c in m]  # type: ignore[arg-type]

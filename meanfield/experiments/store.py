@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.arguments import file_path
 from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS, connect, speaking
@@ -73,7 +74,7 @@ class SweepStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], problem: Problem, settings: CellSettings) -> None:
-        self.path = Path(path)
+        self.path = file_path("store", path)
         self.problem: Problem | None = problem
         self.problem_name, self.fingerprint = problem.name, problem.fingerprint
         self.settings = settings

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meanfield.arguments import number
+from meanfield.arguments import as_number, instance, number, shown
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings
 from meanfield.experiments.diagram import Array, PhaseDiagram
@@ -137,6 +137,7 @@ def phase_diagram(
     >>> [row.verdict.value for row in diagram.rows]
     ['linear', 'condensed']
     """
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
     grid = Grid(
         as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime),
         as_widths("widths", widths), as_seeds(seeds),
@@ -182,12 +183,12 @@ def checked_settings(
     All of it before a store is made: a call that is refused must not leave its settings there.
     """
     _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; give a level between 0 and 1, such as 0.95")
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol is {rtol}; give a relative tolerance between 0 and 1")
-    if not 1 <= max_steps < math.inf:
-        raise InputError(f"max_steps is {max_steps}; give at least 1")
+    if not 0 < as_number(confidence) < 1:
+        raise InputError(f"confidence is {shown(confidence)}; give a level between 0 and 1, such as 0.95")
+    if not 0 < as_number(rtol) < 1:
+        raise InputError(f"rtol is {shown(rtol)}; give a relative tolerance between 0 and 1")
+    if not 1 <= as_number(max_steps) < math.inf:
+        raise InputError(f"max_steps is {shown(max_steps)}; give at least 1")
     if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
         raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
     if memory is not None:

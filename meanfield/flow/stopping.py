@@ -83,7 +83,7 @@ class AtRounding:
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
-        if now.loss > 2.0 * now.rounding**2:
+        if not now.loss <= 2.0 * now.rounding**2:  # also for nan
             return None
         unknown = now.loss > _LEARNED * self.zero_loss > 0.0
         return Status.UNRESOLVED if unknown else Status.ROUNDING

@@ -130,6 +130,14 @@ class TestRunsEnd:
         assert run.stats.steps < 5
         assert run.rd_w[-1] == 0.0
 
+    def test_neurons_that_are_held_at_the_origin(self):
+        """On a line both sides of the origin push back: there is a speed on either, but no motion."""
+        problem = Problem([[1.0], [-1.0]], [1.0, 1.0], bias=False)
+        network = Particles.from_arrays([-0.5, -0.7], [[0.3], [-0.2]], kappa=1.0, kappa_prime=1.0)
+        run = mf.gradient_flow(problem, network, progress=False)
+        assert run.status is Status.STATIONARY
+        assert run.loss[-1] == pytest.approx(problem.zero_loss, rel=1e-12)
+
 
 class TestSmallest:
     """One sample, one dimension, one neuron: a closed form."""

@@ -14,6 +14,8 @@ from meanfield.flow.tangent import Array
 
 #: Foldings of a particle, at its largest possible rate, after which a loss that stands still has ended.
 _BEYOND_MEASURE = 1e12
+#: A quantity that changes by less, relative to itself, while the time doubles has not changed at all.
+_UNCHANGED = 4.0 * float(np.finfo(np.float64).eps)
 #: Share of the zero function's loss below which something was learned.
 _LEARNED = 1e-3
 
@@ -108,7 +110,8 @@ class Stationary:
     when the time doubles, by that law or as seen: exponential convergence to zero loss never
     satisfies the second, an early plateau with growing particles never the first. It rests, too, if
     nothing was seen to happen in a time in which particles could have grown beyond all measure: then
-    what seems to move is rounding.
+    what seems to move is rounding; and if neither the loss nor the particles changed in any digit while
+    the time doubled.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ class Stationary:
         self.tol = tol
         self._growth = growth
         self._fastest = 0.0
-        self._mark = (0.0, np.inf)  # a time, and the loss then
+        self._mark = (0.0, np.inf, np.inf, np.inf)  # a time; the loss, rd_w and rd_a then
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
@@ -131,13 +134,17 @@ class Stationary:
             return None
         self._fastest = max(self._fastest, now.loss_rate)
         fall = now.time * now.loss_rate
-        since, loss = self._mark
+        since, *then = self._mark
+        still = False
         if now.time >= 2.0 * since:
-            fall = min(fall, max(loss - now.loss, 0.0))
-            self._mark = (now.time, now.loss)
+            fall = min(fall, max(then[0] - now.loss, 0.0))
+            found = (now.loss, now.rd_w, now.rd_a)
+            # Neurons that are held at the origin have a speed on either side of it, but do not move.
+            still = all(abs(a - b) <= _UNCHANGED * abs(a) for a, b in zip(found, then, strict=True))
+            self._mark = (now.time, *found)
         slow = now.loss_rate <= self.tol**2 * self._fastest
         long = self._growth * np.sqrt(2.0 * now.loss) * now.time >= _BEYOND_MEASURE
-        return Status.STATIONARY if (slow or long) and fall <= self.tol * now.loss else None
+        return Status.STATIONARY if (slow or long or still) and fall <= self.tol * now.loss else None
 
 
 @dataclass(frozen=True)

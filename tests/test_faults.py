@@ -151,7 +151,7 @@ class TestSignals:
 
     @needs_proc
     def test_a_worker_killed_for_its_memory(self, start, undisturbed, tmp_path):
-        """As the kernel does it: SIGKILL to one worker. The program says so, and what it had is kept."""
+        """As the kernel does it: SIGKILL to one worker. Its cell runs again, and the table is the same."""
         store = tmp_path / "sweep.sqlite"
         process = start(2)
 
@@ -159,17 +159,12 @@ class TestSignals:
             return len(rows(store)) >= 3 or process.poll() is not None
 
         wait_for(busy, "first cells")
-        workers = children(process.pid)
-        before = rows(store)
+        workers, before = children(process.pid), rows(store)
         os.kill(max(workers), signal.SIGKILL)
-        assert process.wait(60) != 0
-        message = process.stderr.read()
-        assert "a worker process died" in message or "terminated abruptly" in message
-        assert "kept in" in message
+        assert process.wait(120) == 0, process.stderr.read()
         wait_for(lambda: all(map(gone, workers)), "workers end", 10.0)
         assert before <= rows(store)
-        again = start(2)
-        assert again.wait(120) == 0, again.stderr.read()
+        assert len(rows(store)) == CELLS
         assert (tmp_path / "runs.csv").read_bytes() == undisturbed
 
 

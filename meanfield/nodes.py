@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.problem import Problem
 
@@ -28,10 +27,10 @@ _SAME_ANGLE = 1e-12
 #: Share of a piece's points: its length to this power. Between equal shares and equal density.
 _LENGTH_POWER = 0.5
 _FEWEST = 8
+#: The one node of neurons that never move: the mean squares of a and w are those of the law.
+_MIDDLE = (np.array([math.acos(3**-0.5)]), np.array([0.5]), np.ones(1))
 #: Rows of a product rule, squared, as a share of all nodes.
 _ROWS = 0.15
-#: Rules in the plane.
-RULES = ("product", "lattice")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +51,16 @@ class Directions:
     q: Array
     weight: Array
 
+    def followed_by(self, other: Directions, *, weight: float) -> Directions:
+        """These and others, whose weights are multiplied by a number."""
+        return Directions(
+            np.append(self.a, other.a),
+            np.concatenate([self.q, other.q]),
+            np.append(self.weight, weight * other.weight),
+        )
 
-def directions(problem: Problem, count: int, rng: np.random.Generator, rule: str = RULES[0]) -> Directions:
+
+def directions(problem: Problem, count: int, rng: np.random.Generator) -> Directions:
     """About ``count`` nodes for a problem: a deterministic rule up to rank 2, randomised Sobol' points above.
 
     Parameters
@@ -65,14 +72,11 @@ def directions(problem: Problem, count: int, rng: np.random.Generator, rule: str
         Wanted number of nodes with a > 0.
     rng : Generator
         Scrambles the points at rank 3 and above; not used below.
-    rule : {"product", "lattice"}
-        The rule at rank 2: products of Gauss-Legendre rules, exact to rounding while no neuron has crossed
-        a kink, or lattices, better once most have.
 
     Raises
     ------
     InputError
-        If count is below 8, or there is no such rule.
+        If count is below 8.
 
     Examples
     --------
@@ -84,12 +88,10 @@ def directions(problem: Problem, count: int, rng: np.random.Generator, rule: str
         raise InputError(
             f"{count} pairs of nodes are asked for; give at least {_FEWEST} (nodes >= {2 * _FEWEST})"
         )
-    if rule not in RULES:
-        raise InputError(f"no quadrature rule is called {shown(rule)}; choose one of {', '.join(RULES)}")
     if problem.rank == 1:
         pieces = _on_the_line(problem.reduced[:, 0], count)
     elif problem.rank == 2:
-        pieces = _in_the_plane(problem.reduced, count, rule)
+        pieces = _in_the_plane(problem.reduced, count)
     else:
         pieces = [_on_the_sphere(problem.rank, count, rng)]
     a, q, weight = [], [], []
@@ -120,32 +122,38 @@ def kink_angles(x: Array) -> Array:
     return np.asarray(both[apart])
 
 
+def pieces(x: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Begin and length of the circle's pieces between kinks, and whether neurons there are ever active."""
+    start = kink_angles(x)
+    length = np.diff(start, append=start[0] + 2 * np.pi)
+    middle = start + 0.5 * length
+    return start, length, np.any(np.column_stack([np.cos(middle), np.sin(middle)]) @ x.T > 0.0, axis=1)
+
+
 def _on_the_line(x: Array, count: int) -> list[Piece]:
-    """Rank 1: midpoints of equal angles between a and |w|, for either sign of w."""
+    """Rank 1: midpoints in the cube root of the angle between a and |w|, for either sign of w.
+
+    So they are dense at w = 0, the only kink, which neurons begin to reach from near it.
+    """
     active = [bool(np.any(sign * x > 0.0)) for sign in (1.0, -1.0)]
     parts: list[Piece] = []
     for sign, moves in zip((1.0, -1.0), active, strict=True):
         size = count // sum(active) if moves else 1
-        theta: Array = (np.arange(size, dtype=np.float64) + 0.5) * (0.5 * np.pi / size)
-        parts.append((theta, np.full((size, 1), sign), np.full(size, 0.5 / size)))
+        root: Array = (np.arange(size, dtype=np.float64) + 0.5) / size
+        weight = root**2 / float(np.sum(root**2))
+        parts.append((0.5 * np.pi * root**3, np.full((size, 1), sign), 0.5 * weight))
     return parts
 
 
-def _in_the_plane(x: Array, count: int, rule: str) -> list[Piece]:
+def _in_the_plane(x: Array, count: int) -> list[Piece]:
     """Rank 2: a rule on each piece between kinks, in the angle of w and the angle between a and |w|."""
-    start = kink_angles(x)
-    length = np.diff(start, append=start[0] + 2 * np.pi)
-    middle = start + 0.5 * length
-    moves = np.any(np.column_stack([np.cos(middle), np.sin(middle)]) @ x.T > 0.0, axis=1)
+    start, length, moves = pieces(x)
     share = np.where(moves, length**_LENGTH_POWER, 0.0)
     sizes = np.maximum(share / share.sum() * (count - np.sum(~moves)), 1.0)
     rows = max(2, round(math.sqrt(_ROWS * count)))
     parts: list[Piece] = []
     for begin, span, size, alive in zip(start, length, sizes, moves, strict=True):
-        if rule == "product" and alive:
-            theta, phi, share = _product(float(size), rows)
-        else:
-            theta, phi, share = _lattice(round(float(size)))
+        theta, phi, share = _product(float(size), rows) if alive else _MIDDLE
         angle = begin + span * phi
         weight = share * np.sin(theta)
         unit = np.column_stack([np.cos(angle), np.sin(angle)])
@@ -168,31 +176,6 @@ def _product(size: float, rows: int) -> Piece:
         parts.append((np.full(len(along), at), 0.5 * (along + 1.0), weight * column_weight))
     thetas, phis, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return thetas, phis, weights
-
-
-def _lattice(size: int) -> Piece:
-    """A rank-1 lattice, folded over ("tent") in the angle of w.
-
-    Its points share no coordinate, which is best where neurons have crossed kinks and the integrand is
-    discontinuous on curves that nobody knows beforehand. The fold makes the integrand periodic (Hickernell,
-    "Obtaining O(N^(-2+eps)) convergence for lattice quadrature rules", 2002).
-    """
-    i = np.arange(size)
-    second = ((i * _generator(size)) % size + 0.25) / size
-    return 0.5 * np.pi * (i + 0.5) / size, 1.0 - np.abs(2.0 * second - 1.0), np.ones(size)
-
-
-def _generator(size: int) -> int:
-    """The z for which z / size has the smallest largest partial quotient: the golden ratio's relative."""
-    best, smallest = 1, math.inf
-    for z in range(max(1, int(0.3 * size)), max(2, int(0.7 * size))):
-        a, b, largest = z, size, 0
-        while b and largest < smallest:
-            largest = max(largest, a // b)
-            a, b = b, a % b
-        if b == 0 and a == 1 and largest < smallest:
-            best, smallest = z, largest
-    return best
 
 
 def _on_the_sphere(rank: int, count: int, rng: np.random.Generator) -> Piece:

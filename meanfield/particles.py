@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import RNG, generator, instance, number, real_array, squarable_array, whole_number
 from meanfield.errors import InputError
-from meanfield.nodes import directions, outside_span
+from meanfield.nodes import Directions, directions, outside_span
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
 
@@ -160,7 +160,6 @@ class Particles:
         width: float,
         *,
         nodes: int = 2048,
-        rule: str = "product",
         rng: RNG = 0,
     ) -> Particles:
         """Nodes that stand for infinitely many neurons: the law of large numbers at scale m.
@@ -179,9 +178,6 @@ class Particles:
             The scale m, any real number from 2 on: 1e4 or 1e60.
         nodes : int
             Wanted number of particles, at least 16; the rule may take a few more or less.
-        rule : {"product", "lattice"}
-            For samples that span a plane: Gauss-Legendre products, exact to rounding while no neuron has
-            crossed a kink, or lattices, better once most have.
         rng : int, SeedSequence, Generator or None
             Scrambles the points at rank 3 and above, and draws what of w lies outside the samples' span.
 
@@ -192,7 +188,7 @@ class Particles:
         Raises
         ------
         InputError
-            If the width is not a finite number >= 2, nodes is below 16, or there is no such rule.
+            If the width is not a finite number >= 2, or nodes is below 16.
 
         Examples
         --------
@@ -205,8 +201,23 @@ class Particles:
         _check(problem, scaling)
         width = number("width", width, "a finite number from 2 on", least=2.0)
         source = generator(rng)
-        half = directions(problem, whole_number("nodes", nodes, least=16) // 2, source, rule)
-        w = half.q @ problem.basis.T + outside_span(problem, len(half.a), source)
+        half = directions(problem, whole_number("nodes", nodes, least=16) // 2, source)
+        return cls.twins(problem, scaling, width, half, rng=source)
+
+    @classmethod
+    def twins(
+        cls, problem: Problem, scaling: Scaling, width: float, half: Directions, *, rng: RNG = 0
+    ) -> Particles:
+        """Nodes and their twins, for directions with a > 0: see :meth:`quadrature`.
+
+        Parameters
+        ----------
+        problem, scaling, width, rng
+            As in :meth:`quadrature`.
+        half : Directions
+            The nodes with a > 0; particles 2j and 2j + 1 are node j and its twin.
+        """
+        w = half.q @ problem.basis.T + outside_span(problem, len(half.a), generator(rng))
         return cls(
             a=np.column_stack([half.a, -half.a]).ravel(),
             w=np.repeat(w, 2, axis=0),

@@ -84,9 +84,9 @@ ENTRIES = {
             "max_nodes": 512, "method": "auto", "rng": 0,
         },
     ),
-    "limits.limit_displacement": (
-        limits.limit_displacement,
-        {"problem": PROBLEM, "scaling": SCALING, "width": 1e3, "tol": 1e-2, "loss_tol": 1e-3, "nodes": 64},
+    "limits.limit_displacements": (
+        limits.limit_displacements,
+        {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3, "nodes": 64},
     ),
     "limits.KernelRegime": (
         limits.KernelRegime,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +15,7 @@ from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.grid import as_exponents, as_loss_tol
-from meanfield.limits import limit_displacement
+from meanfield.limits import limit_displacements
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
 
@@ -46,7 +47,8 @@ def limit_diagram(
     nodes : int
         Particles of a run.
     loss_tol : float, optional
-        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss.
+        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss. Where the flow rests at a
+        larger loss at some width, all widths are compared when they reach that one.
     executor : int, optional
         Number of worker processes; by default this one.
 
@@ -72,15 +74,17 @@ def limit_diagram(
         raise InputError(f"widths is {shown(widths)}; give at least two different finite numbers from 2 on")
     g, gp = as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime)
     settings = CellSettings(loss_tol=as_loss_tol(problem, loss_tol))
-    cells = [Cell(float(a), float(b), float(c), 0) for b in gp for a in g for c in m]  # type: ignore[arg-type]
-    work = partial(_run, problem, settings.loss_tol, nodes)
+    points = [Scaling(float(a), float(b)) for b in gp for a in g]
+    work = partial(_run, problem, settings.loss_tol, nodes, tuple(float(w) for w in m))
     if executor is None or executor == 1:
-        results = list(map(work, cells))
+        at_points = list(map(work, points))
     else:
         from concurrent.futures import ProcessPoolExecutor
 
-        with ProcessPoolExecutor(executor) as pool:
-            results = list(pool.map(work, cells, chunksize=16))
+        # Processes that import the code anew: a fork would copy its threads' locks.
+        with ProcessPoolExecutor(executor, mp_context=get_context("spawn")) as pool:
+            at_points = list(pool.map(work, points, chunksize=8))
+    results = [result for at_point in at_points for result in at_point]
     shape = (len(gp), len(g), len(m), 1)
     finished = [result if result.finished else None for result in results]
     rd_w, rd_a = (
@@ -94,10 +98,15 @@ def limit_diagram(
     )  # fmt: skip
 
 
-def _run(problem: Problem, loss_tol: float, nodes: int, cell: Cell) -> CellResult:
-    scaling = Scaling(cell.gamma, cell.gamma_prime)
-    end = limit_displacement(problem, scaling, width=float(cell.width), nodes=nodes, loss_tol=loss_tol)
-    return CellResult(
-        cell=cell, rd_w=end.rd_w, rd_a=end.rd_a, loss=end.loss, time=end.time, status=end.status.name,
-        steps=end.steps, conservation_drift=0.0, capacity=math.nan, seconds=0.0,
-    )  # fmt: skip
+def _run(
+    problem: Problem, loss_tol: float, nodes: int, widths: tuple[float, ...], scaling: Scaling
+) -> list[CellResult]:
+    ends = limit_displacements(problem, scaling, widths=widths, nodes=nodes, loss_tol=loss_tol)
+    return [
+        CellResult(
+            cell=Cell(scaling.gamma, scaling.gamma_prime, m, 0),  # type: ignore[arg-type]
+            rd_w=end.rd_w, rd_a=end.rd_a, loss=end.loss, time=end.time, status=end.status.name,
+            steps=end.steps, conservation_drift=0.0, capacity=math.nan, seconds=0.0,
+        )
+        for m, end in zip(widths, ends, strict=True)
+    ]  # fmt: skip

@@ -87,7 +87,7 @@ def _slope(
     for width in widths:
         cell = Cell(gamma, gamma_prime, int(width), 0)
         particles = Particles.quadrature(
-            problem, cell_scaling(cell, settings), float(halves * width), nodes=_NODES, rule="lattice"
+            problem, cell_scaling(cell, settings), float(halves * width), nodes=_NODES
         )
         result = run_particles(problem, particles, cell, settings)
         if not (result.finished and result.rd_w > 0.0):

@@ -16,6 +16,8 @@ PARTICLE_FACTOR = 3.0
 _SAFETY, _SHRINK, _SHRINK_AGAIN, _GROW = 0.9, 0.2, 0.04, 8.0
 #: A step may raise the loss by this share: rounding.
 _ROUNDING = 1e-9
+#: Rounding of a layer, as a share of its norm: what looks like an error below it is none.
+_LAYER_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
 
 
 class StepControl:
@@ -24,7 +26,8 @@ class StepControl:
     A step is accepted if the loss did not rise and the estimated error is at most
 
     - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples),
-    - ``3 rtol`` times their displacement so far in the particles, for p and q apart.
+    - ``3 rtol`` times their displacement so far in the particles, for p and q apart, and no less than
+      their rounding.
 
     The displacement, not the size, is the scale for particles: in the linear regime parameters
     hardly move, and everything that matters is in how.
@@ -49,8 +52,10 @@ class StepControl:
             return math.inf
         allowed = self.rtol * _rms(before.e) + self.atol * system.y_scale
         errors = [_over(_rms(attempt.output_error), allowed)]
-        for error, moved in zip(attempt.layer_error, (seen.p_moved, seen.q_moved), strict=True):
-            errors.append(_over(float(error), PARTICLE_FACTOR * self.rtol * moved))
+        layers = ((seen.p_moved, seen.p_size), (seen.q_moved, seen.q_size))
+        for error, (moved, size) in zip(attempt.layer_error, layers, strict=True):
+            resolved = PARTICLE_FACTOR * self.rtol * moved + _LAYER_ROUNDING * size
+            errors.append(_over(float(error), resolved))
         return max(errors)
 
     def accepts(self, before: State, attempt: Attempt, error: float, rounding: float) -> bool:

@@ -42,7 +42,7 @@ METHODS: dict[str, type[Method]] = {
     RungeKutta.name: RungeKutta,
 }
 
-#: Speed, relative to the largest, below which a run counts as resting.
+#: Share of the loss that a run at rest may still lose when the time doubles.
 STATIONARITY = 1e-6
 _SMALLEST_STEP = 1e-14
 #: Below this, the rounding of sums over the particles is taken for errors of the steps.
@@ -100,8 +100,8 @@ def gradient_flow(
     max_seconds : float, optional
         Stop after this wall time.
     stationarity : float
-        Stop at a stationary point: once the speed is below this share of its largest value while the
-        loss hardly falls any more; 0 switches the rule off.
+        Stop at a stationary point: once the loss falls by less than this share when the time doubles, and
+        that time was long enough for any growth to be seen; 0 switches the rule off.
     stop : callable, optional
         Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
     save_parameters : bool

@@ -19,6 +19,8 @@ class Observation:
     ----------
     p_moved, q_moved : float
         Weighted norms of the displacement of p and q from the initial state.
+    p_size, q_size : float
+        Weighted norms of p and q.
     rd_w, rd_a : float
         Relative displacement of all input and of all output weights.
     drift : float
@@ -31,6 +33,8 @@ class Observation:
 
     p_moved: float
     q_moved: float
+    p_size: float
+    q_size: float
     rd_w: float
     rd_a: float
     drift: float
@@ -61,6 +65,8 @@ class Observer:
         return Observation(
             p_moved=math.sqrt(dp2),
             q_moved=math.sqrt(dq2),
+            p_size=math.sqrt(p2),
+            q_size=math.sqrt(q2),
             rd_w=_ratio(math.sqrt(dq2), math.sqrt(self._q2_initial)),
             rd_a=_ratio(math.sqrt(dp2), math.sqrt(self._p2_initial)),
             drift=_ratio(drift, p2 + q2 + self._q2_outside),

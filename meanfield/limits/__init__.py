@@ -3,8 +3,9 @@
 from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.limits.comparison import Comparison, Rate, compare, convergence_rate, mean_run
 from meanfield.limits.condensed import EarlyAlignment, Extremal, early_alignment
+from meanfield.limits.displacement import LimitDisplacement, limit_displacements
 from meanfield.limits.kernel_regime import Displacement, KernelRegime, empirical_kernels
-from meanfield.limits.mean_field import LimitDisplacement, infinite_width, limit_displacement
+from meanfield.limits.mean_field import infinite_width
 from meanfield.limits.result import InfiniteWidth
 
 __all__ = [
@@ -22,6 +23,6 @@ __all__ = [
     "early_alignment",
     "empirical_kernels",
     "infinite_width",
-    "limit_displacement",
+    "limit_displacements",
     "mean_run",
 ]

@@ -60,6 +60,11 @@ class Comparison:
         """Largest deviation of the outputs along the run."""
         return float(self.output_deviation.max())
 
+    @property
+    def mean_deviation(self) -> float:
+        """Root mean square of the deviations over the run's saved times."""
+        return float(np.sqrt(np.mean(self.output_deviation**2)))
+
 
 def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     """Compare a finite network's run with the limit at the same normalised times.
@@ -143,14 +148,20 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
     ----------
     widths : array_like, shape (W,)
     deviations : array_like, shape (W, S)
-        Of S independent networks at each width; their root mean square at each width is fitted, with
-        Student's interval over the lines' residuals.
+        Of S networks at each width, those of a column from one seed; the root mean square at each width is
+        fitted. The interval is Student's with the jackknife's error: it leaves out one seed at a time, at
+        all widths, so that nested draws may depend on each other.
     confidence : float
         Level of the interval.
 
+    Raises
+    ------
+    InputError
+        If shapes do not match, or there are fewer than three widths or two seeds.
+
     Examples
     --------
-    >>> rate = convergence_rate([10, 100, 1000], [[0.3], [0.1], [0.032]])
+    >>> rate = convergence_rate([10, 100, 1000], [[0.31, 0.29], [0.1, 0.11], [0.032, 0.03]])
     >>> round(rate.value, 2)
     -0.49
     """
@@ -158,15 +169,21 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
 
     m, values = real_array("widths", widths), real_array("deviations", deviations)
     confidence = number("confidence", confidence, "a level between 0 and 1", above=0.0, below=1.0)
-    if not (np.all(m > 0.0) and np.all(np.any(values != 0.0, axis=-1))):
-        raise InputError("widths holds numbers <= 0, or deviations none but zeros; give positive numbers")
-    if m.ndim != 1 or len(m) < 3 or values.ndim != 2 or len(values) != len(m):
+    if m.ndim != 1 or len(m) < 3 or values.ndim != 2 or len(values) != len(m) or values.shape[1] < 2:
         raise InputError(
-            f"widths has shape {m.shape} and deviations {values.shape}; give (W,) and (W, S) with W >= 3"
+            f"widths has shape {m.shape} and deviations {values.shape}; give (W,) and (W, S) with W >= 3 "
+            "and S >= 2"
         )
-    fit = stats.linregress(np.log(m), 0.5 * np.log(np.mean(values**2, axis=1)))
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(m) - 2)) * float(fit.stderr)
-    return Rate(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half)
+    if not (np.all(m > 0.0) and np.all(np.sum(values != 0.0, axis=1) >= 2)):
+        raise InputError("widths holds numbers <= 0, or deviations hardly any others; give positive numbers")
+    x = np.log(m) - np.log(m).mean()
+    squares, seeds = values**2, values.shape[1]
+    without = (squares.sum(axis=1, keepdims=True) - squares) / (seeds - 1)
+    slope = float(x @ (0.5 * np.log(squares.mean(axis=1))) / (x @ x))
+    left_out = x @ (0.5 * np.log(without)) / (x @ x)
+    error = math.sqrt((seeds - 1) / seeds * float(np.sum((left_out - left_out.mean()) ** 2)))
+    half = float(stats.t.ppf(0.5 + confidence / 2, seeds - 1)) * error
+    return Rate(slope, slope - half, slope + half)
 
 
 def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:

@@ -29,6 +29,8 @@ from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
 
+#: Factor of what is known in its order of magnitude only.
+_CAUTION = 10.0
 #: Nodes for the means of the second order.
 _NODES = 2048
 #: Entries of a block of particles x samples held at a time (32 MB).
@@ -222,13 +224,16 @@ class KernelRegime:
         """Estimated relative change of the kernel up to the time t: where it is not small, do not believe.
 
         Both kernels depend on w, through activations and patterns, and that of the input weights on a. First
-        orders are odd in a, and cancel; what is left is their square and the second order.
+        orders are odd in a, and cancel, but for neurons at a kink: those that leave its active side are
+        lost, while beyond it nothing may move their twins. They are the share ``P(|z| < |Delta z|) / 2`` of
+        a Gaussian pre-activation z. Else what is left is the square of first orders, and the second order.
         """
         moved = self.displacement(t)
         a_part, w_part = (float(np.trace(part)) for part in self.layers)
-        by_w = moved.first_w**2 + moved.second_w
+        at_kinks = math.sqrt(self.problem.d / (2.0 * math.pi)) * moved.first_w
+        by_w = at_kinks + _CAUTION * (moved.first_w**2 + moved.second_w)
         by_a = moved.first_a**2 + moved.second_a
-        return by_w + by_a * w_part / (a_part + w_part)
+        return by_w + _CAUTION * by_a * w_part / (a_part + w_part)
 
     @cached_property
     def _nodes(self) -> Particles:

@@ -86,7 +86,7 @@ def convergence(comparisons: Sequence[Comparison], ax: Axes | None = None) -> Ax
     Parameters
     ----------
     comparisons : sequence of Comparison
-        Several networks at each of at least three widths, as many at each.
+        Several networks at each of at least three widths, as many at each, in the order of their seeds.
     ax : Axes, optional
         Where to draw, leaving room for a key above; by default a new figure of a column's width.
 
@@ -98,14 +98,14 @@ def convergence(comparisons: Sequence[Comparison], ax: Axes | None = None) -> Ax
     Raises
     ------
     InputError
-        If there are fewer than three widths, or unequal numbers of networks.
+        If there are fewer than three widths, or unequal numbers of networks, or one only.
     """
     if not (isinstance(comparisons, Sequence) and all(isinstance(c, Comparison) for c in comparisons)):
         raise InputError(f"comparisons is {shown(comparisons)}; give a list of results of limits.compare")
     widths = np.array(sorted({c.width for c in comparisons}))
     groups = [[c.largest_deviation for c in comparisons if c.width == m] for m in widths]
-    if len(widths) < 3 or len({len(group) for group in groups}) != 1:
-        raise InputError("give as many comparisons at each of at least three widths")
+    if len(widths) < 3 or len({len(group) for group in groups}) != 1 or len(groups[0]) < 2:
+        raise InputError("give two or more comparisons, and as many, at each of at least three widths")
     deviations = np.array(groups)
     rate = convergence_rate(widths, deviations)
     size = np.sqrt(np.mean(deviations**2, axis=1))

@@ -14,7 +14,7 @@ from meanfield.experiments.figures.entry import Request
 from meanfield.experiments.slopes import fit_slope
 from meanfield.experiments.sweep import phase_diagram
 from meanfield.flow import Trajectory, gradient_flow
-from meanfield.limits import limit_displacement
+from meanfield.limits import limit_displacements
 from meanfield.particles import Particles
 from meanfield.scaling import Scaling
 
@@ -51,11 +51,10 @@ def noise_free_slope(scaling: Scaling, widths: Sequence[int]) -> float:
 
     At finite m it is not the exponent: it knows kappa and kappa' with their constants, and lower orders in m.
     """
-    rd = [
-        limit_displacement(four_points(), scaling, width=2.0 * m, nodes=_NODES, loss_tol=LOSS_TOL).rd_w
-        for m in widths
-    ]
-    return fit_slope(widths, np.array(rd)[:, None]).value
+    ends = limit_displacements(
+        four_points(), scaling, widths=[2.0 * m for m in widths], nodes=_NODES, loss_tol=LOSS_TOL
+    )
+    return fit_slope(widths, np.array([[end.rd_w] for end in ends])).value
 
 
 def listed(values: Sequence[float]) -> str:

@@ -1,0 +1,124 @@
+"""What an infinite-width computation is asked for, and the ways that are open to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.arguments import as_number, generator, instance, number, shown
+from meanfield.errors import InputError
+from meanfield.flow import Trajectory, gradient_flow
+from meanfield.limits.kernel_regime import KernelRegime
+from meanfield.nodes import Directions
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+from meanfield.scaling import Scaling
+
+Array = NDArray[np.float64]
+
+_MAX_STEPS = 5000
+#: kappa' beyond which output weights may count as still, and its least distance from where they move.
+_LARGE, _FROZEN = 1e5, 1e4
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is computed, and which ways to compute it are open."""
+
+    problem: Problem
+    scaling: Scaling
+    width: float
+    tol: float
+    loss_tol: float
+    max_nodes: int = 1 << 14
+    rng: int = 0
+
+    def __post_init__(self) -> None:
+        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
+        instance("scaling", self.scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
+        checked = {
+            "width": number("width", self.width, "a finite number from 2 on, such as 1e12", least=2.0),
+            "tol": number(
+                "tol", self.tol, "a relative tolerance between 1e-12 and 1", least=1e-12, below=1.0
+            ),
+            "loss_tol": number("loss_tol", self.loss_tol, "a positive number", above=0.0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if not as_number(self.max_nodes) >= 16:
+            raise InputError(f"max_nodes is {shown(self.max_nodes)}; give at least 16")
+        generator(self.rng)
+        if not self.loss_tol < self.problem.zero_loss:
+            raise InputError(
+                f"loss_tol is {self.loss_tol:g}, but the loss starts at {self.problem.zero_loss:.4g}; give a "
+                "smaller loss_tol, and targets that are not all zero"
+            )
+
+    @cached_property
+    def law(self) -> KernelRegime:
+        """The kernel regime's closed form."""
+        return KernelRegime.at(self.problem, self.scaling, self.width)
+
+    @cached_property
+    def kernel_error(self) -> float:
+        """Error of the closed form, estimated by the change of the kernel until the end."""
+        return self.law.nonlinearity(self.law.time_to(self.loss_tol))
+
+    @property
+    def rounding(self) -> float:
+        """Rounding of an output, sum over m particles, in units of the targets' rounding times tol."""
+        lengths = float(np.linalg.norm(self.problem.x, axis=1).max())
+        target = float(np.sqrt(np.mean(self.problem.y**2)))
+        largest = self.width * self.law.kappa * math.sqrt(self.problem.d) * lengths
+        return float(np.finfo(np.float64).eps) * largest / (target * self.tol) if target > 0.0 else 0.0
+
+    @property
+    def kernel_holds(self) -> bool:
+        """Whether the closed form is to be used.
+
+        Where m^(1 - gamma) is so large that rounding forbids the flow the kernel changes by its inverse
+        square, so that one of both is always in reach.
+        """
+        return self.kernel_error <= self.tol or self.rounding > 1.0
+
+    def particles(self, nodes: int) -> Particles:
+        """About so many particles by the rule that knows nothing of the run."""
+        return Particles.quadrature(self.problem, self.scaling, self.width, nodes=nodes, rng=self.rng)
+
+    def twins(self, half: Directions) -> Particles:
+        """Particles for directions with a > 0."""
+        return Particles.twins(self.problem, self.scaling, self.width, half, rng=self.rng)
+
+    @property
+    def stand_in(self) -> float:
+        """A kappa' in the place of one so large that output weights stand still.
+
+        There nothing but the unit of time and the tiny RD_a depend on it (exactly as kappa' goes to
+        infinity, with an error of the squared displacement of a); the flow cannot tell input weights
+        of size 1/kappa' times the output weights from zero.
+        """
+        largest = max(1.0, 1.0 / (self.width * self.law.kappa))  # of RD_w, in order of magnitude
+        return min(self.law.kappa_prime, max(_LARGE, _FROZEN * largest))
+
+    def flow(
+        self, particles: Particles, at: Array | None = None, finer: float = 1.0, *, keep: bool = False
+    ) -> Trajectory:
+        """Integrate particles, to ``loss_tol`` or rest, and keep what is asked for at the times ``at``."""
+        rtol, factor = self.tol * finer, self.law.kappa_prime / self.stand_in
+        run = gradient_flow(
+            self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol, rtol=rtol,
+            atol=1e-3 * rtol, save_at=None if at is None else factor * at, max_steps=_MAX_STEPS,
+            save_parameters=keep, progress=False,
+        )  # fmt: skip
+        if factor == 1.0:
+            return run
+        # tbar runs like 1 / kappa' and RD_a like 1 / kappa'**2 while output weights stand still.
+        return replace(
+            run, time=run.time / factor, rd_a=run.rd_a / factor**2, initial=particles,
+            final=replace(run.final, kappa_prime=particles.kappa_prime),
+            stats=replace(run.stats, rd_a_max=run.stats.rd_a_max / factor**2),
+        )  # fmt: skip

@@ -22,6 +22,7 @@ LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
 LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
 ALIGNMENT = limits.early_alignment(PROBLEM)
 DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
+BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
 THEORY = symbolic.exponents()
 
 #: Wrong for every argument below, or right.
@@ -129,6 +130,14 @@ ENTRIES = {
             "loss_tol": None, "rtol": 0.1, "max_steps": 20, "rng": 0, "confidence": 0.9,
         },
     ),
+    "boundary": (
+        mf.boundary,
+        {
+            "problem": PROBLEM, "gamma_prime": [0.0], "widths": [10, 20], "seeds": 3, "tol": 0.5,
+            "reach": 0.5, "max_points": 2, "loss_tol": 1e-2, "rtol": 0.1, "max_steps": 20, "rng": 0,
+            "confidence": 0.9, "memory": None,
+        },
+    ),
     "limit_diagram": (
         mf.limit_diagram,
         {
@@ -156,6 +165,9 @@ ENTRIES = {
         plotting.exponent_map,
         {"theory": THEORY, "ax": None, "gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0), "layer": "w"},
     ),
+    "plotting.boundary": (plotting.boundary, {"found": BOUNDARY, "ax": None}),
+    "plotting.loss_and_kernel": (plotting.loss_and_kernel, {"run": RUN}),
+    "plotting.figure": (plotting.figure, {"result": mf.figures.run("schemes")}),
     "plotting.approach": (plotting.approach, {"runs": [RUN], "limit": LIMIT, "ax": None}),
     "plotting.convergence": (plotting.convergence, {"comparisons": [], "ax": None}),
     "plotting.save": (plotting.save, {"figure": plotting.new_axes(), "path": "figure", "formats": "svg"}),
@@ -177,7 +189,7 @@ def test_a_right_result_or_one_clear_sentence(entry, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     function, good = ENTRIES[entry]
     sentences = {}
-    slow = entry.startswith(("plotting", "phase", "limit_"))
+    slow = entry.startswith(("plotting", "phase", "limit_", "boundary"))
     for name in good:
         for value in STRANGE[:18] if slow else STRANGE:
             given = f"{entry}({name}={arguments.shown(value)})"
@@ -203,7 +215,7 @@ def test_every_public_entry_is_tried():
     functions = {
         name for name in mf.__all__ if callable(getattr(mf, name)) and not name.endswith(("Error", "Status"))
     }
-    made_by_others = {"Trajectory", "InfiniteWidth", "PhaseDiagram", "Regime", "Particles"}
+    made_by_others = {"Boundary", "Trajectory", "InfiniteWidth", "PhaseDiagram", "Regime", "Particles"}
     tried = {name.split(".")[0].split(" ")[0] for name in ENTRIES}
     assert functions - made_by_others <= tried
     for room, module in (("datasets", datasets), ("plotting", plotting)):

@@ -119,9 +119,9 @@ class TestBoundary:
         [
             ({"tol": 0.0}, "tol is 0.0; give a positive distance"),
             ({"reach": -1}, "reach is -1; give a positive distance"),
-            ({"max_points": 0}, "max_points is 0; give at least 1"),
+            ({"max_points": 0}, "max_points is 0; give a whole number"),
             ({"widths": [100]}, "a slope needs at least two"),
-            ({"gamma_prime": ["a"]}, "gamma_prime is"),
+            ({"gamma_prime": ["a"]}, "gamma_prime must be"),
         ],
     )
     def test_refusals(self, wrong, sentence):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.errors import InputError
+from meanfield.arguments import instance, number, whole_number
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import Zero, write_csv
 from meanfield.experiments.executors import AnyExecutor
@@ -194,12 +194,12 @@ def boundary(
     >>> bool(low < 1.0 < high), bool(found.settled[0])
     (True, True)
     """
-    for name, value in (("tol", tol), ("reach", reach)):
-        if not 0.0 < value <= 10.0:
-            raise InputError(f"{name} is {value!r}; give a positive distance in gamma, such as 0.1")
-    if not max_points >= 1:
-        raise InputError(f"max_points is {max_points!r}; give at least 1")
-
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    tol = number("tol", tol, "a positive distance in gamma, such as 0.01", above=0.0, most=10.0)
+    reach = number(
+        "reach", reach, "a positive distance in gamma from 1e-3 to 10, such as 0.5", least=1e-3, most=10.0
+    )
+    max_points = whole_number("max_points", max_points)
     grid = Grid(
         np.empty(0), as_exponents("gamma_prime", gamma_prime), as_widths("widths", widths), as_seeds(seeds)
     )

@@ -14,6 +14,8 @@ from meanfield.flow.tangent import Array
 
 #: Foldings of a particle, at a bound of its rate, in which anything that grows would have been seen.
 _BEYOND_MEASURE = 1e4
+#: Accepted steps in which a flow that is not at rest has moved, were it by one folding.
+_STANDSTILL = 500
 #: Share of the zero function's loss below which something was learned.
 _LEARNED = 1e-3
 
@@ -107,7 +109,9 @@ class Stationary:
     it; at a huge width they are that small. So the flow rests only if time was enough for any growth: if
     the loss falls by less than the share ``tol`` when the time doubles, by its rate and as seen, and that
     time holds ten thousand foldings of a particle at a bound of its rate. Exponential convergence to zero
-    loss never satisfies the first.
+    loss never satisfies the first. Where rounding, or neurons that are held at the origin, keep steps so
+    short that no such time is reached, it rests if five hundred steps changed neither the loss by the
+    share ``tol`` nor the displacements by its root.
 
     Parameters
     ----------
@@ -122,6 +126,7 @@ class Stationary:
         self.tol = tol
         self._growth = growth
         self._mark = (0.0, np.inf)  # a time, and the loss then
+        self._seen = (0, np.full(3, np.inf))  # a number of steps; the loss, rd_w and rd_a then
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
@@ -133,7 +138,17 @@ class Stationary:
             fall = min(fall, max(loss - now.loss, 0.0))
             self._mark = (now.time, now.loss)
         long = self._growth * np.sqrt(2.0 * now.loss) * now.time >= _BEYOND_MEASURE
-        return Status.STATIONARY if long and fall <= self.tol * now.loss else None
+        rests = (long and fall <= self.tol * now.loss) or self._stands_still(now)
+        return Status.STATIONARY if rests else None
+
+    def _stands_still(self, now: Snapshot) -> bool:
+        steps, seen = self._seen
+        if now.steps < steps + _STANDSTILL:
+            return False
+        found = np.array([now.loss, now.rd_w, now.rd_a])
+        self._seen = (now.steps, found)
+        allowed = np.array([self.tol, np.sqrt(self.tol), np.sqrt(self.tol)])
+        return bool(np.all(np.abs(found - seen) <= allowed * found))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 GAMMA = (0.5, 1.0, 1.75)
 #: The limit is taken at this width, whose own distance from it is below any that is drawn.
-_LIMIT_WIDTH = 2e6
+_LIMIT_WIDTH = 2e8
 #: What training to a mean square of 1e-6 leaves on a single one of four points, at most.
 _TRAINED = 2e-3
 #: A linear regime's function differs from its kernel's by so many RD_w, at most: the kernel itself moves by

@@ -221,6 +221,23 @@ class TestLaws:
         assert end([-1.5, 1.0], [2.0, -1.0])[1] == 1  # 0.5 and 0.67
         assert end([-0.5, -0.1], [-0.5, -0.1]) == (1.0, 0)  # it did not slide before
 
+    @pytest.mark.parametrize("kernel", ["any dimension", "plane"])
+    def test_what_neurons_in_doubt_contribute(self, kernel):
+        """Weight times |p| |q| of the neuron whose slide's end is in doubt; nothing of its neighbour."""
+        x = np.array([[0.0, 1.0], [1.0, 1.0]])
+        theta, weight = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.5]]), np.array([3.0, 5.0])
+        e, h = np.array([[2.0, -1.0], [-1.5, 1.0]]), np.array([0.1])
+        out, change, stats = np.zeros_like(theta), np.empty((1, 3)), np.empty((1, 5), np.int64)
+        if kernel == "plane":
+            fan = kernels.planar.fan(x)
+            moments = np.empty((1, 1, len(fan.rays), 2))
+            kernels.planar_motion.move(theta, weight, e, h, fan, 0, 1, out, moments, change, stats)
+        else:
+            kernels.move(theta, weight, e, h, x, 0, 1, out, np.empty((1, 1, 2)), change, stats)
+        assert stats[0, STEPPED_OVER] == 1
+        expected = 3.0 * abs(out[0, 0]) * np.hypot(*out[1:, 0])
+        assert change[0, 2] == pytest.approx(expected, rel=1e-14)
+
     def test_not_a_number_stays(self):
         x, e = np.array([[1.0, 1.0]]), np.array([-1.0])
         theta = np.array([[np.nan, 1.0], [1.0, 1.0], [1.0, 1.0]])
@@ -256,6 +273,18 @@ class TestKinkGram:
         K, v = motion_gram(theta, weight, e, x), rng.standard_normal((3, n))
         ours = np.array([motion_gram_product(theta, weight, e, row, x) for row in v])
         np.testing.assert_allclose(ours, v @ K, rtol=1e-11, atol=1e-11 * np.abs(K).max())
+
+    def test_more_slides_than_one_batch_holds(self):
+        rng = np.random.default_rng(5)
+        x, e = samples(6, 4, rng), rng.standard_normal(6)
+        theta, _ = move(rng.standard_normal((5, 900)), e, x, 2.0)
+        z, size = x @ theta[1:], np.outer(np.linalg.norm(x, axis=1), np.linalg.norm(theta[1:], axis=0))
+        on_kinks = theta[:, (np.abs(z) <= 1e-12 * size).any(axis=0)]
+        theta = np.tile(on_kinks, -(-1500 // on_kinks.shape[1]))
+        weight, v = rng.uniform(0.5, 2.0, theta.shape[1]), rng.standard_normal(6)
+        K = motion_gram(theta, weight, e, x)
+        ours = motion_gram_product(theta, weight, e, v, x)
+        np.testing.assert_allclose(ours, K @ v, rtol=1e-11, atol=1e-11 * np.abs(K).max())
 
     def test_symmetric_and_positive(self):
         rng = np.random.default_rng(1)

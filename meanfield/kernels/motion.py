@@ -11,6 +11,7 @@ from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.dense import (
     ON_KINK,
     _block,
+    _dot,
     _dot_relu,
     _load,
     _matmul,
@@ -124,9 +125,9 @@ def _flag_changed(z, z_out, flags):
 def _move_flagged(block, weight, felt, samples, particle, stats):
     """Move the flagged particles of a block one by one, with what :func:`_glide` found out about them.
 
-    Returns the sum of ``weight |p| |q|`` of those whose slide's end was stepped over.
+    Returns the sum of ``weight |p| |q|``, after the motion, of those whose slide's end was stepped over.
     """
-    doubt, norm, one_by_one = 0.0, block.work[4], False
+    doubt, one_by_one = 0.0, False
     theta, z, out, G, along = block.theta, block.z, block.out, block.G, block.along
     n, r = samples.x.shape
     for k in range(block.flags.shape[0]):
@@ -138,7 +139,8 @@ def _move_flagged(block, weight, felt, samples, particle, stats):
             particle.z[i], particle.along[i] = z[i, k], along[i, k]
         in_doubt = stats[STEPPED_OVER]
         out[0, k] = _move_particle(theta[0, k], felt, samples, particle, stats)
-        doubt += weight[k] * abs(out[0, k]) * norm[k] if stats[STEPPED_OVER] > in_doubt else 0.0
+        if stats[STEPPED_OVER] > in_doubt:
+            doubt += weight[k] * abs(out[0, k]) * np.sqrt(_dot(particle.q, particle.q))
         for c in range(r):
             out[1 + c, k] = particle.q[c]
         one_by_one = True
@@ -166,7 +168,8 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
 
     ``partial`` (chunks, stages, n) is the output after each stage without its factor (see :func:`output`),
     ``change`` (chunks, 3) the weighted squared distances of the new p and q from what ``out`` held, and
-    the sum of ``weight |p| |q|`` of the particles for which it is in doubt on which side a slide ended.
+    the sum of ``weight |p| |q|``, after each stage, of the particles for which it is in doubt on which side
+    a slide ended.
     ``stats[chunk]``, five numbers, counts kinks crossed, slides begun, passages of the origin, particles
     whose events were too many to follow, and slides whose end was stepped over.
 

@@ -268,6 +268,37 @@ class TestOrder:
         assert attempt.loss_rate == pytest.approx(rate, rel=1e-12)
 
 
+class TestSlidesInDoubt:
+    """A neuron with |p| |q| = 1 on a kink whose two sides let go of it nearly at once: see kernels.move."""
+
+    X = np.array([[0.0, 1.0], [1.0, 1.0]])
+
+    def start(self, felt, e):
+        particles = Particles.from_arrays([1.0], [[1.0, 0.0]], kappa=1.0, kappa_prime=1.0)
+        targets = np.maximum(self.X @ particles.w[0], 0.0) - e
+        flow = CanonicalSystem(Problem(self.X, targets, bias=False), particles)
+        return METHODS["residual"](flow), State(1.0, flow.theta0.copy(), np.array(e), np.array(felt))
+
+    def test_before_the_step_is_no_reason_for_a_shorter_one(self):
+        errors = []
+        for h in (0.02, 0.01):
+            stepper, state = self.start(felt=[2.0, -1.0], e=[-1.5, 1.0])
+            errors.append(rms(stepper.step(state, h).output_error))
+            np.testing.assert_array_equal(state.theta, [[1.0], [1.0], [0.0]])
+        assert errors[0] < 1e-6
+        assert errors[1] < errors[0] / 4
+
+    @pytest.mark.parametrize(
+        ("e", "seen", "share"),
+        [([2.0, -1.0], 0.0, 1.0), ([-1.5, 1.0], 0.0, 0.0), ([-1.5, 1.0], 10.0, 1.0)],
+        ids=["within the step", "before the step", "too small to matter"],
+    )
+    def test_contribution_of_neurons_in_doubt(self, e, seen, share):
+        stepper, state = self.start(felt=[2.0, -1.0], e=e)
+        error = stepper._doubt(state, 0.1, 1.0, np.full(2, seen))
+        np.testing.assert_allclose(error, share * np.linalg.norm(self.X, axis=1), rtol=1e-14)
+
+
 def integrate_normalised(problem, particles, times, *, method, rtol, width_of_kink=0.0, atol=None):
     """SciPy on the plain right-hand side in normalised units; returns a (T, m) and w (T, m, d).
 

@@ -67,20 +67,31 @@ class ResidualSpace:
         (e_half, e_new), moved = system.move(theta, np.stack([before, first, second]), halves, new)
 
         surprise = e_new - (decayed + at_defect.apply(2.0 * response))
-        doubt = np.zeros_like(surprise)
-        if h > _SHORTEST * state.s > 0.0:
-            # No estimate sees which side a slide ended on. What particles in doubt contribute to the output
-            # is what may come out wrong, if not in this step.
-            doubt = system.kappa * moved.doubt * self._lengths
         return Attempt(
             state=State(state.s + h, new, e_new, second),
             loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
             # Under a constant residual particles give off exactly -mean . (change of e) / n.
             dissipated=float(first @ (state.e - e_half) + second @ (e_half - e_new)) / system.n,
-            output_error=np.abs(surprise) + doubt,
+            output_error=np.abs(surprise) + self._doubt(state, h, moved.doubt, np.abs(surprise)),
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * moved.change,
             events=EventCounts(*(int(count) for count in moved.events[:4])),
         )
+
+    def _doubt(self, state: State, h: float, doubt: float, seen: Array) -> Array:
+        """Error of the outputs that slides may cause whose end is in doubt, where it matters beside ``seen``.
+
+        No estimate sees which side a slide ended on. What neurons in doubt contribute to the output is what
+        may come out wrong. Slides that ended before this step are in doubt however short it is: their
+        neurons, found by a step of no length, which moves nothing, do not count.
+        """
+        if not h > _SHORTEST * state.s > 0.0:
+            return np.zeros_like(seen)
+        error = self.system.kappa * self._lengths
+        if doubt * float(np.linalg.norm(error)) <= float(np.linalg.norm(seen)):
+            return doubt * error
+        theta, felt = state.theta, np.stack([_felt(state), state.e])
+        _, inherited = self.system.move(theta, felt, np.zeros(1), theta)
+        return max(doubt - inherited.doubt, 0.0) * error
 
     def _result(self, theta: Array) -> Array:
         """An array for the new state: one of two, taken in turns."""

@@ -86,7 +86,7 @@ class ResidualSpace:
         """
         if not h > _SHORTEST * state.s > 0.0:
             return np.zeros_like(seen)
-        error = self.system.kappa * self._lengths
+        error: Array = self.system.kappa * self._lengths
         if doubt * float(np.linalg.norm(error)) <= float(np.linalg.norm(seen)):
             return doubt * error
         theta, felt = state.theta, np.stack([_felt(state), state.e])

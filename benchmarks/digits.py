@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--width", type=int, default=100_000)
     parser.add_argument("--gamma", type=float, nargs="+", default=[0.75, 1.0, 1.5])
-    parser.add_argument("--rtol", type=float, nargs="+", default=[1e-3, 1e-2], help="of ours")
+    parser.add_argument("--rtol", type=float, nargs="+", default=[1e-2, 1e-1], help="of ours")
     parser.add_argument("--cap", type=float, default=600.0, help="seconds for one learning rate")
     parser.add_argument("--out", type=Path, default=Path("digits.csv"))
     args = parser.parse_args()

@@ -19,6 +19,76 @@ from meanfield.errors import InputError
 #: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
 #: cosine would not do: it is 1 to double precision up to angles of 1e-8.)
 _SAME_RAY = 1e-14
+#: Labels on one ray that agree up to this share are the same.
+_LABEL_ROUNDING = 1e-14
+
+
+@dataclass(frozen=True, eq=False)
+class Rays:
+    """Samples with those on one ray merged, as a ReLU network without biases of its own sees them.
+
+    On samples ``c_i u`` of one ray a positively homogeneous network takes the values ``c_i f(u)``. Their
+    squared errors and their pull on every neuron are those of a single sample of length sqrt(sum c_i**2) with
+    the target ``sum c_i y_i / sqrt(sum c_i**2)``, but for a constant of the loss: the floor that
+    contradictory labels leave. Both times sqrt(k / n) for k rays, means over k samples are those over n.
+
+    Attributes
+    ----------
+    x : ndarray, shape (k, r)
+        One sample for each ray, in the order of their first samples; read-only.
+    y : ndarray, shape (k,)
+        Its targets; read-only.
+    index : ndarray of int, shape (n,), or None
+        The ray of each sample, 0 for a sample that is zero; None if each has a ray of its own.
+    share : ndarray, shape (n,)
+        What is multiplied to a ray's output to get a sample's.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    index: NDArray[np.int64] | None
+    share: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, x: NDArray[np.float64], y: NDArray[np.float64]) -> Rays:
+        """Merge samples x (n, r) with targets y (n,)."""
+        lengths = np.linalg.norm(x, axis=1)
+        here = np.flatnonzero(lengths)
+        first = _first_on_ray(x[here] / lengths[here, None])
+        if len(here) == len(x) and np.array_equal(first, np.arange(len(x))):
+            return cls(x, y, None, np.ones(len(x)))
+        leaders, ray = np.unique(first, return_inverse=True)
+        c = lengths[here]
+        size = np.sqrt(np.bincount(ray, c**2))
+        merged = x[here][leaders] * (size / c[leaders])[:, None]
+        targets = np.bincount(ray, c * y[here]) / size
+        scale = np.sqrt(len(leaders) / len(x))
+        index, share = np.zeros(len(x), dtype=np.int64), np.zeros(len(x))
+        index[here], share[here] = ray, c / size[ray] / scale
+        return cls(_frozen(scale * merged), _frozen(scale * targets), index, share)
+
+    def expand(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values on the samples (n, ...) of what is linear along rays, from those on the rays (k, ...)."""
+        if self.index is None:
+            return values
+        return (self.share * values[self.index].T).T
+
+
+def _first_on_ray(directions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each unit vector the first one that is on the same ray, shape (n,)."""
+    first = np.arange(len(directions))
+    # Neighbours on the sphere are neighbours in any projection: only those need to be compared.
+    probe = np.cos(np.arange(1.0, directions.shape[1] + 1.0))
+    key = directions @ probe
+    order = np.argsort(key, kind="stable")
+    gaps = np.flatnonzero(np.diff(key[order]) > 4.0 * _SAME_RAY * np.linalg.norm(probe))
+    for near in np.split(order, gaps + 1):
+        left = np.sort(near)
+        while len(left) > 1:
+            on = np.linalg.norm(directions[left] - directions[left[0]], axis=1) <= _SAME_RAY
+            first[left[on]] = left[0]
+            left = left[~on]
+    return first
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -115,31 +185,22 @@ class Problem:
         return self.x if self.rank == self.d else _frozen(self.x @ self.basis)
 
     @cached_property
+    def rays(self) -> Rays:
+        """The samples with one for each ray from the origin: an equivalent problem, and the way back."""
+        return Rays.of(self.reduced, self.y)
+
+    @cached_property
     def loss_floor(self) -> float:
         """A loss R that no network can go below: contradictory labels, and samples on one ray.
 
-        The network is positively homogeneous, so on samples ``c_i x`` (c_i >= 0, all on one ray)
+        The network is positively homogeneous, so on samples ``c_i u`` (c_i >= 0, all on one ray)
         it takes the values ``c_i t`` for a single t; the best t leaves
         ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``. Duplicates are the case c_i = 1 and zero rows
         the case c_i = 0.
         """
-        lengths = np.linalg.norm(self.x, axis=1)
-        zero = lengths == 0.0
-        left_over = float(np.sum(self.y[zero] ** 2))
-        directions = self.x[~zero] / lengths[~zero, None]
-        c, y = lengths[~zero], self.y[~zero]
-        free = np.ones(len(y), dtype=bool)
-        for i in range(len(y)):
-            if not free[i]:
-                continue
-            ray = free & (np.linalg.norm(directions - directions[i], axis=1) <= _SAME_RAY)
-            ray[i] = True
-            free &= ~ray
-            if ray.sum() == 1:
-                continue  # a ray of one sample can be fitted exactly
-            t = np.dot(c[ray], y[ray]) / np.dot(c[ray], c[ray])
-            left_over += float(np.sum((y[ray] - c[ray] * t) ** 2))
-        return left_over / (2 * self.n)
+        e = self.rays.expand(self.rays.y) - self.y
+        floor = float(e @ e) / (2 * self.n)
+        return floor if floor > _LABEL_ROUNDING**2 * self.zero_loss else 0.0
 
     @property
     def zero_loss(self) -> float:

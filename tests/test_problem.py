@@ -218,3 +218,64 @@ class TestFingerprint:
             Problem(x[::-1], y),
         ]
         assert len({problem.fingerprint for problem in variants}) == len(variants)
+
+
+@st.composite
+def samples_on_rays(draw):
+    """Some rays with some samples on each, zero rows among them, in any order; targets."""
+    counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    d = draw(st.integers(1, 5))
+    directions = np.repeat(rng.standard_normal((len(counts), d)), counts, axis=0)
+    x = directions * 10.0 ** rng.uniform(-2, 2, (len(directions), 1))
+    x = np.concatenate([x, np.zeros((draw(st.integers(0, 2)), d))])
+    order = rng.permutation(len(x))
+    return x[order], rng.standard_normal(len(x)), rng
+
+
+class TestRays:
+    """Against the sums over all samples, written down."""
+
+    @given(samples_on_rays())
+    def test_loss_outputs_and_pull_are_those_of_all_samples(self, drawn):
+        x, y, rng = drawn
+        problem = Problem(x, y, bias=False)
+        rays = problem.rays
+        neurons = rng.standard_normal((problem.rank, 7))
+        a = rng.standard_normal(7)
+        plain, merged = np.maximum(problem.reduced @ neurons, 0) @ a, np.maximum(rays.x @ neurons, 0) @ a
+        np.testing.assert_allclose(rays.expand(merged), plain, rtol=1e-12, atol=1e-12)
+        e, e_rays = plain - y, merged - rays.y
+        expected = np.mean(e**2) / 2
+        assert np.mean(e_rays**2) / 2 + problem.loss_floor == pytest.approx(expected, rel=1e-12)
+
+        def pull(x, e):
+            return ((x @ neurons > 0) * e[:, None]).T @ x / len(x)
+
+        scale = np.abs(e).max() * np.abs(x).max()
+        np.testing.assert_allclose(
+            pull(rays.x, e_rays), pull(problem.reduced, e), rtol=1e-11, atol=1e-12 * scale
+        )
+
+    @given(samples_on_rays())
+    def test_one_sample_for_each_ray(self, drawn):
+        x, y, _ = drawn
+        rays = Problem(x, y, bias=False).rays
+        lengths = np.linalg.norm(x, axis=1)
+        units = x[lengths > 0] / lengths[lengths > 0, None]
+        same = np.linalg.norm(units[:, None] - units, axis=2) < 1e-13
+        assert len(rays.y) == len(np.unique(same, axis=0))
+
+    def test_samples_on_rays_of_their_own_stay_as_they_are(self):
+        problem = Problem([0.5, -1.0, 0.5 + 1e-9], [1.0, 2.0, 3.0])
+        assert problem.rays.index is None
+        assert problem.rays.x is problem.reduced
+        assert problem.rays.y is problem.y
+        values = np.arange(3.0)
+        assert problem.rays.expand(values) is values
+
+    def test_many_samples(self):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((3000, 50))
+        problem = Problem(np.concatenate([x, 2.0 * x[::-1]]), np.zeros(6000), bias=False)
+        np.testing.assert_array_equal(problem.rays.index, [*range(3000), *reversed(range(3000))])

@@ -78,7 +78,9 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
         onto = (np.abs(z) <= off) & (off > 0.0)
         # A turn by a millionth puts the neuron on its inactive side, and changes nothing else.
         theta[1:, onto] -= np.outer(x, (z[onto] + 2.0 * off[onto]) / square)
-    return system.kappa * system.gram(theta)
+    expand = problem.rays.expand
+    K: Array = expand(expand(system.kappa * system.gram(theta)).T)
+    return K
 
 
 def kernel_alignment(K: Array, y: Array, *, centred: bool = False) -> float:

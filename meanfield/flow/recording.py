@@ -138,8 +138,8 @@ class Recorder:
             self._keep()
         snapshot = Snapshot(
             time=now,
-            loss=state.loss,
-            output=state.e + self.system.problem.y,
+            loss=self._loss(state),
+            output=self.system.output(state.e),
             rd_w=seen.rd_w,
             rd_a=seen.rd_a,
             steps=self._steps,
@@ -193,10 +193,13 @@ class Recorder:
             saved_w=saved_w,
         )
 
+    def _loss(self, state: State) -> float:
+        return state.loss + self.system.problem.loss_floor
+
     def _keep(self) -> None:
         assert self._last is not None
         now, state, seen = self._last
-        self._rows.append((now, state.loss, state.e + self.system.problem.y, seen.rd_w, seen.rd_a))
+        self._rows.append((now, self._loss(state), self.system.output(state.e), seen.rd_w, seen.rd_a))
         if self._save_parameters:
             particles = self.system.to_particles(state.theta)
             self._parameters.append((particles.a, particles.w))

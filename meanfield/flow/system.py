@@ -33,6 +33,9 @@ class CanonicalSystem:
 
     Attributes
     ----------
+    x, y : ndarray, shapes (n, r) and (n,)
+        Samples and targets, one for each ray of samples: see :class:`~meanfield.problem.Rays`. Losses here
+        lack the problem's ``loss_floor``.
     theta0 : ndarray, shape (1 + r, N)
         Initial state.
     y_scale : float
@@ -50,9 +53,10 @@ class CanonicalSystem:
         self.kappa = scale("kappa", particles.kappa)
         scale("kappa_prime", particles.kappa_prime)
         scale("kappa times the width", particles.kappa * particles.width)
-        # A copy: kernels are compiled for writable arrays only, wherever the problem came from.
-        self.x = problem.reduced.copy()
-        self.n = problem.n
+        # Samples on one ray share their kink and are one sample to every neuron. Copies: kernels are compiled
+        # for writable arrays only, wherever the problem came from.
+        self.x, self.y = problem.rays.x.copy(), problem.rays.y.copy()
+        self.n = len(self.y)
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size
         self.root = math.sqrt(particles.kappa_prime)
@@ -69,7 +73,7 @@ class CanonicalSystem:
                     "the initial outputs are beyond what double precision can square; give smaller weights, "
                     "or scales closer to one"
                 )
-        self.y_scale = max(_rms(problem.y), _rms(e0))
+        self.y_scale = max(_rms(self.y), _rms(e0))
 
     @property
     def passes(self) -> int:
@@ -78,7 +82,11 @@ class CanonicalSystem:
 
     def residual(self, theta: Array) -> Array:
         """Residual ``e = f - y`` on the samples, shape (n,)."""
-        return self.kappa * self._passes.output(theta) - self.problem.y
+        return self.kappa * self._passes.output(theta) - self.y
+
+    def output(self, e: Array) -> Array:
+        """Outputs on all samples of the problem that a residual on the rays belongs to."""
+        return self.problem.rays.expand(e + self.y)
 
     def pullback(self, theta: Array, c: Array, out: Array) -> Array:
         """``out = Phi^T c``, shape (1 + r, N), for a vector c on the samples."""
@@ -118,7 +126,7 @@ class CanonicalSystem:
             Distances from what ``out`` held, and events.
         """
         moved = self._passes.move(theta, e, h, out)
-        return self.kappa * moved.output - self.problem.y, moved
+        return self.kappa * moved.output - self.y, moved
 
     def combine(self, base: Array, increments: Array, coefficients: Array, out: Array) -> Array:
         """``out = base + sum_j coefficients_j increments_j``."""

@@ -285,6 +285,6 @@ def _some(particles: Particles, count: int) -> Particles:
 def _moved(system: CanonicalSystem, theta: Array, s: float) -> Array:
     """Particles after the canonical time s under the residual -y, exactly."""
     out = np.empty_like(theta)
-    e = -system.problem.y
+    e = -system.y
     system.move(np.ascontiguousarray(theta), np.stack([e, e]), np.array([s]), out)
     return out

@@ -9,6 +9,7 @@ import threading
 import naive
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from meanfield import kernels
 from meanfield.kernels import BLOCK, CHUNK
@@ -290,17 +291,22 @@ class TestThreads:
     @pytest.mark.parametrize("flops", [0.0, 1e6, 1e12])
     def test_every_chunk_once(self, count, size, flops, threads):
         threads(count)
-        seen = []
-        kernels.run_chunks(kernels.chunk_count(size), flops, lambda lo, hi: seen.append((lo, hi)))
+        seen, names = [], set()
+
+        def call(lo, hi):
+            seen.append((lo, hi))
+            names.add(threading.get_ident())
+
+        kernels.run_chunks(kernels.chunk_count(size), flops, call)
         assert all(lo < hi for lo, hi in seen)
         assert sorted(chunk for lo, hi in seen for chunk in range(lo, hi)) == list(
             range(kernels.chunk_count(size))
         )
-        assert len(seen) <= count
+        assert len(names) <= count
         if flops == 0.0:
             assert len(seen) == 1  # not worth a thread
-        if flops == 1e12:
-            assert len(seen) == min(count, kernels.chunk_count(size))
+        if flops == 1e12 and count > 1:
+            assert len(seen) >= min(count, kernels.chunk_count(size))
 
     def test_they_are_threads(self, threads):
         """Two ranges meet at a barrier: they run at the same time."""
@@ -313,6 +319,25 @@ class TestThreads:
 
         kernels.run_chunks(4, 1e12, call)
         assert len(names) == 2
+
+    def test_blas_uses_one_thread_meanwhile(self):
+        blas = ThreadpoolController().select(user_api="blas")
+
+        def counts():
+            return {library.num_threads for library in blas.lib_controllers}
+
+        with blas.limit(limits=2):
+            with kernels.one_blas_thread(), kernels.one_blas_thread():
+                assert counts() == {1}
+            assert counts() == {2}
+            # Two threads of a program, the first to begin the first to end.
+            first, second = kernels.one_blas_thread(), kernels.one_blas_thread()
+            first.__enter__()
+            second.__enter__()
+            first.__exit__(None, None, None)
+            assert counts() == {1}
+            second.__exit__(None, None, None)
+            assert counts() == {2}
 
     def test_an_error_in_a_thread_is_raised(self, threads):
         threads(2)

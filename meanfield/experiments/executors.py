@@ -13,8 +13,6 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeAlias
 
-from threadpoolctl import threadpool_limits
-
 from meanfield import kernels
 from meanfield.errors import InputError, MissingExtraError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
@@ -98,7 +96,7 @@ def run_cells(
 
     with ExitStack() as stack:
         # Sums in BLAS depend on its threads: one everywhere keeps the bits.
-        stack.enter_context(threadpool_limits(1))
+        stack.enter_context(kernels.one_blas_thread())
         client = stack.enter_context(dask_client(executor)) if is_dask(executor) else None
         processes = min(executor, len(cells)) if isinstance(executor, int) else 0
         if client is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield import kernels
 from meanfield.arguments import instance, number, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
@@ -168,7 +169,9 @@ def gradient_flow(
         return recorder.finish(status, method=method, rtol=rtol, atol=atol)
 
     try:
-        return finish(_integrate(METHODS[method](system), control, observer, recorder, save_times, horizon))
+        with kernels.one_blas_thread():
+            status = _integrate(METHODS[method](system), control, observer, recorder, save_times, horizon)
+        return finish(status)
     except KeyboardInterrupt:
         if recorder.empty:
             raise

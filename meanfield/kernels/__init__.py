@@ -20,7 +20,7 @@ from meanfield.kernels.dense import (
 from meanfield.kernels.motion import move
 from meanfield.kernels.motion_gram import motion_gram, motion_gram_product
 from meanfield.kernels.phi import phi_functions
-from meanfield.kernels.threads import ChunkCall, get_threads, run_chunks, set_threads
+from meanfield.kernels.threads import ChunkCall, get_threads, one_blas_thread, run_chunks, set_threads
 
 __all__ = [
     "BLOCK",
@@ -36,6 +36,7 @@ __all__ = [
     "motion_gram_product",
     "move",
     "observe",
+    "one_blas_thread",
     "output",
     "phi_functions",
     "planar",

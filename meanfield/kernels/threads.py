@@ -8,17 +8,23 @@ of threads.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numba
+from threadpoolctl import ThreadpoolController
 
 #: Below about this many floating-point operations a second thread costs more than it saves.
 _WORTH_A_THREAD = 400_000
+
+#: Pieces of work for each thread: chunks take unequal times, and who is done first takes the next piece.
+_PIECES = 8
 
 #: A kernel with everything but its range of chunks, ``(first, last)``, bound.
 ChunkCall = Callable[[int, int], Any]
@@ -27,6 +33,8 @@ _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_process: int | None = None
 _threads: int = int(numba.config.NUMBA_NUM_THREADS)
+_blas_users = 0
+_blas_limit: Any = None
 
 
 def set_threads(threads: int) -> None:
@@ -58,14 +66,22 @@ def run_chunks(chunks: int, flops: float, call: ChunkCall) -> None:
     call : callable
         A kernel with everything but its range of chunks bound.
     """
-    workers = min(_threads, chunks, max(1, int(flops / _WORTH_A_THREAD)))
+    pieces = min(chunks, max(1, int(flops / _WORTH_A_THREAD)))
+    workers = min(_threads, pieces)
     if workers == 1:
         call(0, chunks)
         return
-    edges = [chunks * i // workers for i in range(workers + 1)]
+    pieces = min(pieces, _PIECES * workers)
+    edges = [chunks * i // pieces for i in range(pieces + 1)]
+    ranges = iter(list(itertools.pairwise(edges)))
+
+    def work() -> None:
+        for first, last in ranges:  # each is handed out once, whoever asks
+            call(first, last)
+
     pool = _get_pool()
-    futures = [pool.submit(call, lo, hi) for lo, hi in itertools.pairwise(edges[1:])]
-    call(0, edges[1])
+    futures = [pool.submit(work) for _ in range(workers - 1)]
+    work()
     for future in futures:
         future.result()
 
@@ -77,3 +93,29 @@ def _get_pool() -> ThreadPoolExecutor:
             _pool = ThreadPoolExecutor(max_workers=max(1, int(numba.config.NUMBA_NUM_THREADS)))
             _pool_process = os.getpid()
         return _pool
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let BLAS use one thread meanwhile, in the whole process.
+
+    Its sums depend on its threads, and for matrices of n x n numbers, n in the hundreds, threads that wait
+    for each other cost more than they save: twenty times as much on a busy machine.
+    """
+    global _blas_users, _blas_limit
+    with _lock:
+        if _blas_users == 0:
+            _blas_limit = _blas().limit(limits=1, user_api="blas")
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                _blas_limit.restore_original_limits()
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries: milliseconds

@@ -6,9 +6,9 @@ submodule ``planar`` are for samples that span a plane, in O(N + n); the others 
 """
 
 from meanfield.kernels import planar, planar_motion
+from meanfield.kernels.blocks import ON_KINK
 from meanfield.kernels.chunks import BLOCK, CHUNK, chunk_count
 from meanfield.kernels.dense import (
-    ON_KINK,
     combination_norms,
     combine,
     gram,

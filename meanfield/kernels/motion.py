@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meanfield.kernels.chunks import BLOCK, chunk_length
-from meanfield.kernels.dense import (
+from meanfield.kernels.blocks import (
     ON_KINK,
     _block,
     _dot,
@@ -19,6 +18,7 @@ from meanfield.kernels.dense import (
     _norms,
     _switched,
 )
+from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.jit import exact, inner, kernel
 from meanfield.kernels.particle import _move_particle
 from meanfield.kernels.sliding import STEPPED_OVER, Felt, _rounding, _samples, _workspace

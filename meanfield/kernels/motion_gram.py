@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.kernels.chunks import BLOCK, chunk_length
-from meanfield.kernels.dense import (
+from meanfield.kernels.blocks import (
     _add_products,
     _add_relu,
     _block,
@@ -22,6 +21,7 @@ from meanfield.kernels.dense import (
     _norms,
     _switched,
 )
+from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.jit import exact, inner, kernel
 from meanfield.kernels.motion import _flag_near
 from meanfield.kernels.sliding import (

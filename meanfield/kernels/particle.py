@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.kernels.dense import _dot
+from meanfield.kernels.blocks import _dot
 from meanfield.kernels.jit import exact
 from meanfield.kernels.sliding import (
     CROSSED,

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.kernels.blocks import ON_KINK
 from meanfield.kernels.chunks import BLOCK, chunk_length
-from meanfield.kernels.dense import ON_KINK
 from meanfield.kernels.jit import exact, inner, kernel
 
 #: Kinks at a smaller angle than this are one kink.

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from meanfield.kernels.blocks import ON_KINK
 from meanfield.kernels.chunks import BLOCK, chunk_length
-from meanfield.kernels.dense import ON_KINK
 from meanfield.kernels.jit import exact, inner, kernel
 from meanfield.kernels.particle import _AT_ORIGIN, _first_root
 from meanfield.kernels.planar import _add_first_moments, _field, _fill_edges, _locate, _sector

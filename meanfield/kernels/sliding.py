@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meanfield.kernels.dense import ON_KINK, _dot, row_lengths
+from meanfield.kernels.blocks import ON_KINK, _dot, row_lengths
 from meanfield.kernels.jit import allocating, exact
 
 #: Sliding directions that are dependent up to this share count once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from meanfield.experiments.grid import Grid, as_exponents, as_seeds, as_widths
 from meanfield.experiments.origin import Outcome
 from meanfield.experiments.reference import ReferenceSlope
 from meanfield.experiments.slopes import Slope
-from meanfield.experiments.sweep import assemble, checked_settings, train_cells
+from meanfield.experiments.sweep import assemble, checked_settings, train_cells, whereabouts
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
 
@@ -212,23 +212,21 @@ def boundary(
         for gp in map(float, grid.gamma_prime)
     ]
     finished: dict[Cell, Outcome] = {}
-    evaluations: list[Evaluation] = []
-    for _ in range(max_points):
-        points = {row: replace(grid, gamma=row.here, gamma_prime=row.there) for row in rows if not row.done}
-        if not points:
-            break
-        cells = [cell for point in points.values() for cell in point.cells()]
+
+    def measured(points: list[Grid]) -> list[Slope]:
+        cells = [cell for point in points for cell in point.cells()]
         try:
             train_cells(
                 problem, cells, settings, finished, executor=executor, store=store, memory=memory,
                 progress=progress,
             )  # fmt: skip
         except KeyboardInterrupt:
-            kept = f"kept in {store}; the same call resumes there" if store else "lost; give a store"
-            raise KeyboardInterrupt(f"interrupted after {len(finished)} cells, which are {kept}") from None
-        for row, point in points.items():
-            (measured,) = assemble(problem, settings, point, finished, confidence).rows
-            evaluations.append(row.take(measured.S_w, tol))
+            raise KeyboardInterrupt(
+                f"interrupted after {len(finished)} cells, which are {whereabouts(store)}"
+            ) from None
+        return [assemble(problem, settings, point, finished, confidence).rows[0].S_w for point in points]
+
+    evaluations = _search(rows, grid, measured, tol, max_points)
     return Boundary(
         problem=problem,
         settings=settings,
@@ -240,7 +238,7 @@ def boundary(
         predicted=boundary_gamma(grid.gamma_prime),
         reference=np.array([row.reference.zero() for row in rows]),
         settled=np.array([row.settled for row in rows]),
-        evaluations=tuple(evaluations),
+        evaluations=evaluations,
         results=tuple(sorted((outcome.result for outcome in finished.values()), key=lambda r: r.cell)),
         confidence=confidence,
         tol=tol,
@@ -280,6 +278,27 @@ class _Row:
         if not self.done:
             self.next = _as_point(self.star)
         return Evaluation(here, self.reference.gamma_prime, S_w, expected)
+
+
+def _search(
+    rows: Sequence[_Row],
+    grid: Grid,
+    measured: Callable[[list[Grid]], list[Slope]],
+    tol: float,
+    max_points: int,
+) -> tuple[Evaluation, ...]:
+    """Step along all rows at once, with an ensemble at the next point of each, until they are done.
+
+    ``measured`` trains the ensembles at some points and returns their S_w.
+    """
+    evaluations: list[Evaluation] = []
+    for _ in range(max_points):
+        going = [row for row in rows if not row.done]
+        if not going:
+            break
+        points = [replace(grid, gamma=row.here, gamma_prime=row.there) for row in going]
+        evaluations += [row.take(S_w, tol) for row, S_w in zip(going, measured(points), strict=True)]
+    return tuple(evaluations)
 
 
 def _as_point(gamma: float) -> float:

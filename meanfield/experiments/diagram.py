@@ -243,6 +243,16 @@ def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | Non
     return bool(verdict.value == regime.value)
 
 
+def suprema(results: Sequence[CellResult | None], shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """RD_w and RD_a of runs in the order of a grid; nan where one is missing or was stopped too early."""
+    finished = [r if r is not None and r.finished else None for r in results]
+    rd_w, rd_a = (
+        np.array([math.nan if r is None else getattr(r, name) for r in finished]).reshape(shape)
+        for name in ("rd_w", "rd_a")
+    )
+    return rd_w, rd_a
+
+
 def crossing(gamma: Array, slope: Array) -> float | None:
     """First upward zero of a piecewise-linear slope; None if there is none between finite values."""
     finite = np.isfinite(slope)

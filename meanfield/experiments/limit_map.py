@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from meanfield.arguments import instance, real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
-from meanfield.experiments.diagram import PhaseDiagram
+from meanfield.experiments.diagram import PhaseDiagram, suprema
 from meanfield.experiments.grid import as_exponents, as_loss_tol
 from meanfield.limits import limit_displacements
 from meanfield.problem import Problem
@@ -85,12 +85,7 @@ def limit_diagram(
         with ProcessPoolExecutor(executor, mp_context=get_context("spawn")) as pool:
             at_points = list(pool.map(work, points, chunksize=8))
     results = [result for at_point in at_points for result in at_point]
-    shape = (len(gp), len(g), len(m), 1)
-    finished = [result if result.finished else None for result in results]
-    rd_w, rd_a = (
-        np.array([math.nan if r is None else getattr(r, name) for r in finished]).reshape(shape)
-        for name in ("rd_w", "rd_a")
-    )
+    rd_w, rd_a = suprema(results, (len(gp), len(g), len(m), 1))
     return PhaseDiagram(
         problem=problem, settings=settings, gamma=g, gamma_prime=gp, widths=m,
         seeds=np.zeros(1, dtype=np.int64), rd_w=rd_w, rd_a=rd_a, confidence=0.95,

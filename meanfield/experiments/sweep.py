@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from meanfield.arguments import as_number, instance, number, shown
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings
-from meanfield.experiments.diagram import Array, PhaseDiagram
+from meanfield.experiments.diagram import PhaseDiagram, suprema
 from meanfield.experiments.executors import AnyExecutor, check_executor, run_cells
 from meanfield.experiments.grid import (
     Grid,
@@ -33,9 +33,7 @@ class SweepInterrupted(KeyboardInterrupt):
     """Ctrl-C during a sweep; ``.diagram`` holds what was finished."""
 
     def __init__(self, diagram: PhaseDiagram, store: str | os.PathLike[str] | None) -> None:
-        where = (
-            f"kept in {store}; the same call resumes there" if store else "in .diagram (no store was given)"
-        )
+        where = whereabouts(store, "in .diagram (no store was given)")
         super().__init__(f"interrupted after {len(diagram.results)} cells, which are {where}")
         self.diagram = diagram
 
@@ -255,8 +253,13 @@ def train_cells(
                 if live is not None:
                     live.offer()
         except WorkerLostError as error:
-            where = f"kept in {store}; the same call resumes there" if store else "lost; give a store"
+            where = whereabouts(store)
             raise WorkerLostError(f"{error} ({len(finished)} finished cells are {where})") from None
+
+
+def whereabouts(store: str | os.PathLike[str] | None, otherwise: str = "lost; give a store") -> str:
+    """Where the finished cells of a sweep are that did not end, for the error that says so."""
+    return f"kept in {store}; the same call resumes there" if store else otherwise
 
 
 def _check_ensemble(grid: Grid, *, antisymmetric: bool, per_half: bool) -> None:
@@ -279,13 +282,7 @@ def assemble(
     """The diagram of a grid from what is finished of it."""
     outcomes = [finished.get(cell) for cell in grid.cells()]
     found = [outcome for outcome in outcomes if outcome is not None]
-
-    def values(name: str) -> Array:
-        flat = [
-            getattr(o.result, name) if o is not None and o.result.finished else math.nan for o in outcomes
-        ]
-        return np.array(flat).reshape(grid.shape)
-
+    rd_w, rd_a = suprema([None if o is None else o.result for o in outcomes], grid.shape)
     return PhaseDiagram(
         problem=problem,
         settings=settings,
@@ -293,8 +290,8 @@ def assemble(
         gamma_prime=grid.gamma_prime,
         widths=grid.widths,
         seeds=grid.seeds,
-        rd_w=values("rd_w"),
-        rd_a=values("rd_a"),
+        rd_w=rd_w,
+        rd_a=rd_a,
         confidence=confidence,
         results=tuple(sorted((outcome.result for outcome in found), key=lambda r: r.cell)),
         missing=len(outcomes) - len(found),

@@ -117,11 +117,7 @@ def phase_diagram(
     cells = _draw_cells(ax, x_edges, y_edges, S_w, bound)
     _mark_cells(ax, diagram, x_edges, y_edges)
     view, strip = _view(x_edges, y_edges, schemes)
-    ax.set(xlim=view.gamma, ylim=view.gamma_prime, xlabel=r"$\gamma$")
-    ax.set_ylabel(GAMMA_PRIME, rotation=0, ha="right", va="center")
-    for axis, values in ((ax.xaxis, diagram.gamma), (ax.yaxis, diagram.gamma_prime)):
-        if len(values) == 1:  # nothing was measured at other values
-            axis.set_ticks([float(values[0])])
+    _set_axes(ax, diagram, view)
     draw_boundary(ax, view, obstacles, theory)
     draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
     draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
@@ -166,6 +162,14 @@ def _view(x_edges: Array, y_edges: Array, schemes: bool) -> tuple[View, float]:
         view = view.around(list(scheme_points()))
     strip = _STRIP * view.spans[1]
     return View(view.gamma, (view.gamma_prime[0] - strip, view.gamma_prime[1])), strip
+
+
+def _set_axes(ax: Axes, diagram: PhaseDiagram, view: View) -> None:
+    ax.set(xlim=view.gamma, ylim=view.gamma_prime, xlabel=r"$\gamma$")
+    ax.set_ylabel(GAMMA_PRIME, rotation=0, ha="right", va="center")
+    for axis, values in ((ax.xaxis, diagram.gamma), (ax.yaxis, diagram.gamma_prime)):
+        if len(values) == 1:  # nothing was measured at other values
+            axis.set_ticks([float(values[0])])
 
 
 def _draw_cells(ax: Axes, x_edges: Array, y_edges: Array, S_w: Array, bound: float) -> QuadMesh:

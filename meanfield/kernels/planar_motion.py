@@ -64,7 +64,7 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
     (stages,); the first is the one felt until now (see :func:`meanfield.kernels.move`).
 
     ``moments`` (chunks, stages, rays, 2) are the first moments after each stage (see
-    :func:`first_moments`); ``change`` (chunks, 3) and ``stats`` (chunks, 5) those of
+    :func:`meanfield.kernels.planar.first_moments`); ``change`` (chunks, 3) and ``stats`` (chunks, 5) those of
     :func:`meanfield.kernels.move`.
 
     Cost: about 60 operations per particle and stage, a few hundred where a kink is met, whatever n is.

@@ -41,8 +41,8 @@ SMALL = {
 }
 #: Commands that are not ours: what CI itself does, or what only a developer does. Files they name must exist.
 TOOLS = (
-    "python3 -m venv", "pip install", "pytest", "codespell", "python", ".ci/run", "pre-commit install",
-    "dask scheduler", "dask worker",
+    "python3 -m venv", "pip install", "pytest", "codespell", "python", ".ci/run", ".ci/coverage",
+    ".ci/minimum", ".ci/pythons", "pre-commit install", "dask scheduler", "dask worker",
 )  # fmt: skip
 #: What pages call the address of a scheduler; commands get that of a small cluster.
 SCHEDULER = "tcp://host:8786"

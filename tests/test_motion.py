@@ -79,6 +79,7 @@ class TestAgainstBruteForce:
             assert stats[CROSSED] > 20
             assert stats[SLID] > 10
 
+    @pytest.mark.compiled  # the plain twin takes 20 000 steps for each particle
     def test_plane_particles_pass_the_origin(self):
         rng = np.random.default_rng(5)
         x = np.column_stack([np.linspace(-0.5, 0.5, 16), np.ones(16)])

@@ -18,7 +18,16 @@ from meanfield.experiments import Boundary, PhaseDiagram, Zero
 from meanfield.experiments.slopes import Verdict
 from meanfield.plotting.key import explain
 from meanfield.plotting.placing import Obstacles, PlacedText
-from meanfield.plotting.style import COLOURS, DIVERGING, GAMMA_PRIME, THEORY, new_axes, settle, styled
+from meanfield.plotting.style import (
+    COLOURS,
+    DIVERGING,
+    GAMMA_PRIME,
+    THEORY,
+    bars,
+    new_axes,
+    settle,
+    styled,
+)
 from meanfield.plotting.theory import (
     View,
     draw_boundary,
@@ -216,9 +225,7 @@ def draw_zeros(ax: Axes, zeros: Sequence[Zero], obstacles: Obstacles) -> None:
     # An interval that is open on a side reaches to the frame.
     low = np.nan_to_num([z.low for z in zeros], nan=ax.get_xlim()[0], neginf=ax.get_xlim()[0])
     high = np.nan_to_num([z.high for z in zeros], nan=ax.get_xlim()[1], posinf=ax.get_xlim()[1])
-    ax.errorbar(
-        gamma, gamma_prime, xerr=[gamma - low, high - gamma], zorder=7, label="measured zeros", **_STAR
-    )
+    ax.errorbar(gamma, gamma_prime, xerr=bars(gamma, low, high), zorder=7, label="measured zeros", **_STAR)
     obstacles.points += [(float(g), float(p), 3.5) for g, p in zip(gamma, gamma_prime, strict=True)]
     for g0, g1, p in zip(low, high, gamma_prime, strict=True):
         obstacles.add_line([g0, g1], [p, p])

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from meanfield import arguments
 from meanfield.errors import InputError
@@ -165,6 +167,21 @@ def settle(ax: Axes) -> None:
 def fading(count: int) -> list[tuple[float, float, float, float]]:
     """Shades of one hue for an ordered family of curves, from faint to strong."""
     return [FADING(1.0 if count == 1 else i / (count - 1)) for i in range(count)]
+
+
+def bars(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> list[list[float]]:
+    """Lengths of error bars below and above values, for ``errorbar``; all of shape (k,).
+
+    Lists, since Matplotlib converts the rows of an array to numbers if k = 1, of which some versions of
+    NumPy warn.
+
+    Examples
+    --------
+    >>> bars([1.0, 2.0], [0.5, 1.0], [2.0, 2.25])
+    [[0.5, 1.0], [1.0, 0.25]]
+    """
+    middle = np.asarray(value, dtype=float)
+    return [(middle - np.asarray(low)).tolist(), (np.asarray(high) - middle).tolist()]
 
 
 def number(value: float) -> str:

@@ -24,6 +24,7 @@ from meanfield.plotting.style import (
     KAPPA_PRIME,
     MARKERS,
     THEORY,
+    bars,
     new_axes,
     new_panels,
     settle,
@@ -112,7 +113,7 @@ def _where(x: Any, y: Any, keep: Any) -> tuple[Any, Any]:
 def _error_bars(ax: Axes, gamma: Any, slopes: Sequence[Slope]) -> None:
     value, low, high = (np.array([getattr(s, name) for s in slopes]) for name in ("value", "low", "high"))
     ax.errorbar(
-        gamma, value, yerr=[value - low, high - value], fmt="o", ms=3.5, color=COLOURS[0], elinewidth=0.8,
+        gamma, value, yerr=bars(value, low, high), fmt="o", ms=3.5, color=COLOURS[0], elinewidth=0.8,
         capsize=1.5, zorder=4, label="measured",
     )  # fmt: skip
 
@@ -133,7 +134,7 @@ def _draw_plane(ax: Axes, result: TanhBoundary) -> None:
     at, zero = np.array([(z.gamma_prime, z.gamma) for z in result.zeros]).T
     ends = [np.clip([getattr(z, end) for z in result.zeros], *view.gamma) for end in ("low", "high")]
     ax.errorbar(
-        zero, at, xerr=[zero - ends[0], ends[1] - zero], fmt="none", ecolor=THEORY, elinewidth=0.9,
+        zero, at, xerr=bars(zero, *ends), fmt="none", ecolor=THEORY, elinewidth=0.9,
         capsize=1.8, zorder=5,
     )  # fmt: skip
     ax.plot(zero, at, ls="none", zorder=6, label="measured zeros", **_STAR)

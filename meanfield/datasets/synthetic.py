@@ -26,8 +26,8 @@ def four_points() -> Problem:
     >>> problem = four_points()
     >>> problem.n, problem.d
     (4, 2)
-    >>> problem.y[0]
-    np.float64(0.25)
+    >>> float(problem.y[0])
+    0.25
     """
     x = np.linspace(-0.5, 0.5, 4)
     return Problem(x, x**2, name="four points")

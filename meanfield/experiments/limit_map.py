@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
 from meanfield.arguments import instance, real_array, shown, whole_number
 from meanfield.errors import InputError
@@ -32,6 +34,7 @@ def limit_diagram(
     nodes: int = 256,
     loss_tol: float | None = None,
     executor: int | None = None,
+    progress: bool | None = None,
 ) -> PhaseDiagram:
     """Theory-grade map of S_w: slopes between huge m, without sampling noise or finite-size rounding.
 
@@ -51,6 +54,9 @@ def limit_diagram(
         larger loss at some width, all widths are compared when they reach that one.
     executor : int, optional
         Number of worker processes; by default this one.
+    progress : None or bool
+        None shows a bar over the grid's points on a terminal once it has lasted two seconds, True at once,
+        False never.
 
     Returns
     -------
@@ -77,13 +83,13 @@ def limit_diagram(
     points = [Scaling(float(a), float(b)) for b in gp for a in g]
     work = partial(_run, problem, settings.loss_tol, nodes, tuple(float(w) for w in m))
     if executor is None or executor == 1:
-        at_points = list(map(work, points))
+        at_points = _shown(map(work, points), len(points), progress)
     else:
         from concurrent.futures import ProcessPoolExecutor
 
         # Processes that import the code anew: a fork would copy its threads' locks.
         with ProcessPoolExecutor(executor, mp_context=get_context("spawn")) as pool:
-            at_points = list(pool.map(work, points, chunksize=8))
+            at_points = _shown(pool.map(work, points, chunksize=8), len(points), progress)
     results = [result for at_point in at_points for result in at_point]
     rd_w, rd_a = suprema(results, (len(gp), len(g), len(m), 1))
     return PhaseDiagram(
@@ -93,10 +99,22 @@ def limit_diagram(
     )  # fmt: skip
 
 
+def _shown(
+    at_points: Iterable[list[CellResult]], total: int, progress: bool | None
+) -> list[list[CellResult]]:
+    shown = sys.stderr.isatty() if progress is None else progress
+    delay = 0.0 if progress else 2.0
+    return list(
+        tqdm(at_points, desc="map of the limit", total=total, delay=delay, disable=not shown, leave=False)
+    )
+
+
 def _run(
     problem: Problem, loss_tol: float, nodes: int, widths: tuple[float, ...], scaling: Scaling
 ) -> list[CellResult]:
-    ends = limit_displacements(problem, scaling, widths=widths, nodes=nodes, loss_tol=loss_tol)
+    ends = limit_displacements(
+        problem, scaling, widths=widths, nodes=nodes, loss_tol=loss_tol, progress=False
+    )
     return [
         CellResult(
             cell=Cell(scaling.gamma, scaling.gamma_prime, m, 0),  # type: ignore[arg-type]

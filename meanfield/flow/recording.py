@@ -215,10 +215,21 @@ class Progress:
         lasted two seconds; a callable is called with a :class:`Snapshot` after each step.
     loss_tol, t_end : float
         Where the run will end, as far as is known.
+    label : str
+        What the bar is called.
+    since : float, optional
+        Reading of ``time.monotonic`` when the computation began of which the run is a part; the two
+        seconds count from there.
     """
 
     def __init__(
-        self, progress: bool | Callable[[Snapshot], object] | None, *, loss_tol: float, t_end: float
+        self,
+        progress: bool | Callable[[Snapshot], object] | None,
+        *,
+        loss_tol: float,
+        t_end: float,
+        label: str = "gradient flow",
+        since: float | None = None,
     ) -> None:
         self._callback = progress if callable(progress) else None
         shown = progress is True or (progress is None and sys.stderr.isatty())
@@ -226,10 +237,11 @@ class Progress:
         self._first_loss: float | None = None
         self._bar: Any = None
         if shown:
+            elapsed = 0.0 if since is None else time.monotonic() - since
             self._bar = tqdm(
                 total=1.0,
-                desc="gradient flow",
-                delay=0.0 if progress is True else _QUIET_SECONDS,
+                desc=label,
+                delay=0.0 if progress is True else max(_QUIET_SECONDS - elapsed, 0.0),
                 bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} {postfix}",
                 leave=False,
             )

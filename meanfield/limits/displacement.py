@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from meanfield.arguments import listed, whole_number
 from meanfield.errors import InputError
-from meanfield.flow import Status, Trajectory
+from meanfield.flow import Snapshot, Status, Trajectory
 from meanfield.limits.plan import Plan
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -52,6 +52,7 @@ def limit_displacements(
     nodes: int = 256,
     tol: float = 1e-3,
     loss_tol: float = 1e-6,
+    progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> tuple[LimitDisplacement, ...]:
     """RD_w and RD_a at several scales m, at one stage of training for all.
 
@@ -61,7 +62,7 @@ def limit_displacements(
 
     Parameters
     ----------
-    problem, scaling, loss_tol
+    problem, scaling, loss_tol, progress
         As in :func:`infinite_width`.
     widths : sequence of float
         Scales m, any real numbers from 2 on.
@@ -81,7 +82,7 @@ def limit_displacements(
     scales = listed("widths", widths, "a list of numbers")
     if not scales:
         raise InputError("widths is empty; give at least one number from 2 on")
-    plans = [Plan(problem, scaling, m, tol, loss_tol, nodes) for m in scales]
+    plans = [Plan(problem, scaling, m, tol, loss_tol, nodes, progress=progress) for m in scales]
     runs = [None if plan.kernel_holds else plan.flow(plan.particles(nodes)) for plan in plans]
     ends = [
         plan.law.unlearnable if run is None else float(run.loss[-1])

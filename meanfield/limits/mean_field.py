@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import shown
 from meanfield.errors import InputError
-from meanfield.flow import Status, Trajectory
+from meanfield.flow import Snapshot, Status, Trajectory
 from meanfield.flow.trajectory import Stats
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.limits.patches import Patches
@@ -48,6 +49,7 @@ def infinite_width(
     max_nodes: int = 4096,
     method: str = "auto",
     rng: int = 0,
+    progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> InfiniteWidth:
     """Integrate the law-of-large-numbers dynamics at scale m: a network of width m without sampling noise.
 
@@ -75,6 +77,10 @@ def infinite_width(
         double precision loses it. Where both are in reach, the other one is the ``cross_check``.
     rng : int
         Scrambles the nodes at rank 3 and above.
+    progress : None, bool or callable
+        None shows a bar on a terminal once the computation has lasted two seconds, True at once, False
+        never; each run with other nodes has its own. A callable gets a :class:`~meanfield.flow.Snapshot`
+        after each step of each run.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def infinite_width(
     >>> mf.infinite_width(problem, mf.Scaling.named("mean-field"), width=1e30, nodes=256).source
     'mean-field'
     """
-    plan = Plan(problem, scaling, width, tol, loss_tol, max_nodes, rng)
+    plan = Plan(problem, scaling, width, tol, loss_tol, max_nodes, rng, progress)
     if not isinstance(method, str) or method not in ("auto", "mean-field", "kernel"):
         raise InputError(f"no method is called {shown(method)}; choose auto, mean-field or kernel")
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
@@ -112,12 +118,13 @@ def _doubled(plan: Plan) -> InfiniteWidth:
     """Double the nodes until two levels agree."""
     at = _dense(float(plan.flow(plan.particles(_FIRST)).time[-1]))
     fine = plan.flow(plan.particles(_FIRST), at)
-    in_time, rd_in_time = _difference(fine, plan.flow(plan.particles(_FIRST), at, finer=_LOOSE))
+    loose = plan.flow(plan.particles(_FIRST), at, finer=_LOOSE)
+    in_time, rd_in_time = _difference(fine, loose, plan.loss_tol)
     nodes, error, rd_error = _FIRST, math.inf, math.inf
     while error > plan.tol and nodes * _FACTOR <= plan.max_nodes:
         nodes *= _FACTOR
         coarse, fine = fine, plan.flow(plan.particles(nodes), at)
-        change, rd_change = _difference(coarse, fine)
+        change, rd_change = _difference(coarse, fine, plan.loss_tol)
         error, rd_error = change + in_time, rd_change + rd_in_time
     return _result(
         fine, error=error, rd_error=rd_error, source="mean-field", nodes=fine.initial.size,
@@ -131,28 +138,21 @@ def _in_patches(plan: Plan) -> InfiniteWidth:
     while level < min(patches.size, plan.max_nodes):
         level *= _FACTOR
     dense = _dense(float(plan.flow(plan.particles(_FIRST), finer=_LOOSE).time[-1]))
-    run: Trajectory | None = None
     before: Trajectory | None = None
-    error = rd_error = math.inf
-    while True:
-        half = patches.nodes()
+    while not (patches.full(level) and level * _FACTOR > plan.max_nodes):
         # Trial nodes ride along without weight: they feel the others and are not felt.
-        particles = plan.twins(half.followed_by(patches.trials(), weight=0.0))
+        particles = plan.twins(patches.nodes().followed_by(patches.trials(), weight=0.0))
         run = plan.flow(particles, dense[::_EVERY], finer=_LOOSE, keep=True)
-        refined = patches.judged(run).refined(level)
-        if refined.size == patches.size:  # this level is full
-            if before is not None:
-                error, rd_error = _difference(before, run)
-            before, level = run, level * _FACTOR
-            if error <= _IN_SPACE * plan.tol or level > plan.max_nodes:
+        if patches.full(level):
+            if before is not None and _difference(before, run, plan.loss_tol)[0] <= _IN_SPACE * plan.tol:
                 break
-            refined = patches.judged(run).refined(level)
-        patches = refined
-    fine = plan.flow(plan.twins(half), dense)
-    in_time, rd_in_time = _difference(run, fine)
+            before, level = run, level * _FACTOR
+        patches = patches.judged(run).refined(level)
+    fine = plan.flow(plan.twins(patches.nodes()), dense)
+    error, rd_error = (math.inf, math.inf) if before is None else _difference(before, fine, plan.loss_tol)
     return _result(
-        fine, error=error + in_time, rd_error=rd_error + rd_in_time, source="mean-field",
-        nodes=fine.initial.size, tolerance=plan.tol,
+        fine, error=error, rd_error=rd_error, source="mean-field", nodes=fine.initial.size,
+        tolerance=plan.tol,
     )  # fmt: skip
 
 
@@ -161,10 +161,16 @@ def _dense(end: float) -> Array:
     return np.geomspace(end * 10.0**-_DECADES, 4.0 * end, _PER_DECADE * _DECADES)
 
 
-def _difference(one: Trajectory, other: Trajectory) -> tuple[float, float]:
-    """Largest difference of the losses at common times, and of the largest RD_w, relative."""
+def _difference(one: Trajectory, other: Trajectory, loss_tol: float) -> tuple[float, float]:
+    """Largest difference of the losses at common times, and of the largest RD_w, relative.
+
+    A run that ended earlier counts as having stayed where it was, on a plateau that the other one may have
+    left, or at ``loss_tol``.
+    """
     _, i, j = np.intersect1d(one.time, other.time, return_indices=True)
-    loss = float(np.max(np.abs(one.loss[i] - other.loss[j]))) / float(one.loss[0])
+    short, long = sorted((one, other), key=lambda run: float(run.time[-1]))
+    later = np.maximum(long.loss[long.time > short.time[-1]], loss_tol) - max(short.loss[-1], loss_tol)
+    loss = float(np.max(np.abs(np.append(one.loss[i] - other.loss[j], later)))) / float(one.loss[0])
     moved = other.stats.rd_w_max
     # A displacement below rounding, which only the closed form has, compares with nothing.
     return loss, abs(one.stats.rd_w_max / moved - 1.0) if moved > 0.0 else math.nan
@@ -200,7 +206,7 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     cross = math.nan
     if check and plan.rounding <= _ROUNDING and plan.kernel_error <= 1.0:
         flow = plan.flow(plan.particles(_FIRST), times[1:])
-        cross, _ = _difference(run, flow)
+        cross, _ = _difference(run, flow, plan.loss_tol)
     return _result(
         run, error=plan.kernel_error, rd_error=plan.kernel_error, source="kernel", nodes=initial.size,
         cross_check=cross, tolerance=plan.tol,

@@ -4,7 +4,9 @@ For samples that span a plane the nodes' directions have two angles: phi of w, a
 \\|w\\|. Later outputs, as functions of them, are smooth but for curves on which the fates of neurons part;
 most of these are fixed once neurons have parted, and few of them are known beforehand. Patches carry 2 x 2
 Gauss-Legendre nodes. A patch is halved, in the angle in which that changes more, if its halves' nodes would
-give something else to the outputs along the run than its own.
+give something else to the outputs along the run than its own. Neurons next to a kink cross it early, and may
+have another fate than all others of their patch: in a strip so thin that nodes of halves do not see it.
+There a thin strip may be cut off, too.
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ _NODES = _SIDE**2
 _ROWS, _LONGEST = 2, 0.8
 #: Share of the patches that a refinement halves.
 _SHARE = 0.5
+#: Ways to cut a patch: the angle, and where; the last two only next to a kink.
+_STRIP = 1.0 / 16.0
+#: Distance in phi below which a bound is a kink.
+_AT_KINK = 1e-9
+_WAYS = ((0, 0.5), (1, 0.5), (0, _STRIP), (0, 1.0 - _STRIP))
 _KNOTS, _KNOT_WEIGHTS = np.polynomial.legendre.leggauss(_SIDE)
 _EXACT_KNOTS, _EXACT_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
@@ -43,9 +50,10 @@ class Patches:
         Samples that span a plane; their kinks bound the patches at the start.
     box : ndarray, shape (C, 4)
         Bounds of phi and of theta.
-    error : ndarray, shape (C, 2)
+    error : ndarray, shape (C, 4)
         Change of the outputs, root mean square over samples and times in units of the targets', if the
-        patch were halved in phi or in theta; nan where it is not known.
+        patch were cut: halved in phi or in theta, or of the strip at its lower or its upper end in phi (0
+        where there is no kink); nan where it is not known.
     """
 
     problem: Problem
@@ -61,7 +69,7 @@ class Patches:
             columns = begin + span * np.linspace(0.0, 1.0, math.ceil(span / _LONGEST) + 1)
             for low, high in pairwise(columns) if moves else ():
                 box += [(low, high, bottom, top) for bottom, top in pairwise(rows)]
-        return cls(problem, np.array(box), np.full((len(box), 2), np.nan))
+        return cls(problem, np.array(box), np.full((len(box), len(_WAYS)), np.nan))
 
     @property
     def size(self) -> int:
@@ -92,41 +100,60 @@ class Patches:
         """Which patches' errors are not known, shape (C,)."""
         return np.isnan(self.error[:, 0])
 
+    def _ways(self) -> list[NDArray[np.intp]]:
+        """Which patches of unknown error may be cut in each way."""
+        kinks = pieces(self.problem.reduced)[0]
+        ends = np.abs(self.box[:, :2, None] - np.append(kinks, kinks[0] + 2.0 * np.pi)).min(axis=2) < _AT_KINK
+        return [np.flatnonzero(self.unknown & allowed) for allowed in (True, True, ends[:, 0], ends[:, 1])]
+
     def trials(self) -> Directions:
-        """Nodes of both kinds of halves of the patches of unknown error."""
-        box = self.box[self.unknown]
-        return _directions(*_nodes(np.concatenate([_halves(box, angle).reshape(-1, 4) for angle in (0, 1)])))
+        """Nodes of both parts of the patches of unknown error, for each way to cut them."""
+        parts = [_cut(self.box[own], way).reshape(-1, 4) for way, own in enumerate(self._ways())]
+        return _directions(*_nodes(np.concatenate(parts)))
 
     def judged(self, run: Trajectory) -> Patches:
-        """With errors from a run whose particles are those of :meth:`nodes`, then of :meth:`trials`."""
-        unknown, trial = self.unknown, self.trials().weight[:, None]
-        own = _nodes(self.box)[2].reshape(-1, _NODES)[unknown]
-        start, count = self.size // 2, int(unknown.sum())
-        chosen = np.flatnonzero(np.repeat(unknown, _NODES))
-        error = np.zeros((count, 2))
+        """With errors from a run whose particles are those of :meth:`nodes`, then of :meth:`trials`.
+
+        On a plateau that others hold a trial node may grow without bound, because it is not felt; a node
+        that is felt stops at outputs as large as the targets, which bound the change.
+        """
+        ways, trial = self._ways(), self.trials().weight[:, None]
+        cut = np.concatenate(ways)
+        own = _nodes(self.box)[2].reshape(-1, _NODES)[cut]
+        chosen = (_NODES * cut[:, None] + np.arange(_NODES)).ravel()
+        start, target = self.size // 2, float(np.sqrt(np.mean(run.problem.y**2)))
+        error = np.zeros(len(cut))
         for t in run.time[1:]:
             now = run.particles(t)
-            f = now.a[:, None] * np.maximum(now.w @ run.problem.x.T, 0.0)
-            f = 0.5 * run.initial.width * run.initial.kappa * (f[0::2] + f[1::2])
-            patch = np.einsum("pk,pki->pi", own, f[chosen].reshape(count, _NODES, -1))
-            halves = (trial * f[start:]).reshape(2, count, 2 * _NODES, -1).sum(axis=2)
-            error += np.mean((halves - patch) ** 2, axis=2).T
-        unit = float(np.mean(run.problem.y**2)) * max(len(run.time) - 1, 1)
-        known = self.error.copy()
-        known[unknown] = np.sqrt(error / unit)
+            with np.errstate(over="ignore", invalid="ignore"):
+                f = now.a[:, None] * np.maximum(now.w @ run.problem.x.T, 0.0)
+                f = 0.5 * run.initial.width * run.initial.kappa * (f[0::2] + f[1::2])
+                patch = np.einsum("pk,pki->pi", own, f[chosen].reshape(len(cut), _NODES, -1))
+                parts = (trial * f[start:]).reshape(len(cut), 2 * _NODES, -1).sum(axis=1)
+                change = np.minimum(np.abs(parts - patch), target)
+            error += np.mean(np.where(np.isnan(change), target, change) ** 2, axis=1)
+        found = np.sqrt(error / max(len(run.time) - 1, 1)) / target
+        known = np.where(self.unknown[:, None], 0.0, self.error)
+        known[cut, np.repeat(np.arange(len(ways)), [len(way) for way in ways])] = found
         return Patches(self.problem, self.box, known)
+
+    def full(self, most: int) -> bool:
+        """Whether one more patch would be more than ``most`` particles."""
+        return self._room(most) < 1
+
+    def _room(self, most: int) -> int:
+        return (most - self.size) // (2 * _NODES)
 
     def refined(self, most: int) -> Patches:
         """The patches of largest errors halved, as far as no more than ``most`` particles come of it."""
-        room = (most - self.size) // (2 * _NODES)
-        count = max(0, min(round(_SHARE * len(self.box)), room))
+        count = max(0, min(max(round(_SHARE * len(self.box)), 1), self._room(most)))
         worst = np.argsort(-self.error.max(axis=1), kind="stable")[:count]
         rest = np.ones(len(self.box), dtype=bool)
         rest[worst] = False
-        angle = np.argmax(self.error[worst], axis=1)
-        new = [_halves(self.box[worst[angle == k]], k).reshape(-1, 4) for k in (0, 1)]
+        best = np.argmax(self.error[worst], axis=1)
+        new = [_cut(self.box[worst[best == way]], way).reshape(-1, 4) for way in range(len(_WAYS))]
         box = np.concatenate([self.box[rest], *new])
-        error = np.full((len(box), 2), np.nan)
+        error = np.full((len(box), len(_WAYS)), np.nan)
         error[: int(rest.sum())] = self.error[rest]
         return Patches(self.problem, box, error)
 
@@ -142,12 +169,13 @@ def _nodes(box: Array) -> tuple[Array, Array, Array]:
     return theta.ravel(), phi.ravel(), weight.ravel()
 
 
-def _halves(box: Array, angle: int) -> Array:
-    """Halves of patches in phi (0) or theta (1), shape (C, 2, 4)."""
+def _cut(box: Array, way: int) -> Array:
+    """Both parts of patches that are cut in a way, shape (C, 2, 4)."""
+    angle, share = _WAYS[way]
     low, high = 2 * angle, 2 * angle + 1
-    halves = np.stack([box, box], axis=1)
-    halves[:, 0, high] = halves[:, 1, low] = 0.5 * (box[:, low] + box[:, high])
-    return halves
+    parts = np.stack([box, box], axis=1)
+    parts[:, 0, high] = parts[:, 1, low] = box[:, low] + share * (box[:, high] - box[:, low])
+    return parts
 
 
 def _directions(theta: Array, phi: Array, weight: Array) -> Directions:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import as_number, generator, instance, number, shown
 from meanfield.errors import InputError
-from meanfield.flow import Trajectory, gradient_flow
+from meanfield.flow import Snapshot, Trajectory, gradient_flow
+from meanfield.flow.recording import Progress
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.nodes import Directions
 from meanfield.particles import Particles
@@ -21,6 +24,9 @@ from meanfield.scaling import Scaling
 Array = NDArray[np.float64]
 
 _MAX_STEPS = 5000
+#: Tolerated error of outputs in units of the targets', as a share of that in units of the residual; that
+#: of refinements is larger, as they are compared in units of the initial loss.
+_ATOL, _LOOSE_ATOL = 1e-3, 1e-1
 #: kappa' beyond which output weights may count as still, and its least distance from where they move.
 _LARGE, _FROZEN = 1e5, 1e4
 
@@ -36,6 +42,8 @@ class Plan:
     loss_tol: float
     max_nodes: int = 1 << 14
     rng: int = 0
+    progress: bool | Callable[[Snapshot], object] | None = None
+    began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
@@ -109,11 +117,19 @@ class Plan:
     ) -> Trajectory:
         """Integrate particles, to ``loss_tol`` or rest, and keep what is asked for at the times ``at``."""
         rtol, factor = self.tol * finer, self.law.kappa_prime / self.stand_in
-        run = gradient_flow(
-            self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol, rtol=rtol,
-            atol=1e-3 * rtol, save_at=None if at is None else factor * at, max_steps=_MAX_STEPS,
-            save_parameters=keep, progress=False,
+        bar = Progress(
+            self.progress, loss_tol=self.loss_tol, t_end=math.inf,
+            label=f"infinite width, {particles.size} particles", since=self.began,
         )  # fmt: skip
+        try:
+            run = gradient_flow(
+                self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol,
+                rtol=rtol, atol=(_ATOL if finer == 1.0 else _LOOSE_ATOL) * rtol,
+                save_at=None if at is None else factor * at, max_steps=_MAX_STEPS,
+                save_parameters=keep, progress=bar.update,
+            )  # fmt: skip
+        finally:
+            bar.close()
         if factor == 1.0:
             return run
         # tbar runs like 1 / kappa' and RD_a like 1 / kappa'**2 while output weights stand still.

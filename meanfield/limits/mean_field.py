@@ -30,6 +30,8 @@ _FIRST, _FACTOR = 512, 2
 _PER_DECADE, _DECADES, _EVERY = 24, 5, 6
 #: Share of the tolerance that nodes may use; the rest is for time.
 _IN_SPACE = 0.8
+#: Error of patches in units of the change from half as many: features that both miss change nothing.
+_SAFETY = 2.0
 #: Tolerance in time of refinements, in units of the result's.
 _LOOSE = 10.0
 #: The flow's rounding, relative to the targets, that is small enough for it.
@@ -144,15 +146,18 @@ def _in_patches(plan: Plan) -> InfiniteWidth:
         particles = plan.twins(patches.nodes().followed_by(patches.trials(), weight=0.0))
         run = plan.flow(particles, dense[::_EVERY], finer=_LOOSE, keep=True)
         if patches.full(level):
-            if before is not None and _difference(before, run, plan.loss_tol)[0] <= _IN_SPACE * plan.tol:
+            if (
+                before is not None
+                and _SAFETY * _difference(before, run, plan.loss_tol)[0] <= _IN_SPACE * plan.tol
+            ):
                 break
             before, level = run, level * _FACTOR
         patches = patches.judged(run).refined(level)
     fine = plan.flow(plan.twins(patches.nodes()), dense)
     error, rd_error = (math.inf, math.inf) if before is None else _difference(before, fine, plan.loss_tol)
     return _result(
-        fine, error=error, rd_error=rd_error, source="mean-field", nodes=fine.initial.size,
-        tolerance=plan.tol,
+        fine, error=_SAFETY * error, rd_error=_SAFETY * rd_error, source="mean-field",
+        nodes=fine.initial.size, tolerance=plan.tol,
     )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
 
-_MAX_STEPS = 5000
+#: Steps of a run, and of a refinement's: nodes without weight may slide for long where nothing else moves.
+_MAX_STEPS, _LOOSE_STEPS = 5000, 1000
 #: Tolerated error of outputs in units of the targets', as a share of that in units of the residual; that
 #: of refinements is larger, as they are compared in units of the initial loss.
 _ATOL, _LOOSE_ATOL = 1e-3, 1e-1
@@ -117,6 +118,7 @@ class Plan:
     ) -> Trajectory:
         """Integrate particles, to ``loss_tol`` or rest, and keep what is asked for at the times ``at``."""
         rtol, factor = self.tol * finer, self.law.kappa_prime / self.stand_in
+        atol, steps = (_ATOL, _MAX_STEPS) if finer == 1.0 else (_LOOSE_ATOL, _LOOSE_STEPS)
         bar = Progress(
             self.progress, loss_tol=self.loss_tol, t_end=math.inf,
             label=f"infinite width, {particles.size} particles", since=self.began,
@@ -124,9 +126,8 @@ class Plan:
         try:
             run = gradient_flow(
                 self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol,
-                rtol=rtol, atol=(_ATOL if finer == 1.0 else _LOOSE_ATOL) * rtol,
-                save_at=None if at is None else factor * at, max_steps=_MAX_STEPS,
-                save_parameters=keep, progress=bar.update,
+                rtol=rtol, atol=atol * rtol, save_at=None if at is None else factor * at,
+                max_steps=steps, save_parameters=keep, progress=bar.update,
             )  # fmt: skip
         finally:
             bar.close()

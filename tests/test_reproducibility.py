@@ -11,6 +11,7 @@ import sys
 import golden
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import meanfield as mf
 from meanfield import kernels
@@ -121,3 +122,16 @@ def test_draws_do_not_depend_on_the_machine():
     network = mf.Particles.sample(mf.datasets.four_points(), mf.Scaling(0.5), 2, rng=0)
     expected = np.random.default_rng(0).standard_normal(3)
     np.testing.assert_array_equal([network.a[0], *network.w[0]], expected)
+
+
+def test_same_bits_for_any_number_of_blas_threads():
+    """Enough samples for BLAS to share the work of their eigendecomposition."""
+    rng = np.random.default_rng(0)
+    problem = mf.Problem(rng.standard_normal((200, 6)), rng.standard_normal(200))
+    network = mf.Particles.sample(problem, mf.Scaling(0.5, 0.0), 100, rng=0)
+    runs = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            runs.append(mf.gradient_flow(problem, network, max_steps=4, progress=False))
+    np.testing.assert_array_equal(runs[0].final.w, runs[1].final.w)
+    np.testing.assert_array_equal(runs[0].loss, runs[1].loss)

@@ -51,14 +51,6 @@ class Directions:
     q: Array
     weight: Array
 
-    def followed_by(self, other: Directions, *, weight: float) -> Directions:
-        """These and others, whose weights are multiplied by a number."""
-        return Directions(
-            np.append(self.a, other.a),
-            np.concatenate([self.q, other.q]),
-            np.append(self.weight, weight * other.weight),
-        )
-
 
 def directions(problem: Problem, count: int, rng: np.random.Generator) -> Directions:
     """About ``count`` nodes for a problem: a deterministic rule up to rank 2, randomised Sobol' points above.

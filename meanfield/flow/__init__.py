@@ -10,6 +10,7 @@ from meanfield.flow.order_parameters import (
     pinned_fraction,
     tangent_kernel,
 )
+from meanfield.flow.replay import Replay, ResidualPath, replay
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot
 from meanfield.flow.trajectory import Stats, Trajectory
@@ -18,6 +19,8 @@ __all__ = [
     "METHODS",
     "FlowInterrupted",
     "OrderParameters",
+    "Replay",
+    "ResidualPath",
     "Snapshot",
     "Stats",
     "Status",
@@ -28,5 +31,6 @@ __all__ = [
     "gradient_flow",
     "kernel_alignment",
     "pinned_fraction",
+    "replay",
     "tangent_kernel",
 ]

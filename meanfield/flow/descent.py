@@ -101,6 +101,7 @@ def gradient_descent(
         observer := Observer(system),
         save_times=SaveTimes(None),
         save_parameters=save_parameters,
+        save_path=False,
         rules=rules,
         progress=Progress(progress, loss_tol=loss_tol, t_end=learning_rate * max_steps),
     )

@@ -73,6 +73,7 @@ def gradient_flow(
     stationarity: float = STATIONARITY,
     stop: Callable[[Snapshot], bool] | None = None,
     save_parameters: bool = False,
+    save_path: bool = False,
     progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> Trajectory:
     """Train a two-layer ReLU network by gradient flow on ``R = (1/2n) sum (f - y)**2``.
@@ -107,6 +108,9 @@ def gradient_flow(
         Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
     save_parameters : bool
         Keep a and w at the saved times, too (memory: T N (d + 1) doubles).
+    save_path : bool
+        Keep the residual that particles felt in each step, with which :func:`~meanfield.flow.replay` moves
+        others (method "residual" only; memory: 2 n doubles for each step).
     progress : None, bool or callable
         None shows a bar on a terminal once the run has lasted two seconds, True at once, False
         never; a callable gets a Snapshot after each step.
@@ -148,6 +152,8 @@ def gradient_flow(
         t_end = number("t_end", t_end, "a positive number", above=0.0)
     if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"no method is called {shown(method)}; choose one of {', '.join(METHODS)}")
+    if save_path and method != ResidualSpace.name:
+        raise InputError(f"save_path needs method={ResidualSpace.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at)
     if t_end is None and loss_tol == 0 and save_times.last < math.inf:
         t_end = save_times.last
@@ -161,6 +167,7 @@ def gradient_flow(
         observer,
         save_times=save_times,
         save_parameters=save_parameters,
+        save_path=save_path,
         rules=_rules(system, loss_tol, horizon, max_steps, max_seconds, stationarity, stop),
         progress=Progress(progress, loss_tol=loss_tol, t_end=horizon),
     )

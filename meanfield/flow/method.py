@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
@@ -72,6 +72,13 @@ class EventCounts:
         )
 
 
+class Motion(NamedTuple):
+    """Constant residuals e (stages, n), each felt for a canonical time h (stages,)."""
+
+    h: Array
+    e: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """A step that was tried.
@@ -91,6 +98,8 @@ class Attempt:
         the method has it; by the energy law the loss falls by as much. nan where a method does not know.
     events : EventCounts
         Events met in the step.
+    motion : Motion, optional
+        What moved the particles; None for methods that do not move them under constant residuals.
     """
 
     state: State
@@ -99,6 +108,7 @@ class Attempt:
     layer_error: Array
     dissipated: float = math.nan
     events: EventCounts = EventCounts()
+    motion: Motion | None = None
 
 
 class Method(Protocol):

@@ -16,6 +16,7 @@ from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.flow.method import Attempt, EventCounts, State
 from meanfield.flow.observables import Observation, Observer
+from meanfield.flow.replay import ResidualPath
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
 from meanfield.flow.system import CanonicalSystem
@@ -85,6 +86,7 @@ class Recorder:
         *,
         save_times: SaveTimes,
         save_parameters: bool,
+        save_path: bool,
         rules: list[StopRule],
         progress: Progress,
     ) -> None:
@@ -92,6 +94,7 @@ class Recorder:
         self._observer = observer
         self._save_times = save_times
         self._save_parameters = save_parameters
+        self._path = ResidualPath() if save_path else None
         self._rules = rules
         self._progress = progress
         self._rows: list[tuple[float, float, Array, float, float]] = []
@@ -134,8 +137,10 @@ class Recorder:
         self._drift = max(self._drift, seen.drift)
         self._capacity = max(self._capacity, seen.capacity)
         self._last = (now, state, seen)
-        if self._steps == 0 or self._save_times.due(now):
+        if kept := self._steps == 0 or self._save_times.due(now):
             self._keep()
+        if self._path is not None:
+            self._path.add(state.e, None if attempt is None else attempt.motion, kept)
         snapshot = Snapshot(
             time=now,
             loss=self._loss(state),
@@ -161,6 +166,8 @@ class Recorder:
         now, state, _ = self._last
         if self._rows[-1][0] != now:
             self._keep()
+            if self._path is not None:
+                self._path.keep_last()
         times, losses, outputs, rd_w, rd_a = zip(*self._rows, strict=True)
         saved = zip(*self._parameters, strict=True) if self._save_parameters else (None, None)
         saved_a, saved_w = (None if series is None else np.array(series) for series in saved)
@@ -191,6 +198,7 @@ class Recorder:
             ),
             saved_a=saved_a,
             saved_w=saved_w,
+            path=self._path,
         )
 
     def _loss(self, state: State) -> float:

@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, EventCounts, State
+from meanfield.flow.method import Attempt, EventCounts, Motion, State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array, Expansion, Spectrum
 from meanfield.kernels import phi_functions
@@ -75,6 +75,7 @@ class ResidualSpace:
             output_error=np.abs(surprise) + self._doubt(state, h, moved.doubt, np.abs(surprise)),
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * moved.change,
             events=EventCounts(*(int(count) for count in moved.events[:4])),
+            motion=Motion(halves, np.stack([first, second])),
         )
 
     def _doubt(self, state: State, h: float, doubt: float, seen: Array) -> Array:

@@ -17,6 +17,7 @@ from meanfield.arguments import file_path, number, shown
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
+from meanfield.flow.replay import ResidualPath
 from meanfield.flow.status import Status
 from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
@@ -98,6 +99,8 @@ class Trajectory:
         Parameters at the saved times, if they were asked for.
     time_unit : str
         ``"tbar"``, the normalised time ``t / (beta1 beta2)``.
+    path : ResidualPath or None
+        What particles felt in each step, if it was asked for; not kept in files.
     """
 
     problem: Problem
@@ -113,6 +116,7 @@ class Trajectory:
     saved_a: NDArray[np.float64] | None = None
     saved_w: NDArray[np.float64] | None = None
     time_unit: str = "tbar"
+    path: ResidualPath | None = None
 
     @property
     def converged(self) -> bool:
@@ -285,9 +289,10 @@ class Trajectory:
                 raise InputError(f"{name} has shape {there}, expected {expected}")
         if initial.w.shape != final.w.shape or initial.d != problem.d or steps < 1:
             raise InputError(f"its weights have shapes {initial.w.shape} and {final.w.shape}, {steps} times")
+        series: dict[str, Any] = {name: arrays[name] for name in _SERIES}
         return cls(
             problem=problem,
-            **{name: arrays[name] for name in _SERIES},
+            **series,
             initial=initial,
             final=final,
             status=Status[meta["status"]],

@@ -14,8 +14,8 @@ from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.flow import Snapshot, Status, Trajectory
 from meanfield.flow.trajectory import Stats
+from meanfield.limits.fitted import fitted
 from meanfield.limits.kernel_regime import KernelRegime
-from meanfield.limits.patches import Patches
 from meanfield.limits.plan import Plan
 from meanfield.limits.result import InfiniteWidth
 from meanfield.particles import Particles
@@ -25,12 +25,12 @@ from meanfield.scaling import Scaling
 Array = NDArray[np.float64]
 
 #: Particles at the first level of refinement, and factor between levels.
-_FIRST, _FACTOR = 512, 2
-#: Times of a result, per decade, and decades before the first run's end; refinements look at every sixth.
-_PER_DECADE, _DECADES, _EVERY = 24, 5, 6
+_FIRST, _FACTOR = 256, 4
+#: Times of a result, per decade, and decades before the first run's end; refinements look at every other.
+_PER_DECADE, _DECADES, _EVERY = 24, 5, 2
 #: Share of the tolerance that nodes may use; the rest is for time.
 _IN_SPACE = 0.8
-#: Error of patches in units of the change from half as many: features that both miss change nothing.
+#: Error in units of the change from a quarter of the nodes, as both may miss the same.
 _SAFETY = 2.0
 #: Tolerance in time of refinements, in units of the result's.
 _LOOSE = 10.0
@@ -64,15 +64,15 @@ def infinite_width(
     width : float
         The scale m, any real number from 2 on: 1e4 or 1e60.
     tol : float
-        Wanted accuracy of the loss along the run, as a share of the initial loss. Nodes are added until
-        the run with half as many agrees to it; for samples that span a plane they are added where neurons'
-        fates part.
+        Wanted accuracy of the loss along the run, as a share of the initial loss. Nodes are added, four
+        times as many each time, until half of it separates two runs.
     loss_tol : float
         Stop once ``R <= loss_tol``.
     nodes : int, optional
         Number of particles of :meth:`Particles.quadrature`, without refinement; the error is then nan.
     max_nodes : int
-        Refinement stops here, whether or not the tolerance was met (see ``InfiniteWidth.accurate``).
+        Refinement stops at about so many particles, whether or not the tolerance was met (see
+        ``InfiniteWidth.accurate``); at least 64.
     method : {"auto", "mean-field", "kernel"}
         "kernel" is the closed form of the kernel regime; "auto" uses it where its estimated error is
         within the tolerance, and where outputs are so small a difference of sums over particles that
@@ -110,55 +110,41 @@ def infinite_width(
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is None:
-        return _in_patches(plan) if problem.rank == 2 else _doubled(plan)
+        return _refined(plan)
     particles = plan.particles(nodes)
-    run = plan.flow(particles, _dense(float(plan.flow(particles).time[-1])))
+    run = plan.flow(particles, _dense(float(plan.flow(particles, finer=_LOOSE).time[-1])))
     return _result(run, source="mean-field", nodes=run.initial.size, tolerance=tol)
 
 
-def _doubled(plan: Plan) -> InfiniteWidth:
-    """Double the nodes until two levels agree."""
-    at = _dense(float(plan.flow(plan.particles(_FIRST)).time[-1]))
-    fine = plan.flow(plan.particles(_FIRST), at)
-    loose = plan.flow(plan.particles(_FIRST), at, finer=_LOOSE)
-    in_time, rd_in_time = _difference(fine, loose, plan.loss_tol)
-    nodes, error, rd_error = _FIRST, math.inf, math.inf
-    while error > plan.tol and nodes * _FACTOR <= plan.max_nodes:
-        nodes *= _FACTOR
-        coarse, fine = fine, plan.flow(plan.particles(nodes), at)
-        change, rd_change = _difference(coarse, fine, plan.loss_tol)
-        error, rd_error = change + in_time, rd_change + rd_in_time
-    return _result(
-        fine, error=error, rd_error=rd_error, source="mean-field", nodes=fine.initial.size,
-        tolerance=plan.tol,
-    )  # fmt: skip
-
-
-def _in_patches(plan: Plan) -> InfiniteWidth:
-    """Refine patches of nodes until the run with half as many agrees."""
-    patches, level = Patches.of(plan.problem), min(_FIRST, plan.max_nodes)
-    while level < min(patches.size, plan.max_nodes):
-        level *= _FACTOR
-    dense = _dense(float(plan.flow(plan.particles(_FIRST), finer=_LOOSE).time[-1]))
+def _refined(plan: Plan) -> InfiniteWidth:
+    """Nodes with fitted weights, more until two levels agree."""
+    counts = _levels(plan.max_nodes)
+    run = plan.flow(plan.particles(counts[0]), finer=_LOOSE, path=True)
+    dense = _dense(float(run.time[-1]))
     before: Trajectory | None = None
-    while not (patches.full(level) and level * _FACTOR > plan.max_nodes):
-        # Trial nodes ride along without weight: they feel the others and are not felt.
-        particles = plan.twins(patches.nodes().followed_by(patches.trials(), weight=0.0))
-        run = plan.flow(particles, dense[::_EVERY], finer=_LOOSE, keep=True)
-        if patches.full(level):
-            if (
-                before is not None
-                and _SAFETY * _difference(before, run, plan.loss_tol)[0] <= _IN_SPACE * plan.tol
-            ):
-                break
-            before, level = run, level * _FACTOR
-        patches = patches.judged(run).refined(level)
-    fine = plan.flow(plan.twins(patches.nodes()), dense)
-    error, rd_error = (math.inf, math.inf) if before is None else _difference(before, fine, plan.loss_tol)
+    for count in counts:
+        nodes = fitted(plan, run, plan.directions(count), plan.directions(plan.many(count)))
+        if count == counts[-1]:
+            break
+        # Its residual is the one in which the next level's neurons are moved.
+        run = plan.flow(plan.twins(nodes), dense[::_EVERY], finer=_LOOSE, path=True)
+        change = math.inf if before is None else _difference(before, run, plan.loss_tol)[0]
+        if _SAFETY * change <= _IN_SPACE * plan.tol:
+            break
+        before = run
+    fine = plan.flow(plan.twins(nodes), dense)
+    assert before is not None  # there are two levels at least
+    error, rd_error = _difference(before, fine, plan.loss_tol)
     return _result(
         fine, error=_SAFETY * error, rd_error=_SAFETY * rd_error, source="mean-field",
         nodes=fine.initial.size, tolerance=plan.tol,
     )  # fmt: skip
+
+
+def _levels(most: int) -> list[int]:
+    """Numbers of particles, from about the first one to the most that are allowed."""
+    count = max(1, round(math.log(most / _FIRST, _FACTOR)))
+    return [most // _FACTOR**k for k in range(count, -1, -1)]
 
 
 def _dense(end: float) -> Array:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import as_number, generator, instance, number, shown
 from meanfield.errors import InputError
-from meanfield.flow import Snapshot, Trajectory, gradient_flow
+from meanfield.flow import Replay, Snapshot, Trajectory, gradient_flow, replay
 from meanfield.flow.recording import Progress
 from meanfield.limits.kernel_regime import KernelRegime
-from meanfield.nodes import Directions
+from meanfield.nodes import Directions, directions
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -30,6 +30,8 @@ _MAX_STEPS, _LOOSE_STEPS = 5000, 1000
 _ATOL, _LOOSE_ATOL = 1e-3, 1e-1
 #: kappa' beyond which output weights may count as still, and its least distance from where they move.
 _LARGE, _FROZEN = 1e5, 1e4
+#: Particles for which a particle with a fitted weight stands, in a plane and elsewhere.
+_MANY, _FEW = 16, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +60,8 @@ class Plan:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        if not as_number(self.max_nodes) >= 16:
-            raise InputError(f"max_nodes is {shown(self.max_nodes)}; give at least 16")
+        if not as_number(self.max_nodes) >= 64:
+            raise InputError(f"max_nodes is {shown(self.max_nodes)}; give at least 64")
         generator(self.rng)
         if not self.loss_tol < self.problem.zero_loss:
             raise InputError(
@@ -98,6 +100,20 @@ class Plan:
         """About so many particles by the rule that knows nothing of the run."""
         return Particles.quadrature(self.problem, self.scaling, self.width, nodes=nodes, rng=self.rng)
 
+    def directions(self, nodes: int) -> Directions:
+        """About so many particles' directions by that rule."""
+        return directions(self.problem, nodes // 2, generator(self.rng))
+
+    def many(self, nodes: int) -> int:
+        """Particles that so many stand for: their motion is to cost about as much as the run's own."""
+        return nodes * (_MANY if self.problem.rank <= 2 else _FEW)
+
+    def replay(self, half: Directions, run: Trajectory, *, save_parameters: bool = False) -> Replay:
+        """Move nodes in the residual of a run that was made with its path."""
+        assert run.path is not None
+        particles = replace(self.twins(half), kappa_prime=self.stand_in)
+        return replay(self.problem, particles, run.path, save_parameters=save_parameters)
+
     def twins(self, half: Directions) -> Particles:
         """Particles for directions with a > 0."""
         return Particles.twins(self.problem, self.scaling, self.width, half, rng=self.rng)
@@ -114,7 +130,7 @@ class Plan:
         return min(self.law.kappa_prime, max(_LARGE, _FROZEN * largest))
 
     def flow(
-        self, particles: Particles, at: Array | None = None, finer: float = 1.0, *, keep: bool = False
+        self, particles: Particles, at: Array | None = None, finer: float = 1.0, *, path: bool = False
     ) -> Trajectory:
         """Integrate particles, to ``loss_tol`` or rest, and keep what is asked for at the times ``at``."""
         rtol, factor = self.tol * finer, self.law.kappa_prime / self.stand_in
@@ -127,7 +143,7 @@ class Plan:
             run = gradient_flow(
                 self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol,
                 rtol=rtol, atol=atol * rtol, save_at=None if at is None else factor * at,
-                max_steps=steps, save_parameters=keep, progress=bar.update,
+                max_steps=steps, save_path=path, progress=bar.update,
             )  # fmt: skip
         finally:
             bar.close()

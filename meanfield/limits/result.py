@@ -23,10 +23,9 @@ class InfiniteWidth(Trajectory):
     Attributes
     ----------
     error : float
-        Estimated error of the loss along the run, as a share of the initial loss: for samples that span a
-        plane twice the largest change from a run with half the nodes and ten times the tolerance in time,
-        else the change between the last two refinements of the nodes plus that from ten times the tolerance
-        ("mean-field"); or the estimated change of the kernel ("kernel").
+        Estimated error of the loss along the run, as a share of the initial loss: twice the largest change
+        from a run with a quarter of the nodes and ten times the tolerance in time ("mean-field"), or the
+        estimated change of the kernel ("kernel").
     rd_error : float
         The same of the largest RD_w, relative.
     source : str

@@ -1,0 +1,93 @@
+"""Weights of few nodes that give off what many nodes do: fitted along a run.
+
+Neurons that cross kinks make the outputs, as functions of where neurons started, rough; quadrature needs
+many nodes there. But particles meet only in the residual: given that of a run with few nodes, many others are
+moved at a fraction of a run's cost (:func:`meanfield.flow.replay`), and the weights of the few are changed as
+little as makes their outputs along the run those of the many. A run with the new weights is off by the
+product of two errors: of the few nodes' rule, and of the residual in which the many were moved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from meanfield.flow import Trajectory
+from meanfield.limits.plan import Plan
+from meanfield.nodes import Directions
+
+Array = NDArray[np.float64]
+
+#: Equations of the fit, about, and samples that enter it at most.
+_EQUATIONS, _SAMPLES = 640, 64
+#: Difference of the outputs, in units of the targets, beyond which the residual says nothing of the many.
+_APART = 1.0
+#: Weight of the parameters' squares in units of the mean square of an equation: noise is not fitted.
+_RIDGE = 1e-8
+#: Steps of Newton's method, and error, in units of the targets', at which it ends.
+_NEWTON, _ENOUGH = 8, 1e-9
+
+
+def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> Directions:
+    """Nodes with weights that make their outputs along a run's residual those of many nodes.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is computed.
+    run : Trajectory
+        A run of any nodes, with its path.
+    nodes, many : Directions
+        The nodes whose weights are changed, and those that they stand for.
+    """
+    samples = np.unique(np.linspace(0, plan.problem.n - 1, _SAMPLES).round().astype(int))
+    x, scale = plan.problem.x[samples], float(np.sqrt(np.mean(plan.problem.y**2)))
+    with np.errstate(over="ignore", invalid="ignore"):  # neurons that are not felt may leave the range
+        wanted = plan.replay(many, run).output[:, samples] / scale
+        moved = plan.replay(nodes, run, save_parameters=True)
+    assert moved.a is not None
+    assert moved.w is not None
+    values, target = [_moments(nodes)], [_moments(many) @ many.weight]
+    count = _EQUATIONS // len(samples)
+    for t in np.unique(np.linspace(0, len(wanted) - 1, count).round().astype(int)):
+        f = moved.a[t][:, None] * np.maximum(moved.w[t] @ x.T, 0.0)
+        f = 0.5 * plan.width * plan.law.kappa / scale * (f[0::2] + f[1::2])
+        if not np.abs(wanted[t] - nodes.weight @ f).max() < _APART:
+            break  # from here on the many would have felt themselves
+        values.append(f.T)
+        target.append(wanted[t])
+    weight = nearest_weights(nodes.weight, np.concatenate(values), np.concatenate(target))
+    return Directions(nodes.a, nodes.q, weight)
+
+
+def _moments(nodes: Directions) -> Array:
+    return np.array([np.ones_like(nodes.a), nodes.a**2, np.einsum("kc,kc->k", nodes.q, nodes.q)])
+
+
+def nearest_weights(weight: Array, values: Array, target: Array) -> Array:
+    """The weights w nearest to given ones in relative entropy for which ``values @ w`` is about the target.
+
+    They are ``weight exp(values^T c)`` and so positive; c minimises the convex dual
+    ``sum w - target.c + ridge |c|^2 / 2``, by Newton's method.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (K,)
+        Positive.
+    values : ndarray, shape (R, K)
+    target : ndarray, shape (R,)
+    """
+    c, w, ridge = np.zeros(len(values)), weight, 0.0
+    for _ in range(_NEWTON):
+        hessian = (values * w) @ values.T
+        ridge = ridge or _RIDGE * float(np.trace(hessian))
+        missing = target - values @ w - ridge * c
+        if np.abs(missing).max() < _ENOUGH:
+            break
+        hessian[np.diag_indices_from(hessian)] += ridge
+        step = cho_solve(cho_factor(hessian, overwrite_a=True), missing)
+        c += step / max(1.0, float(np.abs(step @ values).max()))
+        w = weight * np.exp(c @ values)
+    better = np.abs(target - values @ w).max() < np.abs(target - values @ weight).max()
+    return w if better else weight

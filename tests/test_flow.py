@@ -392,6 +392,33 @@ class TestAgainstSciPy:
         )  # fmt: skip
         self.compare(run, allowed, a, w, extra=smoothing)
 
+    @pytest.mark.parametrize("seed", [6, 18, 38])
+    def test_opposite_samples_in_space(self, seed):
+        """Without a bias x and -x share a kink, and neurons slide along it: every particle."""
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((3, 3))
+        problem = Problem(np.concatenate([x, -x]), rng.standard_normal(6), bias=False)
+        particles = Particles.from_arrays(
+            rng.standard_normal(5), rng.standard_normal((5, 3)), kappa=0.3, kappa_prime=1.0
+        )
+        times = np.array([2.0, 10.0, 30.0])
+        wide, narrow = (
+            integrate_normalised(
+                problem, particles, times, method="LSODA", rtol=1e-9, atol=1e-11, width_of_kink=eps
+            )
+            for eps in (1e-4, 1e-5)
+        )
+        a, w = narrow
+        assert np.any(np.abs(w[-1] @ problem.x.T) < 1e-5)  # some neuron is on a kink at the end
+        smoothing = max(np.abs(wide[0] - a).max(), np.abs(wide[1] - w).max()) / 9
+        assert smoothing < 1e-3
+        run = gradient_flow(
+            problem, particles, save_at=times, rtol=1e-5, atol=1e-8, loss_tol=0, stationarity=0,
+            save_parameters=True, progress=False,
+        )  # fmt: skip
+        np.testing.assert_allclose(run.saved_w[1:], w, rtol=0, atol=1e-3 + 10 * smoothing)
+        np.testing.assert_allclose(run.saved_a[1:], a, rtol=0, atol=1e-3 + 10 * smoothing)
+
     def test_explicit_steps_across_kinks(self):
         """They cost accuracy, which a smaller tolerance buys back."""
         particles, times = sample(20, 0, gamma=1.0), 100.0 * np.geomspace(0.01, 1, 8)

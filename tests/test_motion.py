@@ -20,6 +20,18 @@ def samples(n, r, rng):
     return rng.standard_normal((n, r))
 
 
+def opposite(n, r, rng):
+    """Samples in pairs x and -c x, whose kinks are one."""
+    x = rng.standard_normal((n // 2, r))
+    return np.concatenate([x, -rng.uniform(0.3, 2.0, (n // 2, 1)) * x])
+
+
+def grid():
+    """Nine inputs on a square grid with a bias: three kinks at a time meet in a line."""
+    values = np.array([-1.0, 0.0, 1.0])
+    return np.array([[first, second, 1.0] for first in values for second in values])
+
+
 def move(theta, e, x, h, before=None):
     theta, size = np.ascontiguousarray(theta), theta.shape[1]
     chunks, out = kernels.chunk_count(size), np.zeros_like(theta)
@@ -78,6 +90,19 @@ class TestAgainstBruteForce:
         if r > 1:
             assert stats[CROSSED] > 20
             assert stats[SLID] > 10
+
+    @pytest.mark.parametrize(("r", "seed"), [(3, 0), (3, 1), (4, 2)])
+    def test_opposite_samples_share_their_kink(self, r, seed):
+        """One of the two is active on either side: slides begin and end by the sum of their residuals."""
+        rng = np.random.default_rng(seed)
+        x, e = opposite(6 if r == 3 else 8, r, rng), rng.standard_normal(6 if r == 3 else 8)
+        theta = rng.standard_normal((1 + r, 300))
+        ours, stats = move(theta, e, x, 1.5)
+        fine = naive.euler_motion(theta, e, x, 1.5, 10_000)
+        good = np.abs(ours - fine).max(axis=0) <= 3e-3
+        assert good.mean() >= 0.995, np.flatnonzero(~good)
+        assert stats[SLID] >= 5
+        assert stats[GAVE_UP] == 0
 
     @pytest.mark.compiled  # the plain twin takes 20 000 steps for each particle
     def test_plane_particles_pass_the_origin(self):
@@ -166,6 +191,29 @@ class TestLaws:
         different = np.abs(both - whole).max(axis=0) > 1e-9 * scale
         assert different.sum() <= 1
         assert stats[GAVE_UP] == first[GAVE_UP] == second[GAVE_UP] == 0
+
+    @pytest.mark.parametrize("kind", ["grid", "opposite", "lattice"])
+    def test_two_steps_are_one_where_kinks_meet(self, kind):
+        """Many kinks are met at once, and rounding must not choose which of them was crossed.
+
+        A few come to rest where kinks meet, from where a direction leads away, too: both are solutions.
+        """
+        different = 0
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            x = {
+                "grid": grid(),
+                "opposite": opposite(8, 3, rng),
+                "lattice": rng.integers(-1, 2, (5, 3)) + np.eye(5, 3),
+            }[kind]
+            e, theta = rng.standard_normal(len(x)), rng.standard_normal((4, 1000))
+            theta[1:] *= 0.2 if seed % 2 else 1.0
+            whole, _ = move(theta, e, x, 1.5)
+            parts = theta
+            for h in (0.15, 0.35, 0.6, 0.4):
+                parts, _ = move(parts, e, x, h)
+            different += np.count_nonzero(np.abs(parts - whole).max(axis=0) > 1e-8)
+        assert different <= 10  # of 20 000
 
     @given(particles, st.floats(1e-6, 1e6))
     def test_homogeneous(self, drawn, c):
@@ -265,6 +313,22 @@ class TestKinkGram:
         if r > 1 and n > 1:
             plain = naive.tangent_gram(theta, weight, x)
             assert np.abs(K - plain).max() > 0.01  # there was something to correct
+
+    @pytest.mark.parametrize(("n", "r"), [(6, 2), (6, 3), (8, 4)])
+    def test_opposite_samples(self, n, r):
+        """As above, for kinks that two samples share; and the product with a vector."""
+        rng = np.random.default_rng(n)
+        x, e, weight = opposite(n, r, rng), rng.standard_normal(n), rng.uniform(0.5, 2.0, 300)
+        theta, stats = move(rng.standard_normal((1 + r, 300)), e, x, 2.0)
+        assert stats[SLID] > 5
+        K, h = motion_gram(theta, weight, e, x), 1e-7
+        after, _ = move(theta, e, x, h)
+        rate = (naive.output(after, weight, x) - naive.output(theta, weight, x)) / h
+        size = (weight * (theta**2).sum(axis=0)).sum() * np.abs(e).max()
+        np.testing.assert_allclose(rate, -K @ e / n, atol=2e-5 * size)
+        v = rng.standard_normal(n)
+        product = motion_gram_product(theta, weight, e, v, x)
+        np.testing.assert_allclose(product, K @ v, rtol=1e-11, atol=1e-11 * np.abs(K).max())
 
     @pytest.mark.parametrize(("n", "r"), [(1, 1), (6, 2), (5, 3), (6, 4), (9, 7)])
     def test_product_is_that_of_the_matrix(self, n, r):

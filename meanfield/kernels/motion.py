@@ -20,8 +20,9 @@ from meanfield.kernels.blocks import (
 )
 from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.jit import exact, inner, kernel
+from meanfield.kernels.kinks import Felt, _jump, _samples
 from meanfield.kernels.particle import _move_particle
-from meanfield.kernels.sliding import STEPPED_OVER, Felt, _rounding, _samples, _workspace
+from meanfield.kernels.sliding import STEPPED_OVER, _rounding, _workspace
 
 #: Coefficients of sinh(y)/y and (cosh(y) - 1)/y**2 in powers of y**2, highest first: exact for y <= 1.
 _SERIES = 10
@@ -179,6 +180,9 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
     length = chunk_length(size)
     scaled, samples, particle = e / n, _samples(x), _workspace(n, r)
+    jumps = np.empty_like(scaled)
+    for stage in range(1 + stages):
+        jumps[stage] = _jump(scaled[stage], samples)
     states, zs = np.empty((2, (1 + r) * BLOCK)), np.empty((2, n * BLOCK))
     G_scratch, along_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK)
     flag_scratch, work_scratch = np.empty(BLOCK), np.empty(5 * BLOCK)
@@ -196,7 +200,8 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
             _matmul(x, start[1:], z)
             for stage in range(stages):
                 e_now = scaled[stage + 1]
-                felt = Felt(e_now, scaled[stage], h[stage], _rounding(e_now, samples))
+                rounding = _rounding(e_now, samples)
+                felt = Felt(e_now, scaled[stage], jumps[stage + 1], jumps[stage], h[stage], rounding)
                 block = Block(start, z, after, z_after, G, along, flags, work)
                 _glide(block, felt, samples)
                 change[chunk, 2] += _move_flagged(block, w, felt, samples, particle, stats[chunk])

@@ -23,15 +23,14 @@ from meanfield.kernels.blocks import (
 )
 from meanfield.kernels.chunks import BLOCK, chunk_length
 from meanfield.kernels.jit import exact, inner, kernel
+from meanfield.kernels.kinks import Felt, _jump, _samples
 from meanfield.kernels.motion import _flag_near
 from meanfield.kernels.sliding import (
-    Felt,
     _classify,
     _fill,
     _fill_lost,
     _gradient,
     _products_with,
-    _samples,
     _settle,
     _workspace,
 )
@@ -57,7 +56,7 @@ def _settle_at(k, p, q, z, felt, samples, work, ignored):
     _fill(felt.e, samples, work)
     count = _classify(p, felt, samples, work, ignored)
     if count >= 0:
-        count = _settle(p, count, felt.e, samples, work)
+        count = _settle(p, count, felt, samples, work)
         _fill_lost(count, samples, work)
     return count
 
@@ -74,7 +73,7 @@ def motion_gram(theta, weight, e, before, x, length, first, last, partial_a, par
     """
     (n, r), size = x.shape, theta.shape[1]
     samples, work, ignored = _samples(x), _workspace(n, r), np.zeros(5, np.int64)
-    felt = Felt(e / n, before / n, 0.0, 0.0)
+    felt = Felt(e / n, before / n, _jump(e / n, samples), _jump(before / n, samples), 0.0, 0.0)
     q_scratch, z_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK)
     relu_scratch, on_scratch = np.empty(n * BLOCK), np.empty(n * BLOCK)
     root_scratch, flag_scratch, norm_scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -150,7 +149,7 @@ def motion_gram_product(theta, weight, e, before, v, x, first, last, partial):
     (n, r), size = x.shape, theta.shape[1]
     length = chunk_length(size)
     samples, work, ignored = _samples(x), _workspace(n, r), np.zeros(5, np.int64)
-    felt = Felt(e / n, before / n, 0.0, 0.0)
+    felt = Felt(e / n, before / n, _jump(e / n, samples), _jump(before / n, samples), 0.0, 0.0)
     q_scratch, z_scratch, dz_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
     pull_scratch, scratch = np.empty((1 + r) * BLOCK), np.empty((3, BLOCK))
     for chunk in range(first, last):

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.kernels.blocks import _dot
+from meanfield.kernels.blocks import ON_KINK, _dot
 from meanfield.kernels.jit import exact
+from meanfield.kernels.kinks import _dot_row
 from meanfield.kernels.sliding import (
     CROSSED,
     GAVE_UP,
     ORIGIN,
     SLID,
     _classify,
-    _dot_row,
     _fill,
     _pull,
     _settle,
@@ -52,7 +52,7 @@ def _first_root(half, b, ds):
 
 
 @exact
-def _next_kink(p, s0, eps_max, work):
+def _next_kink(p, s0, eps_max, leader, work):
     """First kink that is reached before ``eps_max``: its sample (-1 if none) and its eps."""
     all_z, speeds, on, sliding = work.z, work.speed, work.on, work.sliding
     half = 0.5 * (s0 - p)
@@ -61,7 +61,11 @@ def _next_kink(p, s0, eps_max, work):
     first, eps_first = -1, eps_max
     for i in range(all_z.shape[0]):
         z, speed = all_z[i], speeds[i]
-        if sliding[i] or speed == 0.0 or abs(z) > 1.000001 * reach * abs(speed):
+        if sliding[i] or leader[i] != i:
+            continue
+        if z != 0.0 and (z > 0.0) != on[i]:
+            return i, 0.0  # met together with another kink, and passed but for rounding
+        if speed == 0.0 or abs(z) > 1.000001 * reach * abs(speed):
             continue
         if z == 0.0:
             # On the kink: the particle leaves it to the side of its pattern, and may come back.
@@ -129,7 +133,7 @@ def _advance(p, s0, eps, work):
 
 
 @exact
-def _rests_at_origin(p, s0, count, e, samples, work):
+def _rests_at_origin(p, s0, count, felt, samples, work):
     """Put a neuron that arrived at the origin on its other side; whether it rests there instead.
 
     Near the origin only the direction of q counts. Arriving along a ray v (in the plane, that of the
@@ -143,12 +147,33 @@ def _rests_at_origin(p, s0, count, e, samples, work):
         work.q[c] = tiny * work.u[c]
     for i in range(work.z.shape[0]):
         work.z[i] = 0.0
-        work.on[i] = work.on[i] if work.sliding[i] else not work.on[i]
-    _fill(e, samples, work)
-    worst, _ = _worst_slide(p, count, e, samples, work)
+        work.on[i] = work.on[i] if work.sliding[samples.leader[i]] else not work.on[i]
+    _fill(felt.e, samples, work)
+    worst, _ = _worst_slide(p, count, felt, samples, work)
     if worst >= 0:
         return False
     return _dot(work.G, work.u) <= 0.0
+
+
+@exact
+def _crosses_many(met, felt, samples, work):
+    """Cross all kinks that meet where a particle came to one of them; whether there are others.
+
+    Samples in a plane through the origin have kinks that meet in one line: of all directions in which a
+    particle that slides on one of them may leave the line, straight on is tried first.
+    """
+    z, q_norm, others = work.z, np.sqrt(_dot(work.q, work.q)), False
+    for i in range(z.shape[0]):
+        if work.sliding[i] or samples.leader[i] != i or i == met:
+            continue
+        if abs(z[i]) <= ON_KINK * q_norm * samples.lengths[i] and work.speed[i] != 0.0:
+            others = True
+            z[i] = 0.0
+            _switch(i, not work.on[i], felt, samples, work)
+    if others:
+        z[met] = 0.0
+        _switch(met, not work.on[met], felt, samples, work)
+    return others
 
 
 @exact
@@ -158,20 +183,20 @@ def _move_particle(p, felt, samples, work, stats):
     ``work`` holds q, and z, G and along of its pattern z > 0.
     """
     n, r = samples.x.shape
-    e = felt.e
+    e = felt.jump
     count = _classify(p, felt, samples, work, stats)
     if count < 0:
         return p
     left, tried = felt.time, -1
     for _ in range(8 * n + 16):
-        count = _settle(p, count, e, samples, work)
+        count = _settle(p, count, felt, samples, work)
         if tried >= 0:
             stats[SLID if count > tried else CROSSED] += 1
         tried = -1
         rate, s0 = _direction(count, felt.rounding, samples, work)
         if rate * left == 0.0:
             return p
-        i, eps = _next_kink(p, s0, np.expm1(rate * left), work)
+        i, eps = _next_kink(p, s0, np.expm1(rate * left), samples.leader, work)
         # p = 0 ends a slide: beyond it both sides push away.
         turns = False
         if count > 0 and s0 != 0.0 and 0.0 < p / s0 < 1.0:
@@ -185,22 +210,24 @@ def _move_particle(p, felt, samples, work, stats):
         if turns:
             p = 0.0
             for a in range(count):
-                _switch(work.slide[a], False, e, samples, work)
+                _switch(work.slide[a], False, felt, samples, work)
             count = 0
-        elif eps > 0.0 and count == r - 1 and r <= 2:
-            # On a line every kink is the origin; in the plane a slide meets other kinks only there.
+        elif eps > 0.0 and count == r - 1:
+            # Along a ray (on a line: everywhere) other kinks are met at the origin only.
             stats[ORIGIN] += abs(s0) > 2.0 * _AT_ORIGIN * abs(p)
-            if _rests_at_origin(p, s0, count, e, samples, work):
+            if _rests_at_origin(p, s0, count, felt, samples, work):
                 return p
+        elif eps > 0.0 and _crosses_many(i, felt, samples, work):
+            stats[CROSSED] += 1
         else:
             work.z[i] = 0.0
             if p * e[i] > 0.0 and count < r:
-                _switch(i, False, e, samples, work)
+                _switch(i, False, felt, samples, work)
                 work.slide[count] = i
                 tried = count
                 count += 1
             else:
-                _switch(i, not work.on[i], e, samples, work)
+                _switch(i, not work.on[i], felt, samples, work)
                 stats[CROSSED] += 1
     stats[GAVE_UP] += 1
     return p

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meanfield.kernels.blocks import ON_KINK, _dot, row_lengths
+from meanfield.kernels.blocks import ON_KINK, _dot
 from meanfield.kernels.jit import allocating, exact
 
 #: Sliding directions that are dependent up to this share count once.
@@ -24,34 +24,6 @@ _CLOSE = 0.3
 #: Columns of the statistics: crossings, slides begun, passages of the origin, searches given up, and
 #: slides whose end was stepped over.
 CROSSED, SLID, ORIGIN, GAVE_UP, STEPPED_OVER = 0, 1, 2, 3, 4
-
-
-class Samples(NamedTuple):
-    """The samples x (n, r), their transpose, their lengths (n,) and products x x' (n, n)."""
-
-    x: np.ndarray
-    transposed: np.ndarray
-    lengths: np.ndarray
-    products: np.ndarray
-
-
-@allocating
-def _samples(x):
-    n = x.shape[0]
-    products = np.empty((n, n))
-    for i in range(n):
-        for j in range(n):
-            products[i, j] = _dot_row(x[i], x, j)
-    return Samples(x, np.ascontiguousarray(x.T), row_lengths(x), products)
-
-
-class Felt(NamedTuple):
-    """What particles feel: residuals over n now and until now (n,), for how long, and the rounding of G."""
-
-    e: np.ndarray
-    before: np.ndarray
-    time: float
-    rounding: float
 
 
 @exact
@@ -112,14 +84,6 @@ def _workspace(n, r):
 
 
 @exact
-def _dot_row(u, rows, i):
-    total = 0.0
-    for c in range(u.shape[0]):
-        total += u[c] * rows[i, c]
-    return total
-
-
-@exact
 def _gradient(on, e, x, G):
     """G = sum over active samples of e_i x_i (e already divided by n)."""
     G[:] = 0.0
@@ -146,12 +110,30 @@ def _fill(e, samples, work):
 
 
 @exact
-def _switch(i, on, e, samples, work):
+def _switch_sample(i, on, e, samples, work):
     """Switch sample i on or off; the gradient follows."""
     if work.on[i] == on:
         return
     work.on[i] = on
-    change = e[i] if on else -e[i]
+    _add_sample(e[i] if on else -e[i], i, samples, work)
+
+
+@exact
+def _switch(i, on, felt, samples, work):
+    """Go to the side of a kink on which its leader i is active or not; the gradient follows."""
+    if work.on[i] == on:
+        return
+    work.on[i] = on
+    j = samples.ring[i]
+    while j != i:
+        work.on[j] = on == samples.same[j]
+        j = samples.ring[j]
+    _add_sample(felt.jump[i] if on else -felt.jump[i], i, samples, work)
+
+
+@exact
+def _add_sample(change, i, samples, work):
+    """Add a multiple of sample i to the gradient."""
     for c in range(samples.x.shape[1]):
         work.G[c] += change * samples.x[i, c]
     for j in range(samples.x.shape[0]):
@@ -193,14 +175,15 @@ def _pull(count, b, samples, work):
 
 
 @exact
-def _worst_slide(p, count, e, samples, work):
+def _worst_slide(p, count, felt, samples, work):
     """The kink slid on that holds least, and the side that it is left on; (-1, False) if all hold.
 
-    The pulls lambda_i solve ``(G + sum_i lambda_i e_i x_i) . x_j = 0`` for all kinks slid on. A kink holds
-    while p e_i > 0 and 0 < lambda_i < 1. With lambda_i >= 1 it is left on its active side, with lambda_i <= 0
-    on the other. If p e_i <= 0 both sides push away: of the two futures the inactive one is taken.
+    The pulls lambda_i solve ``(G + sum_i lambda_i e_i x_i) . x_j = 0`` for all kinks slid on, e being the
+    residuals of kinks. A kink holds while p e_i > 0 and 0 < lambda_i < 1. With lambda_i >= 1 it is left on
+    its active side, with lambda_i <= 0 on the other. If p e_i <= 0 both sides push away: of the two futures
+    the inactive one is taken.
     """
-    slide = work.slide
+    slide, e = work.slide, felt.jump
     for a in range(count):
         if p * e[slide[a]] <= 0.0:
             return a, False
@@ -217,13 +200,13 @@ def _worst_slide(p, count, e, samples, work):
 
 
 @exact
-def _settle(p, count, e, samples, work):
+def _settle(p, count, felt, samples, work):
     """Release the sliding kinks that do not hold; returns how many are left, their pulls solved for."""
     while count > 0:
-        worst, active = _worst_slide(p, count, e, samples, work)
+        worst, active = _worst_slide(p, count, felt, samples, work)
         if worst < 0:
             break
-        _switch(work.slide[worst], active, e, samples, work)
+        _switch(work.slide[worst], active, felt, samples, work)
         for a in range(worst, count - 1):
             work.slide[a] = work.slide[a + 1]
         count -= 1
@@ -258,7 +241,7 @@ def _classify(p, felt, samples, work, stats):
     On a kink with p e_i <= 0 nothing slides; a slide there has ended, and :func:`_leaves_active` tells on
     which side. Where that is in doubt the slide counts as stepped over.
     """
-    z, on, slide, e, before = work.z, work.on, work.slide, felt.e, felt.before
+    z, on, slide, e, before = work.z, work.on, work.slide, felt.jump, felt.jump_before
     n, r = samples.x.shape
     q_norm = np.sqrt(_dot(work.q, work.q))
     if q_norm == 0.0:
@@ -267,9 +250,13 @@ def _classify(p, felt, samples, work, stats):
         on[i] = z[i] > 0.0
     count, ended = 0, -1
     for i in range(n):
-        if abs(z[i]) > ON_KINK * q_norm * samples.lengths[i]:
+        if samples.leader[i] != i or abs(z[i]) > ON_KINK * q_norm * samples.lengths[i]:
             continue
-        _switch(i, False, e, samples, work)
+        _switch_sample(i, False, felt.e, samples, work)
+        j = samples.ring[i]
+        while j != i:  # one by one: by rounding they may be seen on different sides
+            _switch_sample(j, not samples.same[j], felt.e, samples, work)
+            j = samples.ring[j]
         z[i] = 0.0
         if p * e[i] > 0.0 and count < r:
             slide[count] = i
@@ -279,11 +266,11 @@ def _classify(p, felt, samples, work, stats):
     if ended >= 0:
         off_before = 0.0
         for i in range(n):
-            off_before -= p * before[i] * samples.products[i, ended] if on[i] else 0.0
+            off_before -= p * felt.before[i] * samples.products[i, ended] if on[i] else 0.0
         off, jump = -p * work.along[ended], -p * samples.products[ended, ended]
         on_before, on_now = off_before + jump * before[ended], off + jump * e[ended]
         active, doubtful = _leaves_active(off_before, on_before, off, on_now)
-        _switch(ended, active, e, samples, work)
+        _switch(ended, active, felt, samples, work)
         stats[STEPPED_OVER] += doubtful
     return count
 

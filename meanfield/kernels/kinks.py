@@ -23,7 +23,7 @@ class Samples(NamedTuple):
     """The samples x (n, r), their transpose, their lengths (n,), products x x' (n, n), and their kinks.
 
     ``leader`` (n,) is the first sample with the same kink, ``same`` (n,) tells whether a sample is active
-    where its leader is, and ``ring`` (n,) the next sample of the kink, round and round: itself if it is alone.
+    where its leader is, and ``ring`` (n,) the next sample of the kink, round and round (itself if alone).
     """
 
     x: np.ndarray

@@ -14,12 +14,16 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import number, real_array
+from meanfield.arguments import number, real_array, shown
+from meanfield.errors import InputError
 
+#: Far beyond this the differences of exponents, on which the regime rests, are rounding.
+_LARGEST = 1e6
 #: Distances in the plane below this count as "on the boundary": exponents are given or measured
 #: from power laws in double precision, and nobody means gamma = 1 + 1e-12.
 ON_BOUNDARY = 1e-9
@@ -51,17 +55,14 @@ class Regime(enum.Enum):
         Raises
         ------
         InputError
-            If an exponent is not finite.
+            If an exponent is no number between -1e6 and 1e6.
 
         Examples
         --------
         >>> Regime.classify(0.5, 0.0), Regime.classify(1.0, 0.0), Regime.classify(1.75, 0.0)
         (<Regime.LINEAR: 'linear'>, <Regime.CRITICAL: 'critical'>, <Regime.CONDENSED: 'condensed'>)
         """
-        gamma, gamma_prime = (
-            number(name, value, "a finite exponent")
-            for name, value in (("gamma", gamma), ("gamma_prime", gamma_prime))
-        )
+        gamma, gamma_prime = _exponent_of("gamma", gamma), _exponent_of("gamma_prime", gamma_prime)
         depth = _depth(gamma, gamma_prime)
         if abs(depth) <= ON_BOUNDARY:
             return cls.CRITICAL
@@ -115,7 +116,7 @@ def boundary_gamma(gamma_prime: ArrayLike) -> NDArray[np.float64]:
     >>> boundary_gamma([-0.4, 0.0, 0.4])
     array([1. , 1. , 1.4])
     """
-    return 1.0 + np.maximum(np.asarray(gamma_prime, dtype=np.float64), 0.0)
+    return 1.0 + np.maximum(_exponents("gamma_prime", gamma_prime), 0.0)
 
 
 def exponents(
@@ -151,7 +152,7 @@ def exponents(
     >>> S_w
     array([-0.5  ,  0.   ,  0.375])
     """
-    g, gp = np.broadcast_arrays(real_array("gamma", gamma), real_array("gamma_prime", gamma_prime))
+    g, gp = np.broadcast_arrays(_exponents("gamma", gamma), _exponents("gamma_prime", gamma_prime))
     if not antisymmetric:
         g = np.maximum(g, 0.5)
     return _exponent(g, gp), _exponent(g, -gp)
@@ -177,10 +178,7 @@ def classify(gamma: float, gamma_prime: float, *, antisymmetric: bool = True) ->
     >>> c.regime.value, c.distance, c.nearest
     ('linear', 0.5, (1.0, 0.0))
     """
-    gamma, gamma_prime = (
-        number(name, value, "a finite exponent")
-        for name, value in (("gamma", gamma), ("gamma_prime", gamma_prime))
-    )
+    gamma, gamma_prime = _exponent_of("gamma", gamma), _exponent_of("gamma_prime", gamma_prime)
     # The boundary is two rays from the corner (1, 0): downwards, and along the diagonal upwards.
     along = max((gamma - 1.0 + gamma_prime) / 2.0, 0.0)
     candidates = [
@@ -201,6 +199,17 @@ def classify(gamma: float, gamma_prime: float, *, antisymmetric: bool = True) ->
         S_w=float(S_w),
         S_a=float(S_a),
     )
+
+
+def _exponent_of(name: str, value: Any) -> float:
+    return number(name, value, "a number between -1e6 and 1e6", least=-_LARGEST, most=_LARGEST)
+
+
+def _exponents(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    array = real_array(name, values)
+    if np.any(np.abs(array) > _LARGEST):
+        raise InputError(f"{name} is {shown(values)}; give numbers between -1e6 and 1e6")
+    return array
 
 
 def _depth(gamma: float, gamma_prime: float) -> float:

@@ -156,6 +156,31 @@ class TestError:
         with pytest.raises(InputError, match="twice"):
             fit_slope([10, 10, 100], [[1.0], [1.0], [2.0]])
 
+    @pytest.mark.parametrize(
+        ("widths", "values", "confidence", "message"),
+        [
+            ([10, 100], np.ones((2, 3)), -1.0, "confidence is -1.0; give a level between 0 and 1"),
+            ([10, 100], np.ones((2, 3)), 0.0, "confidence is 0.0"),
+            ([10, 100], np.ones((2, 3)), 1.5, "confidence is 1.5"),
+            ([0, 100], np.ones((2, 3)), 0.95, "give a list of positive numbers"),
+            ([math.nan, 100], np.ones((2, 3)), 0.95, "widths.* is nan"),
+            ([1e15, 1e15 + 1], np.ones((2, 3)), 0.95, "a value twice"),
+            ([10, 100], np.ones((3, 2)), 0.95, "one row for each of the 2 widths"),
+            ([10, 100], np.ones(2), 0.95, "one row for each of the 2 widths"),
+            ([10, 100], [["a"], ["b"]], 0.95, "give real numbers"),
+        ],
+    )
+    def test_what_says_nothing_is_refused(self, widths, values, confidence, message):
+        """A level below zero once turned an interval inside out, and any slope was critical."""
+        with pytest.raises(InputError, match=message):
+            fit_slope(widths, values, confidence=confidence)
+
+    def test_masked_runs_are_missing(self):
+        m = np.array([10.0, 100.0, 1000.0])
+        values = np.ma.masked_equal(np.column_stack([m**0.5, [3.0, -7.0, 99.0]]), -7.0)
+        masked, missing = (fit_slope(m, v) for v in (values, np.ma.filled(values, np.nan)))
+        assert masked == missing
+
 
 class TestBend:
     @pytest.mark.parametrize("seeds", [1, 2, 4])

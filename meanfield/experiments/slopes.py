@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import number, real_array, shown
 from meanfield.errors import InputError
 
 Array = NDArray[np.float64]
@@ -22,6 +23,10 @@ Array = NDArray[np.float64]
 CRITICAL_BAND = 0.05
 #: From this number of seeds on, the scatter between them is the error of their mean.
 _ENOUGH_SEEDS = 3
+
+
+#: Widths closer than this share of themselves are one: the logarithms would differ by their rounding.
+_SAME_WIDTH = 1e-9
 
 
 class Verdict(enum.Enum):
@@ -126,7 +131,7 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     Raises
     ------
     InputError
-        If two widths are equal.
+        If widths are no positive numbers or two of them equal, values do not fit them, or the level is none.
 
     Notes
     -----
@@ -141,10 +146,8 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     >>> round(slope.value, 2), slope.low < 1 < slope.high
     (1.0, True)
     """
-    m = np.asarray(widths, dtype=np.float64)
-    if len(np.unique(m)) < m.size:
-        raise InputError(f"widths holds a value twice: {list(m)}; average its runs, or give each width once")
-    y = np.asarray(values, dtype=np.float64)
+    m, y = _checked(widths, values)
+    confidence = number("confidence", confidence, "a level between 0 and 1", above=0.0, below=1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_y = np.where(y > 0, np.log(y), np.nan)
     log_m = np.log(m)
@@ -157,6 +160,23 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     end = parabola.interval(lambda x: np.array([0.0, 1.0, 2.0 * (last - x)]))
     known = math.isfinite(change[1]) and math.isfinite(change[2])
     return Slope(value, low, high, points, Bend(*change, *end) if known else None)
+
+
+def _checked(widths: ArrayLike, values: ArrayLike) -> tuple[Array, Array]:
+    m = real_array("widths", widths)
+    if m.ndim != 1 or not np.all(m > 0.0):
+        raise InputError(f"widths is {shown(widths)}; give a list of positive numbers")
+    if np.any(np.diff(np.sort(m)) <= _SAME_WIDTH * np.sort(m)[1:]):
+        raise InputError(f"widths holds a value twice: {list(m)}; average its runs, or give each width once")
+    try:
+        y = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"values is not an array of numbers ({error}); give real numbers") from None
+    if y.ndim != 2 or len(y) != len(m):
+        raise InputError(
+            f"values has shape {y.shape}; give one row for each of the {len(m)} widths, one column a seed"
+        )
+    return m, y
 
 
 @dataclass(frozen=True, eq=False)

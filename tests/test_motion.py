@@ -230,6 +230,36 @@ class TestLaws:
         np.testing.assert_array_equal(ours, theta)
         assert not stats.any()
 
+    @pytest.mark.parametrize("r", [3, 4])
+    def test_what_died_on_its_last_sample_stays_dead(self, r):
+        """On its kink, no other sample active: when the residual turns, rounding must not revive it."""
+        died = 0
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            x, e = samples(4, r, rng), rng.standard_normal(4)
+            rests, _ = move(rng.standard_normal((1 + r, 400)), e, x, 40.0)
+            size = np.outer(np.linalg.norm(x, axis=1), np.linalg.norm(rests[1:], axis=0))
+            z = x @ rests[1:] / size
+            dead = (np.abs(z) <= 1e-12).any(axis=0) & (z <= 1e-12).all(axis=0)
+            after, _ = move(rests[:, dead], -e, x, 1.0, before=e)
+            np.testing.assert_allclose(after, rests[:, dead], rtol=0, atol=1e-12)
+            died += np.count_nonzero(dead)
+        assert died > 100
+
+    def test_one_of_two_slides_ends_between_steps(self):
+        """Its residual turned: what moves the neuron off that kink, if at all, is what the other leaves."""
+        x = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+        theta, e = np.array([[1.0], [0.0], [0.0], [1.0]]), np.array([1.0, 4.0, -1.0])
+        slides, _ = move(theta, e, x, 0.1)
+        assert np.abs(slides[1:3, 0]).max() <= 1e-15
+        # Beside the slide along sample 1 nothing pushes to the active side of sample 0, on its inactive one.
+        turned = np.array([-1.0, 4.0, -1.0])
+        stays, _ = move(slides, turned, x, 0.1, before=e)
+        assert np.abs(stays[1:3, 0]).max() <= 1e-15
+        beside = slides - np.array([[0.0], [1e-4], [0.0], [0.0]])  # more than the chatter of the twin
+        fine = naive.euler_motion(beside, turned, x, 0.1, 100_000)
+        np.testing.assert_allclose(stays, fine, atol=2e-4)
+
     def test_slides_along_its_kink_exactly(self):
         """Both sides push towards the kink of sample 0: z_0 stays 0, q moves with G projected."""
         x = np.array([[0.0, 1.0], [1.0, 1.0]])

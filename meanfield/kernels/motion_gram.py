@@ -31,6 +31,7 @@ from meanfield.kernels.sliding import (
     _fill_lost,
     _gradient,
     _products_with,
+    _rounding,
     _settle,
     _workspace,
 )
@@ -73,7 +74,8 @@ def motion_gram(theta, weight, e, before, x, length, first, last, partial_a, par
     """
     (n, r), size = x.shape, theta.shape[1]
     samples, work, ignored = _samples(x), _workspace(n, r), np.zeros(5, np.int64)
-    felt = Felt(e / n, before / n, _jump(e / n, samples), _jump(before / n, samples), 0.0, 0.0)
+    now, then = e / n, before / n
+    felt = Felt(now, then, _jump(now, samples), _jump(then, samples), 0.0, _rounding(now, samples))
     q_scratch, z_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK)
     relu_scratch, on_scratch = np.empty(n * BLOCK), np.empty(n * BLOCK)
     root_scratch, flag_scratch, norm_scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -149,7 +151,8 @@ def motion_gram_product(theta, weight, e, before, v, x, first, last, partial):
     (n, r), size = x.shape, theta.shape[1]
     length = chunk_length(size)
     samples, work, ignored = _samples(x), _workspace(n, r), np.zeros(5, np.int64)
-    felt = Felt(e / n, before / n, _jump(e / n, samples), _jump(before / n, samples), 0.0, 0.0)
+    now, then = e / n, before / n
+    felt = Felt(now, then, _jump(now, samples), _jump(then, samples), 0.0, _rounding(now, samples))
     q_scratch, z_scratch, dz_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
     pull_scratch, scratch = np.empty((1 + r) * BLOCK), np.empty((3, BLOCK))
     for chunk in range(first, last):

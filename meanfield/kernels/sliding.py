@@ -263,11 +263,15 @@ def _classify(p, felt, samples, work, stats):
             count += 1
         else:
             ended = i
-    if ended >= 0:
+    if ended >= 0 and count == 0:  # beside another slide the speed that this leaves decides
         off_before = 0.0
         for i in range(n):
             off_before -= p * felt.before[i] * samples.products[i, ended] if on[i] else 0.0
         off, jump = -p * work.along[ended], -p * samples.products[ended, ended]
+        # Where no other sample pulls (a neuron that died here) rounding must not: it stays.
+        nothing = abs(p) * felt.rounding * samples.lengths[ended]
+        off = off if abs(off) > nothing else 0.0
+        off_before = off_before if abs(off_before) > nothing else 0.0
         on_before, on_now = off_before + jump * before[ended], off + jump * e[ended]
         active, doubtful = _leaves_active(off_before, on_before, off, on_now)
         _switch(ended, active, felt, samples, work)

@@ -217,6 +217,34 @@ class TestStoreRefusals:
         path.write_bytes(path.read_bytes()[:3000])
         self.refuses(path, r"cannot be used \(.*\)")
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE cells SET rd_w = 'abc'",
+            "UPDATE cells SET rd_w = -1.0",
+            "UPDATE cells SET rd_w = x'00ff'",
+            "UPDATE cells SET status = 'BONVERGED'",
+            "UPDATE cells SET status = 5",
+            "UPDATE cells SET steps = 'many'",
+            "UPDATE cells SET seed = 'x'",
+            "UPDATE cells SET width = -width",
+            "UPDATE cells SET origin = 99",
+            "UPDATE origins SET origin = '{'",
+            "UPDATE origins SET origin = '[]'",
+            "UPDATE meta SET value = '{' WHERE key = 'settings'",
+            "UPDATE meta SET value = '[1]' WHERE key = 'settings'",
+        ],
+    )
+    def test_contents_that_no_sweep_writes(self, path, damage):
+        connection = sqlite3.connect(path)
+        connection.execute(damage)
+        connection.commit()
+        connection.close()
+        with pytest.raises(StoreError, match=r"no sweep writes \(.*\); it is damaged|not say what was run"):
+            sweep(gamma=[0.5], seeds=1, store=path)
+        with pytest.raises(StoreError, match="damaged"), SweepStore.open(path) as store:
+            list(store.records())
+
     def test_other_arguments_do_not_spoil_a_store(self, tmp_path):
         """A call that is refused leaves no store that the corrected call would be refused by."""
         path = tmp_path / "sweep.sqlite"

@@ -7,7 +7,8 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.arguments import file_path
+from meanfield.arguments import file_path, shown
 from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS, connect, speaking
 from meanfield.experiments.origin import Origin, here
+from meanfield.flow import Status
 from meanfield.problem import Problem
 
 #: Data sets up to this size are kept in the store themselves, larger ones by their fingerprint only.
@@ -121,16 +123,17 @@ class SweepStore:
 
     def results(self) -> Iterator[CellResult]:
         """All finished cells, sorted."""
-        for row in self._rows(", ".join(CELL_COLUMNS + RESULT_COLUMNS)):
-            yield _result(row)
+        with self._sound():
+            found = [_result(row) for row in self._rows(", ".join(CELL_COLUMNS + RESULT_COLUMNS))]
+        yield from found
 
     def records(self) -> Iterator[Record]:
         """All finished cells, sorted, with when and where each was computed."""
-        origins = {number: origin for origin, number in self._read_origins().items()}
-        for *row, finished, origin in self._rows(
-            ", ".join((*CELL_COLUMNS, *RESULT_COLUMNS, "finished", "origin"))
-        ):
-            yield Record(_result(row), finished, origins[origin])
+        rows = self._rows(", ".join((*CELL_COLUMNS, *RESULT_COLUMNS, "finished", "origin")))
+        with self._sound():
+            origins = {number: origin for origin, number in self._read_origins().items()}
+            found = [Record(_result(row), finished, origins[origin]) for *row, finished, origin in rows]
+        yield from found
 
     def add(self, result: CellResult, origin: Origin | None = None) -> None:
         """Keep a finished cell: once this returns, it survives the death of the process.
@@ -204,6 +207,19 @@ class SweepStore:
                 f"SELECT {columns} FROM cells ORDER BY {', '.join(CELL_COLUMNS)}"
             ).fetchall()
 
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Turn what damaged contents do into a sentence."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise StoreError(
+                f"the store {self.path} holds what no sweep writes ({type(error).__name__}: {error}); it is "
+                "damaged: give another path, or a copy of it from before"
+            ) from None
+
     def _meta(self) -> dict[str, Any]:
         return dict(self._connection.execute("SELECT key, value FROM meta"))
 
@@ -228,7 +244,8 @@ class SweepStore:
                 "data); give another path"
             )
         if kept["settings"] != mine["settings"]:
-            theirs, ours = json.loads(kept["settings"]), asdict(settings)
+            with self._sound():
+                theirs, ours = dict(json.loads(kept["settings"])), asdict(settings)
             raise StoreError(
                 f"the store {self.path} was run with other settings ({differences(theirs, ours)}); "
                 "give another path, or the same settings"
@@ -245,9 +262,19 @@ def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _result(row: Sequence[Any]) -> CellResult:
+    """A cell from its row; ValueError if no run can have made it."""
     count = len(CELL_COLUMNS)
     values: list[Any] = [math.nan if value is None else value for value in row]
-    return CellResult(Cell(*values[:count]), *values[count:])
+    result = CellResult(Cell(*values[:count]), *values[count:])
+    for part in (result.cell, result):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if field.name != "cell" and type(value).__name__ != field.type:
+                raise ValueError(f"{field.name} is {shown(value)}")
+    sizes = (result.cell.width - 1, result.cell.seed, result.rd_w, result.rd_a, result.loss, result.steps)
+    if result.status not in Status.__members__ or any(size < 0 for size in sizes):
+        raise ValueError(f"a cell is {shown(row)}")
+    return result
 
 
 def _data(problem: Problem) -> dict[str, Any]:

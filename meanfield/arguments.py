@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
@@ -166,6 +167,14 @@ def file_path(name: str, value: str | os.PathLike[str]) -> Path:
     if not path.name or "\0" in str(path):
         raise InputError(f"{name} is {shown(value)}; give the path of a file")
     return path
+
+
+def check_types(record: Any) -> None:
+    """Raise ValueError if a field of a dataclass that was read from a file is not of its (plain) type."""
+    for field in fields(record):
+        value, kind = getattr(record, field.name), str(field.type)
+        if kind in ("int", "float", "str", "bool") and type(value).__name__ != kind:
+            raise ValueError(f"{field.name} is {shown(value)}, expected is a {kind}")
 
 
 def shown(value: Any) -> str:

@@ -7,6 +7,7 @@ semi-definite), so what a run may be off by is the sum of what its steps were al
 
 import dataclasses
 import itertools
+import json
 import math
 
 import naive
@@ -910,6 +911,55 @@ class TestFile:
         back = Trajectory.load(run.save(tmp_path / "descent"))
         assert math.isnan(back.stats.rtol)
         assert back.stats.method == "gradient-descent"
+
+    @pytest.mark.parametrize("rate", [1e8, 1e80, 1e300])
+    def test_descent_that_diverged(self, rate, tmp_path):
+        """However far: it says so, and what it found is read again."""
+        run = gradient_descent(FOUR, sample(), learning_rate=rate, max_steps=50)
+        assert run.status is Status.DIVERGED
+        back = Trajectory.load(run.save(tmp_path / "descent"))
+        assert back.status is Status.DIVERGED
+        np.testing.assert_array_equal(back.final.w, run.final.w)
+        np.testing.assert_array_equal(back.loss, run.loss)
+
+    @staticmethod
+    def rewritten(run, path, meta=None, **changes):
+        """The saved run with other arrays or other text in it."""
+        with np.load(run.save(path)) as archive:
+            arrays = dict(archive) | changes
+        known = json.loads(str(arrays["meta"]))
+        known |= {key: known[key] | value if key == "stats" else value for key, value in (meta or {}).items()}
+        np.savez(path, **arrays | {"meta": np.array(json.dumps(known))})
+        return path
+
+    @pytest.mark.parametrize("name", ["time", "loss", "output", "rd_w", "rd_a", "saved_a", "saved_w"])
+    def test_series_that_no_run_has(self, run, name, tmp_path):
+        values = getattr(run, name)
+        holed = values.copy()
+        holed.flat[-1] = np.nan
+        wrong = [holed, values.astype(np.float32), values > 0.0]
+        wrong += [-values[::-1]] if name in ("time", "loss", "rd_w", "rd_a") else []
+        for array in wrong:
+            path = self.rewritten(run, tmp_path / "run.npz", **{name: array})
+            with pytest.raises(InputError, match="does not hold a saved run"):
+                Trajectory.load(path)
+
+    @pytest.mark.parametrize(
+        "meta",
+        [
+            {"bias": 5},
+            {"bias": "no"},
+            {"name": 5},
+            {"time_unit": None},
+            {"stats": {"steps": "many"}},
+            {"stats": {"method": 5}},
+            {"stats": {"events": {"crossed": "x", "slid": 0, "origin": 0, "unresolved": 0}}},
+        ],
+    )
+    def test_text_that_no_run_has(self, run, meta, tmp_path):
+        path = self.rewritten(run, tmp_path / "run.npz", meta)
+        with pytest.raises(InputError, match="does not hold a saved run"):
+            Trajectory.load(path)
 
     @pytest.mark.parametrize("size", [0, 1, 100, -1, -200])
     def test_truncated(self, run, size, tmp_path):

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.arguments import file_path, shown
+from meanfield.arguments import check_types, file_path, shown
 from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS, connect, speaking
@@ -266,11 +266,8 @@ def _result(row: Sequence[Any]) -> CellResult:
     count = len(CELL_COLUMNS)
     values: list[Any] = [math.nan if value is None else value for value in row]
     result = CellResult(Cell(*values[:count]), *values[count:])
-    for part in (result.cell, result):
-        for field in fields(part):
-            value = getattr(part, field.name)
-            if field.name != "cell" and type(value).__name__ != field.type:
-                raise ValueError(f"{field.name} is {shown(value)}")
+    check_types(result.cell)
+    check_types(result)
     sizes = (result.cell.width - 1, result.cell.seed, result.rd_w, result.rd_a, result.loss, result.steps)
     if result.status not in Status.__members__ or any(size < 0 for size in sizes):
         raise ValueError(f"a cell is {shown(row)}")

@@ -89,8 +89,8 @@ def gradient_descent(
     system = CanonicalSystem(problem, particles)
     state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
     rules: list[StopRule] = [
+        _LossAbove(1e6 * (state.loss + problem.zero_loss)),  # first: infinity is below its own rounding
         AtRounding(problem.zero_loss),
-        _LossAbove(1e6 * (state.loss + problem.zero_loss)),
     ]
     rules += [LossBelow(loss_tol)] if loss_tol > 0 else []
     rules += [UserRule(stop)] if stop is not None else []

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.archives import read_member
-from meanfield.arguments import file_path, number, shown
+from meanfield.arguments import check_types, file_path, number, shown
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
+from meanfield.flow.saved import SERIES, check_series, final_particles
 from meanfield.flow.status import Status
 from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
@@ -210,7 +211,7 @@ class Trajectory:
             "stats": asdict(self.stats),
             "time_unit": self.time_unit,
         }
-        arrays = {name: getattr(self, name) for name in _SERIES} | self._own_arrays()
+        arrays = {name: getattr(self, name) for name in SERIES} | self._own_arrays()
         x = self.problem.x[:, : self.problem.d_in]
         arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
@@ -270,33 +271,32 @@ class Trajectory:
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
         if meta["format"] != _FORMAT:
             raise InputError(f"its format is {meta['format']}, this version reads {_FORMAT}")
+        for name, kind in (("bias", bool), ("name", str), ("time_unit", str)):
+            if type(meta[name]) is not kind:
+                raise InputError(f"its {name} is {shown(meta[name])}")
         problem = Problem(arrays["x"], arrays["y"], bias=meta["bias"], name=meta["name"])
         scales = {"kappa": meta["kappa"], "kappa_prime": meta["kappa_prime"], "weight": arrays["weight"]}
-        initial, final = (
-            Particles.from_arrays(arrays[f"a{end}"], arrays[f"w{end}"], **scales) for end in (0, 1)
-        )
+        initial, status = Particles.from_arrays(arrays["a0"], arrays["w0"], **scales), Status[meta["status"]]
+        final = final_particles(initial, arrays["a1"], arrays["w1"], status)
+        stats = Stats(**{**meta["stats"], "events": EventCounts(**meta["stats"]["events"])})
+        check_types(stats)
+        check_types(stats.events)
         if "basis" in arrays:
             span = Span(arrays["basis"], arrays["outside"])
             if span.basis.shape != problem.basis.shape or span.outside.shape != initial.a.shape:
                 raise InputError(f"its span has shapes {span.basis.shape} and {span.outside.shape}")
             initial, final = replace(initial, span=span), replace(final, span=span)
-        steps = len(arrays["time"])
-        shapes = {name: (steps, problem.n) if name == "output" else (steps,) for name in _SERIES}
-        shapes |= {"saved_a": (steps, *initial.a.shape), "saved_w": (steps, *initial.w.shape)}
-        for name, expected in shapes.items():
-            there = arrays[name].shape if name in arrays or name in _SERIES else expected
-            if there != expected:
-                raise InputError(f"{name} has shape {there}, expected {expected}")
-        if initial.w.shape != final.w.shape or initial.d != problem.d or steps < 1:
-            raise InputError(f"its weights have shapes {initial.w.shape} and {final.w.shape}, {steps} times")
-        series: dict[str, Any] = {name: arrays[name] for name in _SERIES}
+        check_series(arrays, samples=problem.n, initial=initial, status=status)
+        if initial.d != problem.d:
+            raise InputError(f"its weights have shape {initial.w.shape}, but samples have d = {problem.d}")
+        series: dict[str, Any] = {name: arrays[name] for name in SERIES}
         return cls(
             problem=problem,
             **series,
             initial=initial,
             final=final,
-            status=Status[meta["status"]],
-            stats=Stats(**{**meta["stats"], "events": EventCounts(**meta["stats"]["events"])}),
+            status=status,
+            stats=stats,
             saved_a=arrays.get("saved_a"),
             saved_w=arrays.get("saved_w"),
             time_unit=meta["time_unit"],
@@ -329,6 +329,5 @@ class Trajectory:
         )
 
 
-_SERIES = ("time", "loss", "output", "rd_w", "rd_a")
 #: Members that hold text; "limit" is that of limits of infinite width.
 _TEXTS = ("meta", "limit")

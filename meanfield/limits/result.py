@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import check_types
 from meanfield.flow import Trajectory
 from meanfield.limits.kernel_regime import KernelRegime
 
@@ -75,7 +76,9 @@ class InfiniteWidth(Trajectory):
         own = json.loads(str(arrays.pop(_ENTRY)))
         loaded = super()._from_file(meta, arrays)
         assert isinstance(loaded, InfiniteWidth)
-        return replace(loaded, **own)
+        found = replace(loaded, **own)
+        check_types(found)
+        return found
 
     def __repr__(self) -> str:
         return (

@@ -1,0 +1,59 @@
+"""What a saved run has to be like, before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.errors import InputError
+from meanfield.flow.status import Status
+from meanfield.particles import Particles
+
+#: Arrays over the saved times.
+SERIES = ("time", "loss", "output", "rd_w", "rd_a")
+#: Parameters at the saved times, if they were asked for.
+SAVED = ("saved_a", "saved_w")
+
+
+def check_series(
+    arrays: Mapping[str, NDArray[Any]], *, samples: int, initial: Particles, status: Status
+) -> None:
+    """Raise InputError unless these can be a run's series: shapes, types, times in order, finite numbers.
+
+    Only what a descent has found that diverged may be beyond all numbers.
+    """
+    steps = len(arrays["time"])
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SERIES, (steps,)) | {"output": (steps, samples)}
+    if any(name in arrays for name in SAVED):
+        shapes |= {"saved_a": (steps, *initial.a.shape), "saved_w": (steps, *initial.w.shape)}
+    for name, expected in shapes.items():
+        array = arrays[name]
+        if array.shape != expected or array.dtype != np.float64:
+            raise InputError(
+                f"{name} has shape {array.shape} of {array.dtype}, expected {expected} of float64"
+            )
+    time = arrays["time"]
+    if steps < 1 or time[0] != 0.0 or not np.all(np.diff(time) >= 0.0) or not np.isfinite(time[-1]):
+        raise InputError("its times do not begin at 0 and rise")
+    for name in shapes:
+        # A layer that starts at zero has moved infinitely far.
+        wrong = np.isnan(arrays[name]) if name in ("rd_w", "rd_a") else ~np.isfinite(arrays[name])
+        if np.any(wrong) and status is not Status.DIVERGED:
+            raise InputError(f"{name} holds what is no finite number")
+        if name in ("loss", "rd_w", "rd_a") and np.any(arrays[name] < 0.0):
+            raise InputError(f"{name} is negative")
+
+
+def final_particles(initial: Particles, a: NDArray[Any], w: NDArray[Any], status: Status) -> Particles:
+    """The network at the end of a run; one that diverged may be larger than any that may start."""
+    for name, array, like in (("a", a, initial.a), ("w", w, initial.w)):
+        if array.shape != like.shape or array.dtype != np.float64:
+            raise InputError(f"{name} at its end has shape {array.shape}, expected {like.shape}")
+    if status is Status.DIVERGED:
+        return initial.moved(a, w)
+    return Particles.from_arrays(
+        a, w, kappa=initial.kappa, kappa_prime=initial.kappa_prime, weight=initial.weight
+    )

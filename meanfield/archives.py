@@ -21,6 +21,9 @@ from meanfield.errors import InputError
 #: More unpacked data than this is refused (2 GiB): a corrupt or crafted size would otherwise
 #: exhaust the memory, and no honest data set of this package comes near.
 LARGEST = 1 << 31
+#: Packed data may become this many bytes of doubles (512 MiB), or hundred times their file: a byte becomes
+#: eight, so that a crafted file of some hundred kilobytes would otherwise take gigabytes.
+UNPACKED, UNPACKED_SHARE = 1 << 29, 100
 #: Deflate cannot shrink data by more than this factor, so a packed file bounds its contents.
 DEFLATE_RATIO = 1032
 #: What reading a corrupt archive may raise.
@@ -69,6 +72,14 @@ def read_member(
             raise ValueError(
                 f"the header of array {name} claims shape {shape}, which takes {claimed} bytes, "
                 f"but {info.file_size} are there"
+            )
+        doubles = 8 * math.prod(shape)
+        if not text:
+            check_size(path, doubles)
+        if packed and doubles > max(UNPACKED, UNPACKED_SHARE * size):
+            raise InputError(
+                f"array {name} of {str(path)!r} holds {doubles // 8} numbers in a file of {size} bytes; if "
+                "this is meant, save it without compression (np.savez)"
             )
         data = stream.read(claimed)
         if len(data) != claimed or stream.read(1):

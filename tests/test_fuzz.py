@@ -212,6 +212,20 @@ class TestRunFiles:
         assert path.stat().st_size < 100_000
         assert "more than the 10000000 accepted" in self.refused(path)
 
+    def test_bytes_become_doubles(self, tmp_path, monkeypatch):
+        """A file of some hundred kilobytes once took gigabytes: its bytes were counted, not its numbers."""
+        monkeypatch.setattr("meanfield.archives.UNPACKED", 10_000_000)
+        path = tmp_path / "bomb.npz"
+        np.savez_compressed(path, x=np.zeros((4_000_000, 1), np.uint8), y=np.zeros(4_000_000, np.uint8))
+        assert path.stat().st_size < 100_000
+        tracemalloc.start()
+        try:
+            with pytest.raises(InputError, match=r"4000000 numbers in a file of .* without compression"):
+                datasets.load(path)
+            assert tracemalloc.get_traced_memory()[1] < MEMORY
+        finally:
+            tracemalloc.stop()
+
     def test_nothing_is_unpickled(self, tmp_path):
         fired = tmp_path / "fired"
 

@@ -56,8 +56,9 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     Machine code is kept in the user's cache folder (or ``NUMBA_CACHE_DIR``) rather than beside the
     sources, which may be read-only or shared; a folder that cannot be written means no cache, not a
-    failure. Numba does not notice that a function called from another file has changed, so every
-    state of the sources has a folder of its own.
+    failure. Numba does not notice that a function called from another file has changed, and versions
+    of Numba write over each other's files, so every state of the sources has a folder of its own for
+    every version of Numba.
     """
     folder = _cache_folder()
     previous = numba.config.CACHE_DIR
@@ -71,7 +72,7 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 @functools.cache
 def _cache_folder() -> str | None:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     folder = _cache_base() / digest.hexdigest()[:16]

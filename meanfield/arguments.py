@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from numbers import Real
@@ -83,6 +83,11 @@ def number(name: str, value: Any, expected: str = "a finite number", **bounds: f
     return given
 
 
+def level(confidence: Any) -> float:
+    """Return the level of intervals as a float."""
+    return number("confidence", confidence, "a level between 0 and 1, such as 0.95", above=0.0, below=1.0)
+
+
 def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> int:
     """Return a count as an int."""
     given = as_number(value)
@@ -92,8 +97,50 @@ def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> 
     return int(value)
 
 
-def real_array(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return a copy of what was given as an array of finite double-precision numbers."""
+def flag(name: str, value: Any) -> bool:
+    """Return a truth value; a word or a number in its place is a mistake, whatever its own truth value is."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} is {shown(value)}; give True or False")
+    return bool(value)
+
+
+def text(name: str, value: Any) -> str:
+    """Return a text that may be anything, such as a name for figures."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {shown(value)}; give a string")
+    return value
+
+
+def called(name: str, value: Callable[..., T], of: str) -> Callable[..., T]:
+    """Return a function of the user's own."""
+    if not callable(value):
+        raise InputError(f"{name} is {shown(value)}; give a function of {of}")
+    return value
+
+
+def progress_choice(value: Any, callback_of: str = "") -> Any:
+    """Return how progress is to be shown: True, False, None where a terminal decides, or a function.
+
+    Parameters
+    ----------
+    value : object
+        What was given as ``progress``.
+    callback_of : str
+        What a function would be called with; empty where none is called.
+    """
+    if value is None or (callback_of and callable(value)):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    more = f" or a function of {callback_of}" if callback_of else ""
+    raise InputError(
+        f"progress is {shown(value)}; give True or False to show a bar or not, None to show it on a terminal"
+        f"{',' if more else ''}{more}"
+    )
+
+
+def real_array(name: str, values: ArrayLike, *, finite: bool = True) -> NDArray[np.float64]:
+    """Return a copy of what was given as an array of double-precision numbers, by default all finite."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError(f"{name} has masked entries; fill them or drop those samples")
     try:
@@ -102,19 +149,35 @@ def real_array(name: str, values: ArrayLike) -> NDArray[np.float64]:
             raise InputError(f"{name} is complex; give real numbers")
         if raw.dtype.kind in "mM":
             raise InputError(f"{name} holds dates or durations; give real numbers")
+        if raw.dtype.kind in "US" or any(isinstance(entry, str | bytes) for entry in _objects(raw)):
+            raise InputError(f"{name} is not an array of numbers (it holds text); give real numbers")
         with np.errstate(over="ignore"):  # wider floats may become infinite: refused below
             array = np.array(raw, dtype=np.float64, order="C")
     except InputError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
-    if not np.all(np.isfinite(array)):
+    if finite and not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(
             f"{name}{list(where) if where else ''} is {array[where]}; every entry must be a finite number: "
-            "drop or fill such samples"
+            "drop or fill such entries"
         )
     return array
+
+
+def shared_shape(**arrays: NDArray[np.float64]) -> tuple[int, ...]:
+    """Return the shape to which arrays, given by their names, are broadcast."""
+    try:
+        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        shapes = " and ".join(f"{name} has shape {array.shape}" for name, array in arrays.items())
+        raise InputError(f"{shapes}; give shapes that broadcast against each other") from None
+
+
+def _objects(array: NDArray[Any]) -> Iterable[Any]:
+    """The entries of an array of Python objects; none of any other."""
+    return array.flat if array.dtype.kind == "O" else ()
 
 
 def squarable_array(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -141,21 +204,59 @@ def scale(name: str, value: Any) -> float:
 
 
 def listed(name: str, values: Iterable[T], expected: str) -> list[T]:
-    """Return the entries of what should be a sequence."""
+    """Return the entries of what should be a sequence; a text or a mapping is none."""
     try:
+        if isinstance(values, str | bytes | Mapping):
+            raise TypeError
         return list(values)
     except TypeError:  # also for arrays without dimensions, which claim to be iterable
         raise InputError(f"{name} is {shown(values)}; give {expected}") from None
 
 
+def one_of(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return one of a few words."""
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"no {name} is called {shown(value)}; choose one of {', '.join(known)}")
+    return value
+
+
+def interval(name: str, ends: Iterable[float]) -> tuple[float, float]:
+    """Return the ends of a range."""
+    values = real_array(f"the range of {name}", ends)  # type: ignore[arg-type]
+    if values.shape != (2,) or not values[0] < values[1]:
+        raise InputError(f"the range of {name} is {shown(ends)}; give a lower and a higher number")
+    return float(values[0]), float(values[1])
+
+
+def pairs(name: str, values: Iterable[Iterable[float]]) -> list[tuple[float, float]]:
+    """Return points of the plane."""
+    expected = "a list of pairs of finite numbers"
+    points = [listed(name, point, expected) for point in listed(name, values, expected)]
+    if any(len(point) != 2 for point in points):
+        raise InputError(f"{name} is {shown(values)}; give {expected}")
+    return [(number(name, one), number(name, two)) for one, two in points]
+
+
 def generator(rng: RNG) -> np.random.Generator:
     """Return NumPy's generator for a seed, or for another source of randomness."""
+    known = isinstance(rng, int | np.integer | np.random.SeedSequence | np.random.BitGenerator)
+    if isinstance(rng, bool) or not (known or rng is None or isinstance(rng, np.random.Generator)):
+        raise InputError(_no_source(rng))
     try:
         return np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"rng is {shown(rng)}; give a whole number >= 0, a SeedSequence, a Generator or None"
-        ) from None
+    except ValueError:  # a negative number
+        raise InputError(_no_source(rng)) from None
+
+
+def _no_source(rng: Any) -> str:
+    return f"rng is {shown(rng)}; give a whole number >= 0, a SeedSequence, a Generator or None"
+
+
+def root(rng: Any) -> int:
+    """Return the whole number from which all random numbers of a repeatable computation come."""
+    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
+        raise InputError(f"rng is {shown(rng)}; give a whole number >= 0, the root of all random numbers")
+    return int(rng)
 
 
 def file_path(name: str, value: str | os.PathLike[str]) -> Path:

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import RNG, generator, instance, number, real_array, squarable_array, whole_number
+from meanfield.arguments import (
+    RNG,
+    flag,
+    generator,
+    instance,
+    number,
+    real_array,
+    squarable_array,
+    whole_number,
+)
 from meanfield.errors import InputError
 from meanfield.nodes import Directions, directions, outside_span
 from meanfield.problem import Problem
@@ -124,6 +133,7 @@ class Particles:
         (100, True)
         """
         _check(problem, scaling)
+        antisymmetric, reduced = flag("antisymmetric", antisymmetric), flag("reduced", reduced)
         count = _as_count(width, even=antisymmetric)
         source = generator(rng)
         each = 2 if antisymmetric else 1

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import squarable_array
+from meanfield.arguments import flag, real_array, squarable_array, text
 from meanfield.errors import InputError
 
 #: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
@@ -131,8 +131,8 @@ class Problem:
     name: str
 
     def __init__(self, x: ArrayLike, y: ArrayLike, *, bias: bool = True, name: str = "data") -> None:
-        inputs = _as_inputs(x)
-        targets = _as_targets(y)
+        inputs, targets = _as_inputs(x), _as_targets(y)
+        bias, name = flag("bias", bias), text("name", name)
         if inputs.shape[0] != targets.shape[0]:
             hint = (
                 "; give a single sample as x of shape (1, d_in)"
@@ -149,8 +149,8 @@ class Problem:
             inputs = np.column_stack([inputs, np.ones(inputs.shape[0])])
         object.__setattr__(self, "x", _frozen(inputs))
         object.__setattr__(self, "y", _frozen(targets))
-        object.__setattr__(self, "bias", bool(bias))
-        object.__setattr__(self, "name", str(name))
+        object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "name", name)
 
     @property
     def n(self) -> int:
@@ -217,7 +217,10 @@ class Problem:
 
     def loss(self, output: NDArray[np.float64]) -> float:
         """Loss ``R = (1/2n) sum_i (f(x_i) - y_i)**2`` of outputs on the samples, shape (n,)."""
-        e = output - self.y
+        values = real_array("output", output)
+        if values.shape != self.y.shape:
+            raise InputError(f"output has shape {values.shape}; give one value per sample, shape ({self.n},)")
+        e = values - self.y
         return float(np.dot(e, e)) / (2 * self.n)
 
     def with_bias(self, x: ArrayLike) -> NDArray[np.float64]:

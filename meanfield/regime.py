@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import number, real_array, shown
+from meanfield.arguments import flag, number, real_array, shared_shape, shown
 from meanfield.errors import InputError
 
 #: Far beyond this the differences of exponents, on which the regime rests, are rounding.
@@ -152,8 +152,10 @@ def exponents(
     >>> S_w
     array([-0.5  ,  0.   ,  0.375])
     """
-    g, gp = np.broadcast_arrays(_exponents("gamma", gamma), _exponents("gamma_prime", gamma_prime))
-    if not antisymmetric:
+    g, gp = _exponents("gamma", gamma), _exponents("gamma_prime", gamma_prime)
+    shared_shape(gamma=g, gamma_prime=gp)
+    g, gp = np.broadcast_arrays(g, gp)
+    if not flag("antisymmetric", antisymmetric):
         g = np.maximum(g, 0.5)
     return _exponent(g, gp), _exponent(g, -gp)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from meanfield.arguments import number, shown
+from meanfield.arguments import number, shown, text
 from meanfield.errors import InputError
 from meanfield.laws import Law, LawFunction, PowerLaw, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
@@ -85,6 +85,7 @@ class Scaling:
         beta2: Law | None = None,
         name: str = "",
     ) -> None:
+        name = text("name", name)
         given = {"alpha": alpha, "beta1": beta1, "beta2": beta2}
         if all(law is None for law in given.values()):
             if gamma is None:

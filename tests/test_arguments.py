@@ -7,23 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from entries import ENTRIES, NETWORK, PROBLEM, RUN, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 
 import meanfield as mf
-from meanfield import arguments, datasets, limits, plotting, symbolic
+from meanfield import arguments, datasets, plotting
 from meanfield.errors import InputError
-
-PROBLEM = mf.datasets.four_points()
-SCALING = mf.Scaling(0.5, 0.0)
-NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
-RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_tol=1e-3, progress=False)
-LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
-LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
-ALIGNMENT = limits.early_alignment(PROBLEM)
-DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
-BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
-THEORY = symbolic.exponents()
 
 #: Wrong for every argument below, or right.
 STRANGE = [
@@ -32,147 +22,6 @@ STRANGE = [
     np.ma.array([1.0, 2.0], mask=[0, 1]), np.datetime64("2020"), datetime.date(2020, 1, 1), PROBLEM, NETWORK,
     RUN, np.full(4, 1e150),
 ]  # fmt: skip
-
-ENTRIES = {
-    "Problem": (mf.Problem, {"x": [0.0, 1.0, 2.0], "y": [1.0, 2.0, 0.0]}),
-    "Problem.with_bias": (PROBLEM.with_bias, {"x": [1.0]}),
-    "Scaling": (mf.Scaling, {"gamma": 1.0, "gamma_prime": 0.0}),
-    "Scaling of laws": (mf.Scaling, {"alpha": "m", "beta1": 1.0, "beta2": "1/d"}),
-    "Scaling.named": (mf.Scaling.named, {"scheme": "e-ma-wu", "b": 1.0}),
-    "Scaling.from_abc": (mf.Scaling.from_abc, {"a": (0, 0), "b": (0, 0.5)}),
-    "Scaling.kappa": (mf.Scaling.named("xavier").kappa, {"m": 100, "d": 2}),
-    "Scaling.kappa_prime": (mf.Scaling(1.0).kappa_prime, {"m": 100}),
-    "Scaling.tbar": (mf.Scaling.named("xavier").tbar, {"steps": 1, "learning_rate": 0.1, "m": 10, "d": 2}),
-    "Scaling.steps": (mf.Scaling.named("xavier").steps, {"tbar": 1, "learning_rate": 0.1, "m": 10, "d": 2}),
-    "PowerLaw": (mf.PowerLaw, {"prefactor": 1.0, "exponent": 1.0}),
-    "classify": (mf.classify, {"gamma": 1.0, "gamma_prime": 0.0}),
-    "exponents": (mf.exponents, {"gamma": 1.0, "gamma_prime": 0.0}),
-    "Regime.classify": (mf.Regime.classify, {"gamma": 1.0, "gamma_prime": 0.0}),
-    "Particles.sample": (
-        mf.Particles.sample,
-        {"problem": PROBLEM, "scaling": SCALING, "width": 10, "rng": 0},
-    ),
-    "Particles.quadrature": (
-        mf.Particles.quadrature,
-        {"problem": PROBLEM, "scaling": SCALING, "width": 10, "nodes": 32, "rng": 0},
-    ),
-    "Particles.from_arrays": (
-        mf.Particles.from_arrays,
-        {"a": [1.0, 2.0], "w": np.eye(2), "kappa": 1.0, "kappa_prime": 1.0, "weight": [1.0, 1.0]},
-    ),
-    "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
-    "gradient_flow": (
-        mf.gradient_flow,
-        {
-            "problem": PROBLEM, "particles": NETWORK, "loss_tol": 1e-3, "t_end": 10.0, "save_at": [1.0],
-            "rtol": 1e-2, "atol": 1e-6, "method": "residual", "max_steps": 50, "max_seconds": 60.0,
-            "stationarity": 1e-6, "stop": None,
-        },
-    ),
-    "gradient_descent": (
-        mf.gradient_descent,
-        {
-            "problem": PROBLEM, "particles": NETWORK, "learning_rate": 0.1, "loss_tol": 1e-3,
-            "max_steps": 50, "max_seconds": 60.0, "stop": None,
-        },
-    ),
-    "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
-    "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz"}),
-    "infinite_width": (
-        mf.infinite_width,
-        {
-            "problem": PROBLEM, "scaling": SCALING, "width": 1e3, "tol": 0.1, "loss_tol": 1e-3, "nodes": 64,
-            "max_nodes": 512, "method": "auto", "rng": 0,
-        },
-    ),
-    "limits.limit_displacements": (
-        limits.limit_displacements,
-        {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3, "nodes": 64},
-    ),
-    "limits.KernelRegime": (
-        limits.KernelRegime,
-        {"problem": PROBLEM, "width": 1e3, "kappa": 1.0, "kappa_prime": 1.0},
-    ),
-    "limits.KernelRegime.at": (
-        limits.KernelRegime.at,
-        {"problem": PROBLEM, "scaling": SCALING, "width": 1e3},
-    ),
-    "limits.KernelRegime.loss": (LAW.loss, {"t": 1.0}),
-    "limits.KernelRegime.output": (LAW.output, {"x": [1.0], "t": 1.0}),
-    "limits.KernelRegime.time_to": (LAW.time_to, {"loss": 1e-3}),
-    "limits.KernelRegime.displacement": (LAW.displacement, {"t": 1.0, "nodes": NETWORK}),
-    "limits.empirical_kernels": (
-        limits.empirical_kernels,
-        {"particles": NETWORK, "x": PROBLEM.x, "other": PROBLEM.x},
-    ),
-    "limits.arc_cosine_kernels": (limits.arc_cosine_kernels, {"x": PROBLEM.x, "other": PROBLEM.x}),
-    "limits.early_alignment": (limits.early_alignment, {"problem": PROBLEM, "rng": 0}),
-    "EarlyAlignment.escape_time": (ALIGNMENT.escape_time, {"scaling": SCALING, "width": 1e3}),
-    "limits.compare": (limits.compare, {"run": RUN, "limit": LIMIT}),
-    "limits.convergence_rate": (
-        limits.convergence_rate,
-        {"widths": [10, 100, 1000], "deviations": [[0.3], [0.1], [0.03]], "confidence": 0.95},
-    ),
-    "limits.mean_run": (limits.mean_run, {"runs": [RUN], "at": [1.0]}),
-    "datasets.function_1d": (datasets.function_1d, {"function": abs, "n": 4, "low": -1.0, "high": 1.0}),
-    "datasets.circle": (datasets.circle, {"n": 4, "target": math.sin}),
-    "datasets.teacher": (
-        datasets.teacher,
-        {"n": 4, "d_in": 2, "neurons": 2, "rng": 0, "noise": 0.0},
-    ),
-    "datasets.digits": (datasets.digits, {"n": 4, "classes": (0, 1), "rng": 0}),
-    "datasets.load": (datasets.load, {"path": "missing.csv", "targets": None}),
-    "datasets.load_idx": (datasets.load_idx, {"images": "missing", "labels": "missing"}),
-    "phase_diagram": (
-        mf.phase_diagram,
-        {
-            "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1,
-            "loss_tol": None, "rtol": 0.1, "max_steps": 20, "rng": 0, "confidence": 0.9,
-        },
-    ),
-    "boundary": (
-        mf.boundary,
-        {
-            "problem": PROBLEM, "gamma_prime": [0.0], "widths": [10, 20], "seeds": 3, "tol": 0.5,
-            "reach": 0.5, "max_points": 2, "loss_tol": 1e-2, "rtol": 0.1, "max_steps": 20, "rng": 0,
-            "confidence": 0.9, "memory": None,
-        },
-    ),
-    "limit_diagram": (
-        mf.limit_diagram,
-        {
-            "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [1e10, 1e20], "nodes": 64,
-            "loss_tol": None,
-        },
-    ),
-    "symbolic.exponents": (symbolic.exponents, {"network": None}),
-    "symbolic.boundaries": (symbolic.boundaries, {"network": None}),
-    "symbolic.regions": (symbolic.regions, {"network": None}),
-    "symbolic.TwoLayer": (symbolic.TwoLayer, {"homogeneity": 1, "target": 0}),
-    "Exponents.numeric": (lambda name: THEORY.numeric(name), {"name": "S_w"}),
-    "plotting.orientations": (plotting.orientations, {"neurons": RUN, "ax": None, "problem": None}),
-    "plotting.loss": (plotting.loss, {"runs": RUN, "ax": None, "labels": None}),
-    "plotting.learned_function": (plotting.learned_function, {"runs": RUN, "ax": None, "x": None}),
-    "plotting.phase_diagram": (
-        plotting.phase_diagram,
-        {"diagram": DIAGRAM, "ax": None, "limit": None, "theory": None},
-    ),
-    "plotting.rd_against_width": (
-        plotting.rd_against_width,
-        {"diagram": DIAGRAM, "points": [(0.5, 0.0)], "ax": None},
-    ),
-    "plotting.exponent_map": (
-        plotting.exponent_map,
-        {"theory": THEORY, "ax": None, "gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0), "layer": "w"},
-    ),
-    "plotting.boundary": (plotting.boundary, {"found": BOUNDARY, "ax": None}),
-    "plotting.loss_and_kernel": (plotting.loss_and_kernel, {"run": RUN}),
-    "plotting.figure": (plotting.figure, {"result": mf.figures.run("schemes")}),
-    "plotting.approach": (plotting.approach, {"runs": [RUN], "limit": LIMIT, "ax": None}),
-    "plotting.convergence": (plotting.convergence, {"comparisons": [], "ax": None}),
-    "plotting.save": (plotting.save, {"figure": plotting.new_axes(), "path": "figure", "formats": "svg"}),
-    "plotting.new_axes": (plotting.new_axes, {"width": "column", "height": None}),
-}  # fmt: skip
 
 #: What an entry returns holds no number that is none.
 SERIES = ("x", "y", "gamma", "gamma_prime", "kappa", "kappa_prime", "loss", "time", "a", "w", "weight")
@@ -187,6 +36,7 @@ def numbers(result):
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_right_result_or_one_clear_sentence(entry, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    write_files(tmp_path)
     function, good = ENTRIES[entry]
     sentences = {}
     slow = entry.startswith(("plotting", "phase", "limit_", "boundary"))

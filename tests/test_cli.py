@@ -83,8 +83,9 @@ class TestPhaseDiagram:
     def test_runs_that_do_not_converge_are_named_and_exit_1(self, capsys, tmp_path, monkeypatch):
         from meanfield.experiments import sweep
 
+        checked = sweep.checked_settings
         monkeypatch.setattr(
-            sweep, "CellSettings", lambda **kwargs: mf.experiments.CellSettings(**{**kwargs, "max_steps": 2})
+            sweep, "checked_settings", lambda *grid, **given: checked(*grid, **{**given, "max_steps": 2})
         )
         code, out, _ = run(capsys, "phase-diagram", *TINY, "--out", tmp_path, "--formats", "svg")
         assert code == 1

@@ -1034,8 +1034,8 @@ class TestBadArguments:
             ({"save_at": [-1.0]}, r"save_at must hold increasing finite times"),
             ({"save_at": []}, r"save_at must hold increasing finite times"),
             ({"save_at": [[1.0, 2.0]]}, r"save_at must hold increasing finite times"),
-            ({"save_at": [1.0, math.nan]}, r"save_at must hold increasing finite times"),
-            ({"save_at": "soon"}, r"save_at is 'soon'; give increasing times >= 0 \(tbar\)"),
+            ({"save_at": [1.0, math.nan]}, r"save_at\[1\] is nan; every entry must be a finite number"),
+            ({"save_at": "soon"}, r"save_at is not an array of numbers \(it holds text\)"),
         ],
     )
     def test_one_clear_sentence(self, arguments, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from meanfield.arguments import shown
 from meanfield.datasets._checks import cannot_read, problem_of, regular_file
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
@@ -74,7 +75,7 @@ def load(
         return load_idx(file, targets, bias=bias)
     if targets is not None:
         raise InputError(
-            f"targets is {os.fspath(targets)!r}, but {str(file)!r} is not an IDX file and holds its own "
+            f"targets is {shown(targets)}, but {str(file)!r} is not an IDX file and holds its own "
             "targets; leave targets out"
         )
     if start.startswith(b"\x93NUMPY"):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meanfield.arguments import RNG, generator, number, shown, whole_number
+from meanfield.arguments import RNG, called, flag, generator, number, whole_number
 from meanfield.errors import InputError
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -76,7 +76,7 @@ def function_1d(
     if not low < high:
         raise InputError(f"low is {low:g} and high is {high:g}; give low < high")
     x = np.linspace(low, high, count)
-    _check_callable("function", function)
+    called("function", function, "one number")
     return Problem(x, [function(float(point)) for point in x], name=_name_of(function, name))
 
 
@@ -123,7 +123,7 @@ def circle(
     count = whole_number("n", n, least=2)
     phi = 2.0 * np.pi * (np.arange(count) + 0.5) / count
     law = _sin_2phi if target is None else target
-    _check_callable("target", law)
+    called("target", law, "one number")
     x = np.column_stack([np.cos(phi), np.sin(phi)])
     return Problem(
         x, [law(float(angle)) for angle in phi], bias=bias, name="circle" if name is None else name
@@ -186,7 +186,7 @@ def teacher(
     neurons = whole_number("neurons", neurons)
     noise = number("noise", noise, "a standard deviation >= 0", least=0.0)
     source = generator(rng)
-    d = d_in + bool(bias)
+    d = d_in + flag("bias", bias)
     network = Particles.from_arrays(
         source.standard_normal(neurons),
         source.standard_normal((neurons, d)),
@@ -198,11 +198,6 @@ def teacher(
     x, xi = draws[:, :-1], draws[:, -1]
     rows = np.column_stack([x, np.ones(n)]) if bias else x
     return Problem(x, network.output(rows) + noise * xi, bias=bias, name=name)
-
-
-def _check_callable(name: str, law: object) -> None:
-    if not callable(law):
-        raise InputError(f"{name} is {shown(law)}; give a function of one number")
 
 
 def _sin_2phi(phi: float) -> float:

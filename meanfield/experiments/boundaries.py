@@ -18,7 +18,7 @@ from meanfield.experiments.grid import Grid, as_exponents, as_seeds, as_widths
 from meanfield.experiments.origin import Outcome
 from meanfield.experiments.reference import ReferenceSlope
 from meanfield.experiments.slopes import Slope
-from meanfield.experiments.sweep import assemble, checked_settings, train_cells, whereabouts
+from meanfield.experiments.sweep import assemble, checked_means, checked_settings, train_cells, whereabouts
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
 
@@ -200,12 +200,13 @@ def boundary(
         "reach", reach, "a positive distance in gamma from 1e-3 to 10, such as 0.5", least=1e-3, most=10.0
     )
     max_points = whole_number("max_points", max_points)
+    progress = checked_means(executor, memory, progress)
     grid = Grid(
         np.empty(0), as_exponents("gamma_prime", gamma_prime), as_widths("widths", widths), as_seeds(seeds)
     )
     settings = checked_settings(
         problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
-        max_steps=max_steps, rng=rng, confidence=confidence, memory=memory, executor=executor,
+        max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     rows = [
         _Row(ReferenceSlope.around(problem, settings, grid.widths, float(boundary_gamma(gp)), gp, reach))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield import kernels
+from meanfield.arguments import instance
 from meanfield.flow import gradient_flow
 from meanfield.flow.passes import PARTIAL_SUMS
 from meanfield.laws import PowerLaw
@@ -128,6 +129,8 @@ def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:
 
 def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
     """Draw the network of a cell."""
+    instance("cell", cell, Cell, "Cell(gamma, gamma_prime, width, seed)")
+    instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
     return Particles.sample(
         problem,
         cell_scaling(cell, settings),

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 from meanfield import kernels
+from meanfield.arguments import shown
 from meanfield.errors import InputError, MissingExtraError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
 from meanfield.experiments.origin import Outcome, here
@@ -141,7 +142,7 @@ def check_executor(executor: object) -> None:
     number = isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1
     if not (number or executor is None or isinstance(executor, Executor) or is_dask(executor)):
         raise InputError(
-            f"executor is {executor!r}; give None, a number of processes >= 1, an executor of "
+            f"executor is {shown(executor)}; give None, a number of processes >= 1, an executor of "
             "concurrent.futures, a Dask client, or the address of a Dask scheduler (tcp://...)"
         )
     if number and getattr(multiprocessing.current_process(), "_inheriting", False):

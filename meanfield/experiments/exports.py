@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.arguments import file_path, instance, listed
 from meanfield.errors import InputError, MissingExtraError, StoreError
 from meanfield.experiments.cells import CellResult
 from meanfield.experiments.diagram import write_csv
@@ -67,6 +68,8 @@ def merge_stores(into: str | os.PathLike[str], parts: Sequence[str | os.PathLike
         If a file is not a store, or the stores are of different problems or settings; ``into`` is then
         left as it was.
     """
+    into = file_path("into", into)
+    parts = listed("parts", parts, "a list of the files that the shards wrote")
     if not parts:
         raise InputError("no stores to merge; give the files that the shards wrote")
     found: list[tuple[Path, list[Record]]] = []
@@ -78,7 +81,7 @@ def merge_stores(into: str | os.PathLike[str], parts: Sequence[str | os.PathLike
             found.append((store.path, list(store.records())))
     assert first is not None
     problem, settings = first.problem, first.settings
-    exists = Path(into).exists() and Path(into).stat().st_size > 0
+    exists = into.exists() and into.stat().st_size > 0
     if problem is None and not exists:
         raise StoreError(
             f"the data of {first.path} are too large to be kept in a store, so that no new one can be made; "
@@ -152,7 +155,7 @@ def export_store(path: str | os.PathLike[str], target: str | os.PathLike[str]) -
     MissingExtraError
         If netCDF is asked for without xarray.
     """
-    target = Path(target)
+    target = file_path("target", target)
     writers = {".csv": _to_csv, ".npz": _to_npz, ".nc": _to_netcdf}
     if target.suffix not in writers:
         raise InputError(f"{target} ends in {target.suffix or 'nothing'!r}; give a name in .csv, .npz or .nc")
@@ -178,6 +181,7 @@ def store_to_xarray(store: SweepStore) -> xarray.Dataset:
     MissingExtraError
         If xarray is not installed.
     """
+    instance("store", store, SweepStore, "SweepStore.open")
     try:
         import xarray
     except ImportError:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from meanfield.arguments import instance, real_array, shown, whole_number
+from meanfield.arguments import instance, progress_choice, real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
@@ -75,6 +75,7 @@ def limit_diagram(
     whole_number("nodes", nodes, least=16)
     if executor is not None:
         whole_number("executor", executor)
+    progress = progress_choice(progress)
     m = np.unique(real_array("widths", widths))
     if len(m) < 2 or m[0] < 2.0:
         raise InputError(f"widths is {shown(widths)}; give at least two different finite numbers from 2 on")

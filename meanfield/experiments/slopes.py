@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import number, real_array, shown
+from meanfield.arguments import level, real_array, shown
 from meanfield.errors import InputError
 
 Array = NDArray[np.float64]
@@ -147,7 +147,7 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     (1.0, True)
     """
     m, y = _checked(widths, values)
-    confidence = number("confidence", confidence, "a level between 0 and 1", above=0.0, below=1.0)
+    confidence = level(confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_y = np.where(y > 0, np.log(y), np.nan)
     log_m = np.log(m)

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from meanfield.arguments import check_types, file_path, shown
+from meanfield.arguments import check_types, file_path, instance, shown
 from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS, connect, speaking
@@ -77,6 +76,8 @@ class SweepStore:
 
     def __init__(self, path: str | os.PathLike[str], problem: Problem, settings: CellSettings) -> None:
         self.path = file_path("store", path)
+        instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+        instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
         self.problem: Problem | None = problem
         self.problem_name, self.fingerprint = problem.name, problem.fingerprint
         self.settings = settings
@@ -99,7 +100,7 @@ class SweepStore:
             If there is no store, or it is damaged.
         """
         store = cls.__new__(cls)
-        store.path = Path(path)
+        store.path = file_path("store", path)
         if not store.path.exists() or store.path.stat().st_size == 0:
             raise StoreError(f"there is no store {store.path}; give the file that a sweep wrote")
         store._origins = {}

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield.arguments import real_array
 from meanfield.errors import InputError
 
 
@@ -32,7 +33,7 @@ def straight_line_zero(gamma: ArrayLike, S_w: ArrayLike) -> float:
     >>> print(f"{straight_line_zero([0.5, 1.5], [-0.5, 0.25]):.4f}")
     1.1667
     """
-    at, slopes = np.asarray(gamma, dtype=np.float64), np.asarray(S_w, dtype=np.float64)
+    at, slopes = real_array("gamma", gamma), real_array("S_w", S_w, finite=False)
     if at.ndim != 1 or at.shape != slopes.shape:
         raise InputError(f"gamma has shape {at.shape} and S_w {slopes.shape}; give two rows of one length")
     usable = np.isfinite(slopes)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from meanfield.arguments import instance
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.origin import Origin
@@ -25,6 +26,7 @@ def methods_text(diagram: PhaseDiagram) -> str:
     >>> print(methods_text(diagram).split("; ")[0])
     Phase diagram of four points (n = 4 samples, d = 2, bias included): 2 scalings (gamma = 0.5, 1.5
     """
+    instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram")
     problem, scalings = diagram.problem, len(diagram.gamma) * len(diagram.gamma_prime)
     bias = "bias included" if problem.bias else "no bias"
     place = (
@@ -43,6 +45,7 @@ def methods_text(diagram: PhaseDiagram) -> str:
 
 def store_text(store: SweepStore) -> str:
     """What a store holds, as a page of text."""
+    instance("store", store, SweepStore, "SweepStore.open")
     records = list(store.records())
     results = [record.result for record in records]
     lines = [f"{store.path}: {len(records)} cells, {store.path.stat().st_size / 1e3:.0f} kB"]

@@ -7,10 +7,21 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from meanfield.arguments import as_number, instance, number, shown
+from meanfield.arguments import (
+    as_number,
+    called,
+    flag,
+    instance,
+    level,
+    listed,
+    number,
+    progress_choice,
+    root,
+    shown,
+    whole_number,
+)
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
@@ -140,10 +151,12 @@ def phase_diagram(
         as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime),
         as_widths("widths", widths), as_seeds(seeds),
     )  # fmt: skip
+    if live is not None:
+        called("live", live, "a PhaseDiagram")
     live_seconds = number("live_seconds", live_seconds, "a number of seconds >= 0", least=0.0)
     settings = checked_settings(
         problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
-        max_steps=max_steps, rng=rng, confidence=confidence, memory=memory, executor=executor,
+        max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     cells = list(grid.cells())
     finished: dict[Cell, Outcome] = {}
@@ -173,32 +186,20 @@ def checked_settings(
     max_steps: int,
     rng: int,
     confidence: float,
-    memory: float | None,
-    executor: AnyExecutor,
 ) -> CellSettings:
-    """Settings of the cells, after everything that a sweep is given was checked.
-
-    All of it before a store is made: a call that is refused must not leave its settings there.
-    """
+    """Settings of the cells, after what they are made of was checked."""
+    antisymmetric, per_half = flag("antisymmetric", antisymmetric), flag("per_half", per_half)
     _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
-    if not 0 < as_number(confidence) < 1:
-        raise InputError(f"confidence is {shown(confidence)}; give a level between 0 and 1, such as 0.95")
+    level(confidence)
     if not 0 < as_number(rtol) < 1:
         raise InputError(f"rtol is {shown(rtol)}; give a relative tolerance between 0 and 1")
-    if not 1 <= as_number(max_steps) < math.inf:
-        raise InputError(f"max_steps is {shown(max_steps)}; give at least 1")
-    if not isinstance(rng, int | np.integer) or isinstance(rng, bool) or rng < 0:
-        raise InputError(f"rng is {rng!r}; give a whole number >= 0, the root of all random numbers")
-    if memory is not None:
-        number("memory", memory, "a number of bytes, such as 8e9", above=0.0, most=math.inf)
-    check_executor(executor)
     return CellSettings(
         loss_tol=as_loss_tol(problem, loss_tol),
-        antisymmetric=bool(antisymmetric),
-        per_half=bool(per_half),
+        antisymmetric=antisymmetric,
+        per_half=per_half,
         rtol=float(rtol),
-        max_steps=int(max_steps),
-        entropy=int(rng),
+        max_steps=whole_number("max_steps", max_steps),
+        entropy=root(rng),
     )
 
 
@@ -232,6 +233,15 @@ def train_cells(
     WorkerLostError
         As in :func:`phase_diagram`.
     """
+    # All of it before a store is made: a call that is refused must not leave its settings there.
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
+    instance("finished", finished, dict, "dict()")
+    progress = checked_means(executor, memory, progress)
+    if live is not None:
+        instance("live", live, Live, "Live(call, seconds)")
+    for cell in listed("cells", cells, "a list of cells"):
+        instance("a cell", cell, Cell, "Cell(gamma, gamma_prime, width, seed)")
     wanted = set(cells)
     with ExitStack() as stack:
         keeper = None if store is None else stack.enter_context(SweepStore(store, problem, settings))
@@ -255,6 +265,15 @@ def train_cells(
         except WorkerLostError as error:
             where = whereabouts(store)
             raise WorkerLostError(f"{error} ({len(finished)} finished cells are {where})") from None
+
+
+def checked_means(executor: AnyExecutor, memory: float | None, progress: bool | None) -> bool | None:
+    """Check how cells are to be run; how progress is shown."""
+    if memory is not None:
+        number("memory", memory, "a number of bytes, such as 8e9", above=0.0, most=math.inf)
+    check_executor(executor)
+    choice: bool | None = progress_choice(progress)
+    return choice
 
 
 def whereabouts(store: str | os.PathLike[str] | None, otherwise: str = "lost; give a store") -> str:

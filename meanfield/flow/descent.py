@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.arguments import number, whole_number
+from meanfield.arguments import number, progress_choice, whole_number
 from meanfield.flow.driver import FlowInterrupted, check_run
 from meanfield.flow.method import State
 from meanfield.flow.observables import Observer
@@ -83,7 +83,10 @@ def gradient_descent(
     >>> run.status.name
     'CONVERGED'
     """
-    loss_tol, max_seconds = check_run(problem, particles, loss_tol, max_seconds, stop)
+    loss_tol, max_seconds, save_parameters = check_run(
+        problem, particles, loss_tol, max_seconds, stop, save_parameters
+    )
+    progress = progress_choice(progress, "a Snapshot")
     learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
     max_steps = whole_number("max_steps", max_steps)
     system = CanonicalSystem(problem, particles)

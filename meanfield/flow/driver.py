@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield import kernels
-from meanfield.arguments import instance, number, shown, whole_number
+from meanfield.arguments import called, flag, number, one_of, progress_choice, whole_number
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
 from meanfield.flow.linearly_implicit import LinearlyImplicit
@@ -31,7 +31,7 @@ from meanfield.flow.stopping import (
     TimeReached,
     UserRule,
 )
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import CanonicalSystem, check_pair
 from meanfield.flow.trajectory import Trajectory
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -137,7 +137,10 @@ def gradient_flow(
     >>> run.status.name, bool(run.loss[-1] <= 1e-6)
     ('CONVERGED', True)
     """
-    loss_tol, max_seconds = check_run(problem, particles, loss_tol, max_seconds, stop)
+    loss_tol, max_seconds, save_parameters = check_run(
+        problem, particles, loss_tol, max_seconds, stop, save_parameters
+    )
+    progress = progress_choice(progress, "a Snapshot")
     # As Python's floats: a single-precision tolerance would make the times of the run as coarse.
     if (rtol := number("rtol", rtol, "a positive number", above=0.0)) >= 1.0:
         raise InputError(f"rtol is {rtol:g}; give a relative tolerance below 1")
@@ -150,9 +153,8 @@ def gradient_flow(
     max_steps = whole_number("max_steps", max_steps)
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
-    if not isinstance(method, str) or method not in METHODS:
-        raise InputError(f"no method is called {shown(method)}; choose one of {', '.join(METHODS)}")
-    if save_path and method != ResidualSpace.name:
+    method = one_of("method", method, METHODS)
+    if flag("save_path", save_path) and method != ResidualSpace.name:
         raise InputError(f"save_path needs method={ResidualSpace.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at)
     if t_end is None and loss_tol == 0 and save_times.last < math.inf:
@@ -269,18 +271,22 @@ def check_run(
     loss_tol: float,
     max_seconds: float | None,
     stop: Callable[[Snapshot], bool] | None,
-) -> tuple[float, float | None]:
-    """Check what every way of training takes, see :func:`gradient_flow`; ``loss_tol`` and ``max_seconds``."""
-    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
-    instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
+    save_parameters: bool,
+) -> tuple[float, float | None, bool]:
+    """Check what every way of training takes, see :func:`gradient_flow`.
+
+    Returns ``loss_tol``, ``max_seconds`` and ``save_parameters``.
+    """
+    check_pair(problem, particles)
     loss_tol = number("loss_tol", loss_tol, "a number >= 0 (0 switches the rule off)", least=0.0)
     if max_seconds is not None:
         max_seconds = number("max_seconds", max_seconds, "a positive number", above=0.0)
-    if not (stop is None or callable(stop)):
-        raise InputError(f"stop is {shown(stop)}; give a function of a Snapshot")
+    if stop is not None:
+        called("stop", stop, "a Snapshot")
+    save_parameters = flag("save_parameters", save_parameters)
     if 0 < loss_tol <= problem.loss_floor:
         raise InputError(
             f"loss_tol is {loss_tol:g}, but contradictory labels keep the loss of any network on these data "
             f"above {problem.loss_floor:.4g}; give a larger loss_tol, or 0 to train until the flow rests"
         )
-    return loss_tol, max_seconds
+    return loss_tol, max_seconds, save_parameters

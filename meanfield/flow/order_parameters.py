@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import flag, number, real_array
 from meanfield.errors import InputError
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import CanonicalSystem, check_pair
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 
@@ -108,7 +109,10 @@ def kernel_alignment(K: Array, y: Array, *, centred: bool = False) -> float:
     >>> round(kernel_alignment(np.outer(y, y), y), 12), round(kernel_alignment(np.eye(2), y), 4)
     (1.0, 0.7071)
     """
-    if centred:
+    K, y = real_array("K", K), real_array("y", y)
+    if y.ndim != 1 or K.shape != (len(y), len(y)):
+        raise InputError(f"K has shape {K.shape} and y {y.shape}; give (n, n) and (n,)")
+    if flag("centred", centred):
         K = K - K.mean(axis=0) - K.mean(axis=1)[:, None] + K.mean()
         y = y - y.mean()
     size = float(np.linalg.norm(K)) * float(y @ y)
@@ -150,8 +154,10 @@ def effective_orientations(
     >>> effective_orientations(problem, pair)
     2.0
     """
-    if not 0.0 < resolution < math.pi:
-        raise InputError(f"resolution is {resolution!r}; give an angle between 0 and pi, in radians")
+    check_pair(problem, particles)
+    resolution = number(
+        "resolution", resolution, "an angle between 0 and pi, in radians", above=0.0, below=math.pi
+    )
     q = _in_span(problem, particles)
     share = _amplitude_share(q, particles)
     if share is None:
@@ -170,6 +176,7 @@ def dead_fraction(problem: Problem, particles: Particles) -> float:
     >>> dead_fraction(problem, Particles.from_arrays([1.0, 1.0], [[3.0], [-3.0]], kappa=1, kappa_prime=1))
     0.5
     """
+    check_pair(problem, particles)
     q, silent = _in_span(problem, particles), np.ones(particles.size, dtype=bool)
     for x in problem.reduced:
         silent &= q @ x <= 0.0
@@ -201,6 +208,8 @@ def pinned_fraction(
     >>> pinned_fraction(problem, four)
     0.25
     """
+    check_pair(problem, particles)
+    by_amplitude, tol = flag("by_amplitude", by_amplitude), number("tol", tol, "a number >= 0", least=0.0)
     q, pinned = _in_span(problem, particles), np.zeros(particles.size, dtype=bool)
     size = np.linalg.norm(q, axis=1)
     for x in problem.reduced:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from meanfield.arguments import shown
+from meanfield.arguments import real_array
 from meanfield.errors import InputError
 from meanfield.flow.method import Attempt, EventCounts, State
 from meanfield.flow.observables import Observation, Observer
@@ -44,11 +44,8 @@ class SaveTimes:
         self._ratio = 10.0 ** (1.0 / PER_DECADE)
         self._last = 0.0
         if save_at is not None:
-            try:
-                times = np.atleast_1d(np.asarray(save_at, dtype=np.float64))
-            except (TypeError, ValueError, OverflowError):
-                raise InputError(f"save_at is {shown(save_at)}; give increasing times >= 0 (tbar)") from None
-            ok = times.ndim == 1 and times.size > 0 and np.all(np.isfinite(times))
+            times = np.atleast_1d(real_array("save_at", save_at))
+            ok = times.ndim == 1 and times.size > 0
             if not (ok and times[0] >= 0 and np.all(np.diff(times) > 0)):
                 raise InputError("save_at must hold increasing finite times >= 0 (tbar); sort it")
             self._times = times[times > 0]  # the start is always kept

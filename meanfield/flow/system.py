@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from meanfield import kernels
-from meanfield.arguments import scale
+from meanfield.arguments import instance, scale
 from meanfield.errors import InputError
 from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
@@ -43,11 +43,7 @@ class CanonicalSystem:
     """
 
     def __init__(self, problem: Problem, particles: Particles) -> None:
-        if particles.d != problem.d:
-            raise InputError(
-                f"the particles have input weights of dimension {particles.d} but the problem has "
-                f"d = {problem.d} (bias included); draw them for this problem"
-            )
+        check_pair(problem, particles)
         self.problem = problem
         self.particles = particles
         self.kappa = scale("kappa", particles.kappa)
@@ -185,3 +181,14 @@ def _coordinates(problem: Problem, particles: Particles) -> Array:
 
 def _rms(values: Array) -> float:
     return float(np.sqrt(np.mean(values * values)))
+
+
+def check_pair(problem: Problem, particles: Particles) -> None:
+    """Check that these are particles of this problem, by their dimension."""
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
+    if particles.d != problem.d:
+        raise InputError(
+            f"the particles have input weights of dimension {particles.d} but the problem has "
+            f"d = {problem.d} (bias included); draw them for this problem"
+        )

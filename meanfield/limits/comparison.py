@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import instance, number, real_array, shown
+from meanfield.arguments import instance, level, real_array, shown
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.particles import Particles
@@ -168,7 +168,7 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
     from scipy import stats
 
     m, values = real_array("widths", widths), real_array("deviations", deviations)
-    confidence = number("confidence", confidence, "a level between 0 and 1", above=0.0, below=1.0)
+    confidence = level(confidence)
     if m.ndim != 1 or len(m) < 3 or values.ndim != 2 or len(values) != len(m) or values.shape[1] < 2:
         raise InputError(
             f"widths has shape {m.shape} and deviations {values.shape}; give (W,) and (W, S) with W >= 3 "

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import generator, instance, number
+from meanfield.arguments import instance, number, root
 from meanfield.flow.system import CanonicalSystem
 from meanfield.nodes import kink_angles
 from meanfield.particles import Particles
@@ -143,7 +143,7 @@ def early_alignment(problem: Problem, *, rng: int = 0) -> EarlyAlignment:
     [(1, 1.5708, 0.13889)]
     """
     instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
-    generator(rng)
+    rng = root(rng)
     if problem.rank == 2:
         found = [e for sign in (1, -1) for e in _in_the_plane(problem, sign)]
     elif problem.rank == 1:

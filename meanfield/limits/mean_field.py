@@ -10,8 +10,7 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import shown
-from meanfield.errors import InputError
+from meanfield.arguments import one_of, whole_number
 from meanfield.flow import Snapshot, Status, Trajectory
 from meanfield.flow.trajectory import Stats
 from meanfield.limits.fitted import fitted
@@ -105,8 +104,8 @@ def infinite_width(
     'mean-field'
     """
     plan = Plan(problem, scaling, width, tol, loss_tol, max_nodes, rng, progress)
-    if not isinstance(method, str) or method not in ("auto", "mean-field", "kernel"):
-        raise InputError(f"no method is called {shown(method)}; choose auto, mean-field or kernel")
+    nodes = None if nodes is None else whole_number("nodes", nodes, least=16)
+    method = one_of("method", method, ("auto", "mean-field", "kernel"))
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is None:

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import as_number, generator, instance, number, shown
+from meanfield.arguments import instance, number, progress_choice, root, whole_number
 from meanfield.errors import InputError
 from meanfield.flow import Replay, Snapshot, Trajectory, gradient_flow, replay
 from meanfield.flow.recording import Progress
@@ -57,12 +57,12 @@ class Plan:
                 "tol", self.tol, "a relative tolerance between 1e-12 and 1", least=1e-12, below=1.0
             ),
             "loss_tol": number("loss_tol", self.loss_tol, "a positive number", above=0.0),
+            "max_nodes": whole_number("max_nodes", self.max_nodes, least=64),
+            "rng": root(self.rng),
+            "progress": progress_choice(self.progress, "a Snapshot"),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        if not as_number(self.max_nodes) >= 64:
-            raise InputError(f"max_nodes is {shown(self.max_nodes)}; give at least 64")
-        generator(self.rng)
         if not self.loss_tol < self.problem.zero_loss:
             raise InputError(
                 f"loss_tol is {self.loss_tol:g}, but the loss starts at {self.problem.zero_loss:.4g}; give a "
@@ -102,7 +102,7 @@ class Plan:
 
     def directions(self, nodes: int) -> Directions:
         """About so many particles' directions by that rule."""
-        return directions(self.problem, nodes // 2, generator(self.rng))
+        return directions(self.problem, nodes // 2, np.random.default_rng(self.rng))
 
     def many(self, nodes: int) -> int:
         """Particles that so many stand for: their motion is to cost about as much as the run's own."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import listed
+from meanfield.arguments import flag, listed, text
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.plotting.placing import key_outside, label_ends
@@ -66,6 +66,7 @@ def learned_function(
     >>> [line.get_label() for line in ax.lines]
     ['linear interpolant', '$m$ = 20', 'data']
     """
+    key = flag("key", key)
     named = sorted(zip(as_runs(runs), _names(runs, labels), strict=True), key=lambda r: r[0].initial.width)
     problem = _same_problem([run for run, _ in named])
     if problem.d_in != 1:
@@ -181,7 +182,7 @@ def _names(runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None
     series = as_runs(runs)
     if labels is not None:
         given = [labels] if isinstance(labels, str) else listed("labels", labels, "one name for each run")
-        names = [str(label) for label in given]
+        names = [text("labels", label) for label in given]
         if len(names) != len(series):
             raise InputError(f"labels holds {len(names)} names for {len(series)} runs; give one for each")
         return names

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from meanfield.arguments import real_array, shown
+from meanfield.arguments import flag, interval, shown
 from meanfield.errors import InputError
 from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import GAMMA_PRIME, SMALL, new_axes, settle, styled
@@ -65,7 +65,8 @@ def exponent_map(
     """
     if not hasattr(theory, "regions"):  # its type is SymPy's business
         raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
-    view = View(_range("gamma", gamma), _range("gamma_prime", gamma_prime))
+    schemes = flag("schemes", schemes)
+    view = View(interval("gamma", gamma), interval("gamma_prime", gamma_prime))
     ax = new_axes("column", 3.0) if ax is None else ax
     obstacles = Obstacles(ax)
     ax.set(xlim=view.gamma, ylim=view.gamma_prime, xlabel=r"$\gamma$")
@@ -78,13 +79,6 @@ def exponent_map(
         _name_region(ax, view, region, obstacles)
     settle(ax)
     return ax
-
-
-def _range(name: str, ends: tuple[float, float]) -> tuple[float, float]:
-    values = real_array(f"the range of {name}", ends)
-    if values.shape != (2,) or not values[0] < values[1]:
-        raise InputError(f"the range of {name} is {shown(ends)}; give a lower and a higher number")
-    return float(values[0]), float(values[1])
 
 
 def _name_region(ax: Axes, view: View, region: Region, obstacles: Obstacles) -> None:

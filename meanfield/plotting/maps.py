@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from meanfield.arguments import number, shown
+from meanfield.arguments import flag, instance, number, pairs, shown
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary, PhaseDiagram, Zero
 from meanfield.experiments.slopes import Verdict
@@ -114,10 +114,13 @@ def phase_diagram(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('$\\\\gamma$', '$\\\\gamma$′')
     """
-    if not isinstance(diagram, PhaseDiagram):
-        raise InputError(f"diagram is a {type(diagram).__name__}; give the result of meanfield.phase_diagram")
+    instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram")
     if not (theory is None or hasattr(theory, "boundaries")):  # its type is SymPy's business
         raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
+    if boundary is not None:
+        instance("boundary", boundary, Boundary, "meanfield.boundary")
+    schemes, numbers, key = flag("schemes", schemes), flag("numbers", numbers), flag("key", key)
+    published = pairs("published_zeros", published_zeros)
     S_w = diagram.S_w
     bound = _colour_limit(S_w, limit)
     ax = new_axes("column", 3.4) if ax is None else ax
@@ -130,7 +133,7 @@ def phase_diagram(
     draw_boundary(ax, view, obstacles, theory)
     draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
     draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
-    _draw_published(ax, published_zeros, obstacles)
+    _draw_published(ax, published, obstacles)
     if schemes:
         draw_schemes(ax, view, obstacles)
     draw_regimes(ax, view, strip, obstacles, theory)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from meanfield.arguments import instance
+from meanfield.arguments import flag, instance
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.particles import Particles
@@ -79,6 +79,7 @@ def orientations(
         raise InputError(f"neurons is a {type(neurons).__name__}; give a Trajectory or Particles")
     if problem is not None:
         instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    key = flag("key", key)
     if final.d != 2 or (problem is not None and problem.d != 2):
         raise InputError(
             f"orientations are drawn for d = 2 (one feature and the bias), but here d = {final.d}"

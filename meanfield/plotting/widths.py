@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import listed, shown
+from meanfield.arguments import instance, listed, pairs, real_array, shown
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
 from meanfield.kernel_law import KernelLaw
@@ -78,10 +78,9 @@ def rd_against_width(
     >>> ax.get_xscale(), ax.get_yscale()
     ('log', 'log')
     """
-    if not isinstance(diagram, PhaseDiagram):
-        raise InputError(f"diagram is a {type(diagram).__name__}; give the result of meanfield.phase_diagram")
-    pairs = listed("points", points, "pairs (gamma, gamma_prime) of the grid")
-    cells = [_index(diagram, point) for point in pairs]
+    instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram")
+    known = _checked(published)
+    cells = [_index(diagram, *point) for point in pairs("points", points)]
     if not cells:
         raise InputError("points is empty; give at least one pair (gamma, gamma_prime) of the grid")
     ax = new_axes("column", max(2.4, 0.45 * len(cells) + 0.6)) if ax is None else ax
@@ -92,9 +91,8 @@ def rd_against_width(
         row, colour = diagram.rows[i * len(diagram.gamma) + j], COLOURS[k % len(COLOURS)]
         end = _draw_fit(ax, diagram.widths, diagram.rd_w[i, j], row, k)
         _draw_law(ax, diagram, row, k)
-        if published and (row.gamma, row.gamma_prime) in published:
-            known = published[row.gamma, row.gamma_prime]
-            ax.plot(*known, ls="none", zorder=6, label=f"published {k}", **_PUBLISHED)
+        if (point := (row.gamma, row.gamma_prime)) in known:
+            ax.plot(*known[point], ls="none", zorder=6, label=f"published {k}", **_PUBLISHED)
         ends.append((end, _point_label(row), colour))
     low, high = float(diagram.widths[0]), float(diagram.widths[-1])
     ax.set_xlim(low / (high / low) ** _BEYOND, high * (high / low) ** _BEYOND)
@@ -105,11 +103,21 @@ def rd_against_width(
     return ax
 
 
-def _index(diagram: PhaseDiagram, point: tuple[float, float]) -> tuple[int, int]:
-    try:
-        gamma, gamma_prime = (float(value) for value in point)
-    except (TypeError, ValueError):
-        raise InputError(f"a point is {shown(point)}; give a pair (gamma, gamma_prime)") from None
+def _checked(published: Any) -> dict[tuple[float, float], tuple[Array, Array]]:
+    """Published runs by their points, each a pair of rows of one length."""
+    if not isinstance(published, Mapping | None):
+        raise InputError(f"published is {shown(published)}; give a mapping of points to (widths, RD_w)")
+    known = {}
+    for point, runs in (published or {}).items():
+        rows = listed("published", runs, "a pair (widths, RD_w) for each point")
+        arrays = [real_array("published", row) for row in rows]
+        if len(arrays) != 2 or arrays[0].ndim != 1 or arrays[0].shape != arrays[1].shape:
+            raise InputError(f"published at {shown(point)} is {shown(runs)}; give widths and as many RD_w")
+        known[pairs("published", [point])[0]] = (arrays[0], arrays[1])
+    return known
+
+
+def _index(diagram: PhaseDiagram, gamma: float, gamma_prime: float) -> tuple[int, int]:
     found = np.argwhere(
         (np.abs(diagram.gamma_prime[:, None] - gamma_prime) < 1e-9) & (np.abs(diagram.gamma - gamma) < 1e-9)
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from meanfield.errors import InputError
+from meanfield.arguments import flag, one_of
 from meanfield.symbolic.maxplus import Balance
 from meanfield.symbolic.network import (
     Exponent,
@@ -57,8 +57,7 @@ class ThreeLayer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_rate", rational("hidden_rate", self.hidden_rate))
-        if not isinstance(self.zero_initial_output, bool):
-            raise InputError(f"zero_initial_output is {self.zero_initial_output!r}; give True or False")
+        flag("zero_initial_output", self.zero_initial_output)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -72,7 +71,7 @@ class ThreeLayer:
 
     def displacement(self, layer: str) -> sp.Symbol:
         """Order of the layer's relative change; every layer is trained."""
-        return change(layer)
+        return change(one_of("layer", layer, self.layers))
 
     @property
     def unknowns(self) -> tuple[sp.Symbol, ...]:

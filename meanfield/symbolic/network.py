@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 import sympy as sp
 
-from meanfield.arguments import shown
+from meanfield.arguments import flag, one_of, shown
 from meanfield.errors import InputError
 from meanfield.symbolic.maxplus import Balance
 
@@ -73,7 +73,8 @@ def size(layer: str) -> sp.Symbol:
 
 def rational(name: str, value: Any) -> sp.Rational:
     """An exponent as an exact rational."""
-    if isinstance(value, Rational) or (isinstance(value, sp.Basic) and value.is_Rational):
+    exact = isinstance(value, Rational) or (isinstance(value, sp.Basic) and value.is_Rational)
+    if exact and not isinstance(value, bool):
         return sp.Rational(value)
     raise InputError(f"{name} is {shown(value)}; give an integer, a Fraction or a SymPy Rational")
 
@@ -140,6 +141,8 @@ class TwoLayer:
     def __post_init__(self) -> None:
         for name in ("homogeneity", "input_rate", "output_rate", "target", "loss_normalisation"):
             object.__setattr__(self, name, rational(name, getattr(self, name)))
+        for name in ("train_input", "train_output", "zero_initial_output"):
+            flag(name, getattr(self, name))
         if self.homogeneity < 1:
             raise InputError(f"homogeneity is {self.homogeneity}; give 1 for ReLU, r >= 1 for its powers")
         if not (self.train_input or self.train_output):
@@ -157,6 +160,7 @@ class TwoLayer:
 
     def displacement(self, layer: str) -> sp.Symbol | None:
         """Order of the layer's relative change; None if it is not trained."""
+        layer = one_of("layer", layer, self.layers)
         trained = {"a": self.train_output, "w": self.train_input}[layer]
         return change(layer) if trained else None
 

@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import shown
+from meanfield.arguments import real_array, shared_shape, shown
 from meanfield.errors import InputError
 from meanfield.symbolic.network import gamma, gamma_prime
 from meanfield.symbolic.polyhedra import affine_coefficients
@@ -57,8 +57,8 @@ class NumericExponents:
 
     def __call__(self, gamma: ArrayLike, gamma_prime: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         """Exponents at points of the plane, broadcast against each other; nan at points that are nan."""
-        g, gp = np.asarray(gamma, dtype=np.float64), np.asarray(gamma_prime, dtype=np.float64)
-        shape = np.broadcast_shapes(g.shape, gp.shape)
+        g, gp = real_array("gamma", gamma, finite=False), real_array("gamma_prime", gamma_prime, finite=False)
+        shape = shared_shape(gamma=g, gamma_prime=gp)
         results = tuple(np.full(shape, np.nan) for _ in self.names)
         for half_planes, values in zip(self.half_planes, self.values, strict=True):
             inside = np.ones(shape, dtype=bool)

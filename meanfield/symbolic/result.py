@@ -12,6 +12,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from meanfield.arguments import interval, one_of
 from meanfield.symbolic.network import Network, gamma, gamma_prime
 from meanfield.symbolic.polyhedra import Polyhedron, Row, negated, solved
 
@@ -177,7 +178,8 @@ class Boundary:
         """
         variable, value, _ = solved(self.row, _PLANE)
         (free,) = (v for v in _PLANE if v != variable)
-        ranges = dict(zip(_PLANE, (gamma, gamma_prime), strict=True))
+        sides = (interval("gamma", gamma), interval("gamma_prime", gamma_prime))
+        ranges = dict(zip(_PLANE, sides, strict=True))
         low, high = ranges[free]
         slope, offset = float(sp.diff(value, free)), float(value.subs(free, 0))
         bounds = [(float(c), float(c0)) for c, c0 in self.ends]
@@ -234,7 +236,8 @@ class Exponents:
         return _piecewise([(region.time, region.condition) for region in self.regions])
 
     def piecewise(self, layer: str) -> sp.Piecewise:
-        """Exponent of the relative displacement of a layer."""
+        """Exponent of the relative displacement of a layer: one of ``network.layers``."""
+        layer = one_of("layer", layer, self.network.layers)
         return _piecewise([(region.orders[layer], region.condition) for region in self.regions])
 
     def text(self) -> str:

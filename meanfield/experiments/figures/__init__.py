@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.experiments.executors import AnyExecutor
 from meanfield.experiments.figures import (
@@ -102,7 +103,7 @@ def run(
 
 def entry(name: str | None) -> Entry:
     """One of :data:`FIGURES` by name; an :class:`InputError` if there is none."""
-    if name is None or name not in FIGURES:
-        given = "no figure given" if name is None else f"no figure is called {name!r}"
+    if not isinstance(name, str) or name not in FIGURES:
+        given = "no figure given" if name is None else f"no figure is called {shown(name)}"
         raise InputError(f"{given}; choose one of {', '.join(FIGURES)}")
     return FIGURES[name]

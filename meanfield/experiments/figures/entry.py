@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from meanfield.arguments import whole_number
+from meanfield.arguments import file_path, flag, progress_choice, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.diagram import write_csv
-from meanfield.experiments.executors import AnyExecutor
+from meanfield.experiments.executors import AnyExecutor, check_executor
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Request:
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("width", 2), ("dim", 1)):
             whole_number(name, getattr(self, name), least=least)
+        flag("quick", self.quick)
+        progress_choice(self.progress)
+        check_executor(self.executor)
+        for name in ("store", "images", "labels"):
+            if (path := getattr(self, name)) is not None:
+                file_path(name, path)
         if (self.images is None) != (self.labels is None):
             raise InputError("one of images and labels is given without the other; give both files, or none")
 

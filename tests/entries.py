@@ -1,0 +1,278 @@
+"""Every public entry with arguments that it takes, for tests that replace one of them."""
+
+import math
+
+import numpy as np
+
+import meanfield as mf
+from meanfield import datasets, experiments, figures, flow, limits, plotting, symbolic
+
+PROBLEM = mf.datasets.four_points()
+SCALING = mf.Scaling(0.5, 0.0)
+NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
+RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_tol=1e-3, progress=False)
+LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
+LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
+ALIGNMENT = limits.early_alignment(PROBLEM)
+DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
+BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
+THEORY = symbolic.exponents()
+TABLE = figures.run("schemes")
+CELL, SETTINGS = experiments.Cell(0.5, 0.0, 10, 0), experiments.CellSettings(loss_tol=1e-2)
+
+
+def numeric(name: "str"):
+    """Named parameters only are tried."""
+    return THEORY.numeric(name)
+
+
+def write_files(folder):
+    """The files that some of the entries read."""
+    (folder / "two.csv").write_text("0, 1\n1, 2\n")
+    (folder / "images").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 1, *range(8)]))
+    (folder / "labels").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 4, 0, 1, 0, 1]))
+    mf.phase_diagram(
+        PROBLEM, gamma=[0.5], gamma_prime=[0.0], widths=[10, 20], progress=False, store=folder / "kept.sqlite"
+    )
+
+
+ENTRIES = {
+    "Problem": (mf.Problem, {"x": [0.0, 1.0, 2.0], "y": [1.0, 2.0, 0.0], "bias": True, "name": "three"}),
+    "Problem.with_bias": (PROBLEM.with_bias, {"x": [1.0]}),
+    "Scaling": (mf.Scaling, {"gamma": 1.0, "gamma_prime": 0.0, "name": "mine"}),
+    "Scaling of laws": (mf.Scaling, {"alpha": "m", "beta1": 1.0, "beta2": "1/d", "name": "mine"}),
+    "Scaling.named": (mf.Scaling.named, {"scheme": "e-ma-wu", "b": 1.0}),
+    "Scaling.from_abc": (mf.Scaling.from_abc, {"a": (0, 0), "b": (0, 0.5), "name": "mine"}),
+    "Scaling.kappa": (mf.Scaling.named("xavier").kappa, {"m": 100, "d": 2}),
+    "Scaling.kappa_prime": (mf.Scaling.named("xavier").kappa_prime, {"m": 100, "d": 2}),
+    "Scaling.tbar": (mf.Scaling.named("xavier").tbar, {"steps": 1, "learning_rate": 0.1, "m": 10, "d": 2}),
+    "Scaling.steps": (mf.Scaling.named("xavier").steps, {"tbar": 1, "learning_rate": 0.1, "m": 10, "d": 2}),
+    "PowerLaw": (mf.PowerLaw, {"prefactor": 1.0, "exponent": 1.0}),
+    "classify": (mf.classify, {"gamma": 1.0, "gamma_prime": 0.0, "antisymmetric": True}),
+    "exponents": (mf.exponents, {"gamma": 1.0, "gamma_prime": 0.0, "antisymmetric": True}),
+    "Regime.classify": (mf.Regime.classify, {"gamma": 1.0, "gamma_prime": 0.0}),
+    "Particles.sample": (
+        mf.Particles.sample,
+        {
+            "problem": PROBLEM, "scaling": SCALING, "width": 10, "antisymmetric": True, "reduced": False,
+            "rng": 0,
+        },
+    ),
+    "Particles.quadrature": (
+        mf.Particles.quadrature,
+        {"problem": PROBLEM, "scaling": SCALING, "width": 10, "nodes": 32, "rng": 0},
+    ),
+    "Particles.from_arrays": (
+        mf.Particles.from_arrays,
+        {"a": [1.0, 2.0], "w": np.eye(2), "kappa": 1.0, "kappa_prime": 1.0, "weight": [1.0, 1.0]},
+    ),
+    "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
+    "gradient_flow": (
+        mf.gradient_flow,
+        {
+            "problem": PROBLEM, "particles": NETWORK, "loss_tol": 1e-3, "t_end": 10.0, "save_at": [1.0],
+            "rtol": 1e-2, "atol": 1e-6, "method": "residual", "max_steps": 50, "max_seconds": 60.0,
+            "stationarity": 1e-6, "stop": None, "save_parameters": True, "progress": False,
+        },
+    ),
+    "gradient_descent": (
+        mf.gradient_descent,
+        {
+            "problem": PROBLEM, "particles": NETWORK, "learning_rate": 0.1, "loss_tol": 1e-3,
+            "max_steps": 50, "max_seconds": 60.0, "stop": None, "save_parameters": True, "progress": False,
+        },
+    ),
+    "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
+    "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz"}),
+    "infinite_width": (
+        mf.infinite_width,
+        {
+            "problem": PROBLEM, "scaling": SCALING, "width": 1e3, "tol": 0.1, "loss_tol": 1e-3, "nodes": 64,
+            "max_nodes": 512, "method": "auto", "rng": 0, "progress": False,
+        },
+    ),
+    "limits.limit_displacements": (
+        limits.limit_displacements,
+        {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3, "nodes": 64,
+         "progress": False},
+    ),
+    "limits.KernelRegime": (
+        limits.KernelRegime,
+        {"problem": PROBLEM, "width": 1e3, "kappa": 1.0, "kappa_prime": 1.0},
+    ),
+    "limits.KernelRegime.at": (
+        limits.KernelRegime.at,
+        {"problem": PROBLEM, "scaling": SCALING, "width": 1e3},
+    ),
+    "limits.KernelRegime.loss": (LAW.loss, {"t": 1.0}),
+    "limits.KernelRegime.output": (LAW.output, {"x": [1.0], "t": 1.0}),
+    "limits.KernelRegime.time_to": (LAW.time_to, {"loss": 1e-3}),
+    "limits.KernelRegime.displacement": (LAW.displacement, {"t": 1.0, "nodes": NETWORK}),
+    "limits.empirical_kernels": (
+        limits.empirical_kernels,
+        {"particles": NETWORK, "x": PROBLEM.x, "other": PROBLEM.x},
+    ),
+    "limits.arc_cosine_kernels": (limits.arc_cosine_kernels, {"x": PROBLEM.x, "other": PROBLEM.x}),
+    "limits.early_alignment": (limits.early_alignment, {"problem": PROBLEM, "rng": 0}),
+    "EarlyAlignment.escape_time": (ALIGNMENT.escape_time, {"scaling": SCALING, "width": 1e3}),
+    "limits.compare": (limits.compare, {"run": RUN, "limit": LIMIT}),
+    "limits.convergence_rate": (
+        limits.convergence_rate,
+        {"widths": [10, 100, 1000], "deviations": [[0.3], [0.1], [0.03]], "confidence": 0.95},
+    ),
+    "limits.mean_run": (limits.mean_run, {"runs": [RUN], "at": [1.0]}),
+    "datasets.function_1d": (
+        datasets.function_1d,
+        {"function": abs, "n": 4, "low": -1.0, "high": 1.0, "name": "mine"},
+    ),
+    "datasets.circle": (datasets.circle, {"n": 4, "target": math.sin, "bias": True, "name": "mine"}),
+    "datasets.teacher": (
+        datasets.teacher,
+        {"n": 4, "d_in": 2, "neurons": 2, "rng": 0, "noise": 0.0, "bias": True, "name": "mine"},
+    ),
+    "datasets.digits": (datasets.digits, {"n": 4, "classes": (0, 1), "rng": 0, "bias": True}),
+    "datasets.load": (datasets.load, {"path": "two.csv", "bias": True, "targets": None}),
+    "datasets.load_idx": (
+        datasets.load_idx,
+        {"images": "images", "labels": "labels", "n": 3, "classes": (0, 1), "rng": 0, "bias": True},
+    ),
+    "phase_diagram": (
+        mf.phase_diagram,
+        {
+            "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1,
+            "executor": None, "store": None, "shard": None, "memory": None, "antisymmetric": True,
+            "per_half": False, "loss_tol": None, "rtol": 0.1, "max_steps": 20, "rng": 0, "confidence": 0.9,
+            "progress": False, "live": None, "live_seconds": 0.0,
+        },
+    ),
+    "boundary": (
+        mf.boundary,
+        {
+            "problem": PROBLEM, "gamma_prime": [0.0], "widths": [10, 20], "seeds": 3, "tol": 0.5,
+            "reach": 0.5, "max_points": 2, "executor": None, "store": None, "memory": None,
+            "antisymmetric": True, "per_half": False, "loss_tol": 1e-2, "rtol": 0.1, "max_steps": 20,
+            "rng": 0, "confidence": 0.9, "progress": False,
+        },
+    ),
+    "limit_diagram": (
+        mf.limit_diagram,
+        {
+            "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [1e10, 1e20], "nodes": 64,
+            "loss_tol": None, "executor": None, "progress": False,
+        },
+    ),
+    "symbolic.exponents": (symbolic.exponents, {"network": None}),
+    "symbolic.boundaries": (symbolic.boundaries, {"network": None}),
+    "symbolic.regions": (symbolic.regions, {"network": None}),
+    "symbolic.TwoLayer": (
+        symbolic.TwoLayer,
+        {
+            "homogeneity": 1, "train_input": True, "train_output": True, "input_rate": 0, "output_rate": 0,
+            "zero_initial_output": True, "target": 0, "loss_normalisation": 0,
+        },
+    ),
+    "Exponents.numeric": (numeric, {"name": "S_w"}),
+    "plotting.orientations": (
+        plotting.orientations,
+        {"neurons": RUN, "ax": None, "problem": None, "key": True},
+    ),
+    "plotting.loss": (plotting.loss, {"runs": RUN, "ax": None, "labels": None}),
+    "plotting.learned_function": (
+        plotting.learned_function,
+        {"runs": RUN, "ax": None, "x": None, "labels": None, "key": True},
+    ),
+    "plotting.phase_diagram": (
+        plotting.phase_diagram,
+        {
+            "diagram": DIAGRAM, "ax": None, "schemes": True, "numbers": True, "key": True, "limit": None,
+            "theory": None, "boundary": None, "published_zeros": [(0.0, 1.0)],
+        },
+    ),
+    "plotting.rd_against_width": (
+        plotting.rd_against_width,
+        {"diagram": DIAGRAM, "points": [(0.5, 0.0)], "ax": None, "published": None},
+    ),
+    "plotting.exponent_map": (
+        plotting.exponent_map,
+        {"theory": THEORY, "ax": None, "gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0), "layer": "w",
+         "schemes": True},
+    ),
+    "plotting.boundary": (plotting.boundary, {"found": BOUNDARY, "ax": None}),
+    "plotting.loss_and_kernel": (plotting.loss_and_kernel, {"run": RUN}),
+    "plotting.figure": (plotting.figure, {"result": TABLE}),
+    "plotting.approach": (plotting.approach, {"runs": [RUN], "limit": LIMIT, "ax": None}),
+    "plotting.convergence": (plotting.convergence, {"comparisons": [], "ax": None}),
+    "plotting.save": (plotting.save, {"figure": plotting.new_axes(), "path": "figure", "formats": "svg"}),
+    "plotting.new_axes": (plotting.new_axes, {"width": "column", "height": None}),
+    "Problem.loss": (PROBLEM.loss, {"output": PROBLEM.y}),
+    "Scaling.classify": (SCALING.classify, {"antisymmetric": True}),
+    "Trajectory.particles": (RUN.particles, {"at": None}),
+    "Trajectory.save": (RUN.save, {"path": "run"}),
+    "PhaseDiagram.to_csv": (DIAGRAM.to_csv, {"path": "table.csv"}),
+    "PhaseDiagram.runs_to_csv": (DIAGRAM.runs_to_csv, {"path": "table.csv"}),
+    "Boundary.to_csv": (BOUNDARY.to_csv, {"path": "table.csv"}),
+    "limits.KernelRegime.impulse": (LAW.impulse, {"t": 1.0}),
+    "limits.KernelRegime.residual": (LAW.residual, {"t": 1.0}),
+    "limits.KernelRegime.nonlinearity": (LAW.nonlinearity, {"t": 1.0}),
+    "EarlyAlignment.shares": (ALIGNMENT.shares, {"scaling": SCALING, "width": 1e3, "nodes": 64}),
+    "flow.tangent_kernel": (flow.tangent_kernel, {"problem": PROBLEM, "particles": NETWORK}),
+    "flow.kernel_alignment": (
+        flow.kernel_alignment,
+        {"K": np.eye(4), "y": PROBLEM.y, "centred": False},
+    ),
+    "flow.effective_orientations": (
+        flow.effective_orientations,
+        {"problem": PROBLEM, "particles": NETWORK, "resolution": 0.1},
+    ),
+    "flow.dead_fraction": (flow.dead_fraction, {"problem": PROBLEM, "particles": NETWORK}),
+    "flow.pinned_fraction": (
+        flow.pinned_fraction,
+        {"problem": PROBLEM, "particles": NETWORK, "by_amplitude": True, "tol": 1e-9},
+    ),
+    "experiments.fit_slope": (
+        experiments.fit_slope,
+        {"widths": [10, 20], "values": [[0.1], [0.2]], "confidence": 0.9},
+    ),
+    "experiments.straight_line_zero": (
+        experiments.straight_line_zero,
+        {"gamma": [0.5, 1.5], "S_w": [-0.5, 0.25]},
+    ),
+    "experiments.cell_particles": (
+        experiments.cell_particles,
+        {"problem": PROBLEM, "cell": CELL, "settings": SETTINGS},
+    ),
+    "experiments.run_cell": (experiments.run_cell, {"problem": PROBLEM, "cell": CELL, "settings": SETTINGS}),
+    "experiments.train_cells": (
+        experiments.train_cells,
+        {
+            "problem": PROBLEM, "cells": [CELL], "settings": SETTINGS, "finished": {}, "executor": None,
+            "store": None, "memory": None, "progress": False, "live": None,
+        },
+    ),
+    "FigureResult.to_csv": (TABLE.to_csv, {"path": "table.csv"}),
+    "InfiniteWidth.predict": (LIMIT.predict, {"x": [0.0], "at": None}),
+    "Boundary.segment": (
+        THEORY.boundaries[0].segment,
+        {"gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0)},
+    ),
+    "TwoLayer.displacement": (symbolic.TwoLayer().displacement, {"layer": "w"}),
+    "ThreeLayer.displacement": (symbolic.ThreeLayer().displacement, {"layer": "w"}),
+    "experiments.methods_text": (experiments.methods_text, {"diagram": DIAGRAM}),
+    "experiments.export_store": (experiments.export_store, {"path": "kept.sqlite", "target": "table.csv"}),
+    "experiments.merge_stores": (
+        experiments.merge_stores,
+        {"into": "merged.sqlite", "parts": ["kept.sqlite"]},
+    ),
+    "experiments.SweepStore.open": (experiments.SweepStore.open, {"path": "kept.sqlite"}),
+    "figures.run": (
+        figures.run,
+        {
+            "name": "schemes", "quick": True, "seed": 0, "executor": None, "store": None, "width": 1000,
+            "dim": 2, "images": None, "labels": None, "progress": False,
+        },
+    ),
+    "figures.entry": (figures.entry, {"name": "schemes"}),
+    "symbolic.ThreeLayer": (symbolic.ThreeLayer, {"hidden_rate": 0, "zero_initial_output": True}),
+    "Exponents.piecewise": (THEORY.piecewise, {"layer": "w"}),
+    "Exponents.latex": (THEORY.latex, {"layer": "w"}),
+}  # fmt: skip

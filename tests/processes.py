@@ -1,13 +1,16 @@
 """Other processes, for tests that kill, interrupt or share with them."""
 
+import contextlib
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from threadpoolctl import threadpool_info
 
-from meanfield import kernels
+from meanfield import datasets, kernels, phase_diagram
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see processes")
 
@@ -48,18 +51,75 @@ def alive(pids):
     return left
 
 
+def rows(store):
+    """What a store holds of finished cells, whatever its layout; none while it is not made yet."""
+    if not store.exists():
+        return set()
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10.0)) as kept:
+            return set(kept.execute("SELECT * FROM cells"))
+    except sqlite3.OperationalError:
+        return set()
+
+
 def finished_cells(store):
     """Number of cells that a store holds; 0 while there is none."""
-    if not store.exists():
-        return 0
-    try:
-        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-        try:
-            return connection.execute("SELECT count(*) FROM cells").fetchone()[0]
-        finally:
-            connection.close()
-    except sqlite3.OperationalError:  # not made yet
-        return 0
+    return len(rows(store))
+
+
+#: Some seconds of computation, unless less is asked for.
+PRECISE = {"rtol": 1e-4, "progress": False}
+PROGRAM = """
+import resource, signal, sys
+from meanfield import datasets, phase_diagram
+
+if __name__ == "__main__":
+    store, table, executor, bytes_at_most = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
+    if int(bytes_at_most):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(bytes_at_most), resource.RLIM_INFINITY))
+    diagram = phase_diagram(datasets.four_points(), store=store, executor=int(executor) or None, **SWEEP)
+    diagram.runs_to_csv(table)
+"""
+
+
+class SweepProgram:
+    """A sweep as a program of its own, to be started once or often; what is left is killed in the end.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the program, its store and its table are.
+    sweep : dict
+        Arguments of the sweep.
+    """
+
+    def __init__(self, folder, sweep):
+        self.folder, self.processes = folder, []
+        self.script = folder / "program.py"
+        self.script.write_text(f"SWEEP = {sweep | PRECISE!r}\n{PROGRAM}")
+
+    def __call__(self, executor=None, *, store="sweep.sqlite", table="runs.csv", bytes_at_most=0):
+        arguments = [self.folder / store, self.folder / table, executor or 0, bytes_at_most]
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", self.script, *map(str, arguments)],
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            process.stderr.close()
+
+
+def undisturbed_table(path, sweep):
+    """The bytes of the table of the same sweep, run in this process without a store."""
+    return phase_diagram(datasets.four_points(), **sweep, **PRECISE).runs_to_csv(path).read_bytes()
 
 
 def worker_threads():

@@ -1,14 +1,12 @@
 """Sweeps: slopes and intervals, cells, executors, the store, death and interruption of real processes."""
 
+import contextlib
 import csv
 import dataclasses
 import math
 import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +14,15 @@ import naive
 import numpy as np
 import pytest
 import systems
-from processes import alive, descendants, finished_cells, needs_proc, wait_until
+from processes import (
+    SweepProgram,
+    alive,
+    descendants,
+    finished_cells,
+    needs_proc,
+    undisturbed_table,
+    wait_until,
+)
 
 from meanfield import InputError, Particles, Problem, Regime, Scaling, datasets, phase_diagram
 from meanfield.experiments import (
@@ -313,7 +319,7 @@ class TestBadArguments:
             ({"executor": True}, r"executor is True; give None"),
             ({"rtol": 2.0}, r"rtol is 2.0; give a relative tolerance between 0 and 1"),
             ({"rtol": -1.0}, r"rtol is -1.0; give a relative tolerance between 0 and 1"),
-            ({"max_steps": 0}, r"max_steps is 0; give at least 1"),
+            ({"max_steps": 0}, r"max_steps is 0; give a whole number >= 1"),
             ({"rng": -1}, r"rng is -1; give a whole number >= 0"),
         ],
     )
@@ -337,48 +343,17 @@ class TestBadArguments:
 
 LONG = {"gamma": [0.6, 1.2, 1.6], "gamma_prime": [-0.1, 0.1], "widths": [400, 800], "seeds": 4}
 LONG_CELLS = 3 * 2 * 2 * 4
-SCRIPT = """
-import sys
-from meanfield import datasets, phase_diagram
-
-if __name__ == "__main__":
-    sweep = dict({arguments!r}, rtol=1e-4, executor={executor!r}, store=sys.argv[1], progress=False)
-    diagram = phase_diagram(datasets.four_points(), **sweep)
-    diagram.runs_to_csv(sys.argv[2])
-"""
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the sweep as a program of its own; whatever is left of it is killed in the end."""
-    script = tmp_path / "run.py"
-    processes = []
-
-    def starter(executor):
-        script.write_text(textwrap.dedent(SCRIPT).format(arguments=LONG, executor=executor))
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", script, tmp_path / "sweep.sqlite", tmp_path / "runs.csv"],
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        processes.append(process)
-        return process
-
-    yield starter
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stderr.close()
+    with contextlib.closing(SweepProgram(tmp_path, LONG)) as program:
+        yield program
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The table of the same sweep, run in this process without a store."""
-    path = tmp_path_factory.mktemp("undisturbed") / "runs.csv"
-    phase_diagram(FOUR, **LONG, rtol=1e-4).runs_to_csv(path)
-    return path.read_bytes()
+    return undisturbed_table(tmp_path_factory.mktemp("undisturbed") / "runs.csv", LONG)
 
 
 @needs_proc

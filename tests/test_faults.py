@@ -5,17 +5,18 @@ their own.
 """
 
 import ast
+import contextlib
 import os
 import random
 import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import SweepProgram, alive, descendants, needs_proc, rows, undisturbed_table, wait_until
 
 import meanfield as mf
 from meanfield.errors import InputError, StoreError
@@ -23,88 +24,17 @@ from meanfield.errors import InputError, StoreError
 FOUR = mf.datasets.four_points()
 SWEEP = {"gamma": [0.6, 1.2, 1.6], "gamma_prime": [0.0], "widths": [200, 400], "seeds": 6}
 CELLS = 3 * 2 * 6
-PROGRAM = """
-import resource, signal, sys
-from meanfield import datasets, phase_diagram
-
-if __name__ == "__main__":
-    store, table, executor, bytes_at_most = sys.argv[1:]
-    if int(bytes_at_most):
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(bytes_at_most), resource.RLIM_INFINITY))
-    diagram = phase_diagram(
-        datasets.four_points(), store=store, executor=int(executor) or None, rtol=1e-4, progress=False,
-        **SWEEP,
-    )
-    diagram.runs_to_csv(table)
-"""
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the sweep as a program of its own; whatever is left of it is killed in the end."""
-    script = tmp_path / "program.py"
-    script.write_text(f"SWEEP = {SWEEP!r}\n{PROGRAM}")
-    processes = []
-
-    def starter(executor=0, *, store="sweep.sqlite", table="runs.csv", bytes_at_most=0):
-        arguments = [tmp_path / store, tmp_path / table, executor, bytes_at_most]
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", script, *map(str, arguments)],
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
-        processes.append(process)
-        return process
-
-    yield starter
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stderr.close()
+    with contextlib.closing(SweepProgram(tmp_path, SWEEP)) as program:
+        yield program
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The table of the same sweep, run in this process without a store."""
-    path = tmp_path_factory.mktemp("undisturbed") / "runs.csv"
-    mf.phase_diagram(FOUR, **SWEEP, rtol=1e-4, progress=False).runs_to_csv(path)
-    return path.read_bytes()
-
-
-def rows(store):
-    """What the store holds of finished cells, whatever its layout; none while it is not made yet."""
-    if not store.exists():
-        return set()
-    try:
-        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10.0)
-        try:
-            return set(connection.execute("SELECT * FROM cells"))
-        finally:
-            connection.close()
-    except sqlite3.OperationalError:
-        return set()
-
-
-def wait_for(condition, what, seconds=120.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.005)
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see processes")
+    return undisturbed_table(tmp_path_factory.mktemp("undisturbed") / "runs.csv", SWEEP)
 
 
 def kill_at_random_moments(start, store, moments, repetitions, kind, executor=0):
@@ -113,7 +43,7 @@ def kill_at_random_moments(start, store, moments, repetitions, kind, executor=0)
     for repetition in range(repetitions):
         process = start(executor)
         goal = len(kept) + moments.randint(0, 2)
-        wait_for(lambda: len(rows(store)) >= goal or process.poll() is not None, "cells")  # noqa: B023
+        wait_until(lambda: len(rows(store)) >= goal or process.poll() is not None, 120, "cells")  # noqa: B023
         time.sleep(moments.uniform(0.0, 0.2))
         before = rows(store)
         process.send_signal(kind)
@@ -158,11 +88,11 @@ class TestSignals:
         def busy():
             return len(rows(store)) >= 3 or process.poll() is not None
 
-        wait_for(busy, "first cells")
-        workers, before = children(process.pid), rows(store)
+        wait_until(busy, 120, "first cells")
+        workers, before = descendants(process.pid), rows(store)
         os.kill(max(workers), signal.SIGKILL)
         assert process.wait(120) == 0, process.stderr.read()
-        wait_for(lambda: all(map(gone, workers)), "workers end", 10.0)
+        wait_until(lambda: not alive(workers), 10, "workers end")
         assert before <= rows(store)
         assert len(rows(store)) == CELLS
         assert (tmp_path / "runs.csv").read_bytes() == undisturbed

@@ -1,6 +1,5 @@
 """Where cells run: order, memory, lost workers, threads of workers, a real Dask cluster."""
 
-import dataclasses
 import json
 import os
 import re
@@ -17,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import finished_cells, needs_proc, wait_until, worker_threads
+from sweeps import FOUR, SMALL, numbers
 
-from meanfield import InputError, Problem, datasets, phase_diagram
+from meanfield import InputError, Problem, phase_diagram
 from meanfield.errors import MissingExtraError, WorkerLostError
 from meanfield.experiments import Cell, CellSettings, run_cell
 from meanfield.experiments.cells import cell_memory, cost
@@ -27,19 +27,11 @@ from meanfield.experiments.grid import shard_of
 from meanfield.experiments.pools import DaskPool, LostCellError, own_processes
 from meanfield.experiments.queueing import CellQueue, free_memory
 
-FOUR = datasets.four_points()
 SETTINGS = CellSettings(loss_tol=1e-4)
-SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "seeds": 2}
 #: Some seconds long, with cells of some tenths of a second.
 LONG = {
     "gamma": [0.6, 1.2, 1.6], "gamma_prime": [0.1], "widths": [400, 800], "seeds": 3, "rtol": 1e-4,
 }  # fmt: skip
-
-
-def numbers(diagram):
-    """All that a sweep computes, but for wall times, as bytes."""
-    runs = [dataclasses.replace(result, seconds=0.0) for result in diagram.results]
-    return diagram.rd_w.tobytes(), diagram.rd_a.tobytes(), repr(runs)
 
 
 @pytest.fixture(scope="module")

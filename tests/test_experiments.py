@@ -23,8 +23,9 @@ from processes import (
     undisturbed_table,
     wait_until,
 )
+from sweeps import FOUR, SMALL, numbers, sweep
 
-from meanfield import InputError, Particles, Problem, Regime, Scaling, datasets, phase_diagram
+from meanfield import InputError, Particles, Problem, Regime, Scaling, phase_diagram
 from meanfield.experiments import (
     PRESETS,
     Cell,
@@ -37,20 +38,7 @@ from meanfield.experiments import (
 )
 from meanfield.experiments.cells import cost
 
-FOUR = datasets.four_points()
-#: A small sweep, a second long: 12 cells.
-SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "seeds": 2}
 SETTINGS = CellSettings(loss_tol=1e-4)
-
-
-def sweep(**changes):
-    return phase_diagram(FOUR, **{**SMALL, **changes})
-
-
-def numbers(diagram):
-    """All that a sweep computes, but for wall times, as bytes."""
-    runs = [dataclasses.replace(result, seconds=0.0) for result in diagram.results]
-    return diagram.rd_w.tobytes(), diagram.rd_a.tobytes(), repr(runs)
 
 
 class TestCells:

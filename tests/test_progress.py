@@ -8,14 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+from sweeps import FOUR, SMALL
 
-from meanfield import datasets, phase_diagram, plotting
+from meanfield import phase_diagram, plotting
 from meanfield.experiments import Cell, CellSettings, methods_text, run_cell
 from meanfield.experiments import progress as progress_module
 from meanfield.experiments.progress import Live, SweepProgress
 
-FOUR = datasets.four_points()
-SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "seeds": 2}
 CELLS = [Cell(1.0, 0.0, m, 0) for m in (20, 40, 80)]
 RESULT = run_cell(FOUR, CELLS[0], CellSettings(loss_tol=1e-3))
 

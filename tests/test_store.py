@@ -12,8 +12,9 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from sweeps import FOUR, SMALL, numbers, sweep
 
-from meanfield import InputError, Problem, StoreError, datasets, phase_diagram
+from meanfield import InputError, Problem, StoreError, phase_diagram
 from meanfield.errors import MissingExtraError
 from meanfield.experiments import (
     Cell,
@@ -28,20 +29,6 @@ from meanfield.experiments import (
 )
 from meanfield.experiments.origin import Origin, here
 from meanfield.experiments.store import Record
-
-FOUR = datasets.four_points()
-#: A small sweep, a second long: 12 cells.
-SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "seeds": 2}
-
-
-def sweep(**changes):
-    return phase_diagram(FOUR, **{**SMALL, **changes})
-
-
-def numbers(diagram):
-    """All that a sweep computes, but for wall times, as bytes."""
-    runs = [dataclasses.replace(result, seconds=0.0) for result in diagram.results]
-    return diagram.rd_w.tobytes(), diagram.rd_a.tobytes(), repr(runs)
 
 
 @pytest.fixture(scope="module")

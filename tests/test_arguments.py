@@ -115,6 +115,41 @@ class TestNumber:
         assert arguments.shown(10**5000) == "a int"
 
 
+class TestChoices:
+    def test_truth_values(self):
+        assert arguments.flag("value", np.True_) is True
+        with pytest.raises(InputError, match="value is 'no'; give True or False"):
+            arguments.flag("value", "no")
+
+    def test_progress_has_one_meaning(self):
+        assert [arguments.progress_choice(value) for value in (None, False, np.True_)] == [None, False, True]
+        assert arguments.progress_choice(print, "a Snapshot") is print
+        sentence = "progress is 'yes'; give True or False to show a bar or not, None to show it on a terminal"
+        with pytest.raises(InputError, match=rf"^{sentence}$"):
+            mf.phase_diagram(PROBLEM, gamma=[0.5], gamma_prime=[0.0], widths=[2, 4], progress="yes")
+        with pytest.raises(InputError, match=rf"^{sentence}, or a function of a Snapshot$"):
+            mf.gradient_flow(PROBLEM, NETWORK, progress="yes")
+
+    def test_nothing_is_kept_of_a_sweep_that_is_refused(self, tmp_path):
+        for wrong in ({"progress": 3}, {"live": 3}, {"memory": -1}, {"executor": 0}):
+            with pytest.raises(InputError):
+                mf.phase_diagram(
+                    PROBLEM, gamma=[0.5], gamma_prime=[0.0], widths=[2, 4], store=tmp_path / "s", **wrong
+                )
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("exponents", [mf.exponents, mf.symbolic.exponents().numeric()])
+    def test_shapes_that_do_not_fit(self, exponents):
+        with pytest.raises(InputError, match=r"gamma has shape \(2,\) and gamma_prime has shape \(3,\)"):
+            exponents([0.5, 1.0], [0.0, 0.1, 0.2])
+
+    def test_particles_of_another_problem(self):
+        other = mf.Problem(np.eye(3), np.ones(3))
+        for of_both in (mf.flow.dead_fraction, mf.flow.tangent_kernel, mf.flow.effective_orientations):
+            with pytest.raises(InputError, match="input weights of dimension 2 but the problem has d = 4"):
+                of_both(other, NETWORK)
+
+
 class TestArrays:
     """Values that double precision holds exactly give the same bits, however they are stored."""
 
@@ -159,6 +194,12 @@ class TestArrays:
         x[:], y[:] = 7.0, 7.0
         assert problem.x[0, 0] == 1.0
         assert problem.y[0] == 1.0
+
+
+def test_text_is_no_number():
+    for text in ("1", ["1", "2"], np.array(["1"], dtype=object), [b"1"]):
+        with pytest.raises(InputError, match="value is not an array of numbers"):
+            arguments.real_array("value", text)
 
 
 def _read_only(array):

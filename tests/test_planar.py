@@ -94,6 +94,14 @@ class TestFan:
         assert len(fan.rays) == 4
         assert sorted(fan.active) == [1, 2, 2, 3]
 
+    def test_kinks_half_a_turn_apart_but_for_rounding_are_one(self):
+        """Their lines are the first and the last by angle."""
+        x = np.array([[0.0, 1.0], [1e-18, 1.0], [1.0, 1.0], [-1e-18, -2.0]])
+        fan = planar.fan(x)
+        assert len(fan.rays) == 4
+        theta, weight = np.random.default_rng(0).standard_normal((3, 300)), np.ones(300)
+        np.testing.assert_allclose(output(theta, weight, x), naive.output(theta, weight, x), atol=1e-11)
+
     def test_down_is_the_side_with_fewer_active_samples(self):
         x = line(5, np.random.default_rng(0))
         fan = planar.fan(x)
@@ -139,6 +147,19 @@ class TestSums:
             output(theta, weight, x), naive.output(theta, weight, x), rtol=0, atol=1e-16 * 400 * 10
         )
         np.testing.assert_allclose(pullback(theta, c, x), naive.pullback(theta, c, x), rtol=0, atol=1e-10)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_neurons_on_kinks_are_inactive_there(self, kind):
+        """Exactly on them, and off them by rounding on either side; at the origin on every sample."""
+        rng = np.random.default_rng(11)
+        x, c = KINDS[kind](7, rng), rng.standard_normal(7)
+        q = np.column_stack([[-x[:, 1], x[:, 0]], [x[:, 1], -x[:, 0]], np.zeros((2, 1))])
+        theta = np.vstack([rng.standard_normal(q.shape[1]), q])
+        on = pullback(theta, c, x)
+        np.testing.assert_allclose(on, naive.pullback(theta, c, x), rtol=0, atol=1e-14)
+        for off in (1e-15, -1e-15):
+            turned = theta + off * np.vstack([np.zeros_like(q[0]), -q[1], q[0]])
+            np.testing.assert_allclose(pullback(turned, c, x), on, rtol=0, atol=1e-13)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     @pytest.mark.parametrize("row", [0, 1, 2])
@@ -227,6 +248,42 @@ class TestMotion:
         assert released[2, 0] < -0.01
         kept, *_ = move(rests, np.array([9.0, 3.0, 3.0]), x, 0.1)
         assert np.abs(kept[1:]).max() <= 1e-12
+
+    #: On the kink of sample 0, which is the second axis, both sides pull inwards while p > 0.
+    SLIDES = {  # noqa: RUF012
+        "nothing pulls along the kink": (1.0, [[1.0, 0.0], [-1.0, 1.0], [-3.0, 1.0]], 0),
+        "p falls to zero on the way": (0.2, [[1.0, 0.0], [-1.0, 0.5], [-3.0, 1.0]], 1),
+        "p is zero at the start": (0.0, [[1.0, 0.0], [-1.0, 1.0], [-3.0, 0.5]], 1),
+    }
+
+    @pytest.mark.parametrize("kind", SLIDES)
+    def test_slides(self, kind):
+        p, x, moves = self.SLIDES[kind]
+        theta, e, x = np.array([[p], [0.0], [1.0]]), np.array([5.0, -1.0, 1.0]), np.array(x)
+        ours, *_ = move(theta, e, x, 2.0)
+        np.testing.assert_allclose(ours, naive.euler_motion(theta, e, x, 2.0, 40_000), rtol=0, atol=1e-3)
+        if p != 0.0:  # a search over all samples does not look at where p = 0 is about to go
+            np.testing.assert_allclose(ours, dense_move(theta, e, x, 2.0)[0], rtol=1e-12, atol=1e-14)
+        assert np.any(ours != theta) == moves
+
+    def test_moves_along_a_kink_that_it_never_meets(self):
+        """The residual of one sample is zero: the field is parallel to the kink of the other one."""
+        x, e = np.eye(2), np.array([1.0, 0.0])
+        theta = np.array([[1.0], [1.0], [1.0]])
+        ours, stats, *_ = move(theta, e, x, 1.0)
+        half = 0.5  # p' = -q0 / 2, q0' = -p / 2, from p = q0
+        np.testing.assert_allclose(ours[:, 0], [np.exp(-half), np.exp(-half), 1.0], rtol=1e-14)
+        assert stats[CROSSED] == 0
+
+    def test_samples_on_one_line(self):
+        """One kink, with two rays, and opposite samples on it: what moves is a single coordinate."""
+        x, e = np.array([[1.0, 0.0], [2.0, 0.0], [-1.0, 0.0]]), np.array([1.0, -0.6, 2.0])
+        theta = np.random.default_rng(2).standard_normal((3, 200))
+        ours, stats, *_ = move(theta, e, x, 3.0)
+        fine = naive.euler_motion(theta, e, x, 3.0, 20_000)
+        np.testing.assert_allclose(ours, fine, rtol=2e-3, atol=1e-3)
+        np.testing.assert_array_equal(ours[2], theta[2])
+        assert stats[CROSSED] > 10
 
     def test_a_slide_that_ended_between_steps_is_reported(self):
         """As in any dimension, see there; and the same where the samples are seen from the other side."""

@@ -1,13 +1,15 @@
 """Where cells run: order, memory, lost workers, threads of workers, a real Dask cluster."""
 
 import json
+import math
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +22,7 @@ from sweeps import FOUR, SMALL, numbers
 
 from meanfield import InputError, Problem, phase_diagram
 from meanfield.errors import MissingExtraError, WorkerLostError
-from meanfield.experiments import Cell, CellSettings, run_cell
+from meanfield.experiments import Cell, CellSettings, pools, queueing, run_cell
 from meanfield.experiments.cells import cell_memory, cost
 from meanfield.experiments.executors import LOSSES, run_cells
 from meanfield.experiments.grid import shard_of
@@ -183,8 +185,26 @@ class TestMemory:
             "below 0.3 GB"
         )
 
-    def test_free_memory(self):
+    def test_free_memory(self, monkeypatch):
         assert 1e7 < free_memory() < 1e14
+        monkeypatch.setattr(queueing, "Path", lambda name: Path("/nowhere"))
+        assert free_memory() >= 1e7  # all that the machine has
+        monkeypatch.delattr(os, "sysconf")
+        assert free_memory() == math.inf
+
+    def test_executors_that_cannot_be_used(self, monkeypatch):
+        class Asynchronous(ThreadPoolExecutor):
+            asynchronous = True
+
+        with pytest.raises(InputError, match="is asynchronous; give one made with asynchronous=False"):
+            phase_diagram(FOUR, **SMALL, executor=Asynchronous(1))
+        monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+        with pytest.raises(InputError, match="worker processes import the main script: put its call"):
+            phase_diagram(FOUR, **SMALL, executor=2)
+
+    def test_a_worker_of_another_version_is_refused(self):
+        with pytest.raises(InputError, match=r"a worker on .* has meanfield .*, the sweep is run by 0\.0\.0"):
+            pools.compute(pools.process(), "0.0.0", FOUR, Cell(0.5, 0.0, 20, 0), SETTINGS)
 
 
 class TestWorkers:

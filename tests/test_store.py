@@ -1,10 +1,12 @@
 """The store: what survives, what is refused, stores joined and written as tables, two processes on one."""
 
+import contextlib
 import csv
 import dataclasses
 import json
 import math
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -306,6 +308,43 @@ class TestContents:
             merge_stores(tmp_path / "c", [tmp_path / "a", tmp_path / "b"])
         assert not (tmp_path / "c").exists()
         assert merge_stores(tmp_path / "a", [tmp_path / "b"]).cells == 2
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ("DELETE FROM meta WHERE key = 'settings'", "'settings'"),
+            ("UPDATE meta SET value = '{}' WHERE key = 'settings'", "loss_tol"),
+            (
+                "UPDATE meta SET value = zeroblob(length(value)) WHERE key = 'y'",
+                "its data are not those that",
+            ),
+        ],
+    )
+    def test_a_store_that_does_not_say_what_was_run(self, path, tmp_path, change, reason):
+        spoiled = tmp_path / "spoiled.sqlite"
+        shutil.copyfile(path, spoiled)
+        with contextlib.closing(sqlite3.connect(spoiled)) as connection, connection:
+            connection.execute(change)
+        with pytest.raises(StoreError, match=rf"does not say what was run \(.*{reason}.*it is damaged"):
+            SweepStore.open(spoiled)
+
+    def test_a_disk_that_is_full_keeps_what_was_there(self, serial, tmp_path):
+        """Records that are added together are all there or none is; with room again they are."""
+        with SweepStore(tmp_path / "s", FOUR, serial.settings) as store:
+            store.add(serial.results[0])
+            before = list(store.records())
+            pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+            store._connection.execute(f"PRAGMA max_page_count = {pages}")
+            many = [
+                Record(dataclasses.replace(before[0].result, cell=Cell(1.0, 0.0, m, 0)), "now", here())
+                for m in range(2, 2002)
+            ]
+            with pytest.raises(StoreError, match=r"cannot be written to .*full.*make room"):
+                store.add_all(many)
+            assert list(store.records()) == before
+            store._connection.execute("PRAGMA max_page_count = 1000000")
+            store.add_all(many)
+            assert len(list(store.records())) == 1 + len(many)
 
     def test_text(self, path):
         with SweepStore.open(path) as store:

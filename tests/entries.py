@@ -148,8 +148,8 @@ ENTRIES = {
     "boundary": (
         mf.boundary,
         {
-            "problem": PROBLEM, "gamma_prime": [0.0], "widths": [10, 20], "seeds": 3, "tol": 0.5,
-            "reach": 0.5, "max_points": 2, "executor": None, "store": None, "memory": None,
+            "problem": PROBLEM, "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1, "tol": 0.5,
+            "reach": 0.5, "max_points": 1, "executor": None, "store": None, "memory": None,
             "antisymmetric": True, "per_half": False, "loss_tol": 1e-2, "rtol": 0.1, "max_steps": 20,
             "rng": 0, "confidence": 0.9, "progress": False,
         },

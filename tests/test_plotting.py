@@ -166,6 +166,18 @@ class TestPhaseDiagram:
         assert plain.get_ylim()[1] == pytest.approx(0.6)
         assert plain.get_xlim() == pytest.approx((0.3, 2.0))
 
+    def test_schemes_of_one_s_own(self, diagram):
+        mine = [mf.Scaling(0.6, 0.1, name="mine"), mf.Scaling.named("ntk"), mf.Scaling(0.6, 0.1)]
+        for ax in (
+            plot.phase_diagram(diagram, schemes=mine),
+            plot.exponent_map(mf.symbolic.exponents(), schemes=mine),
+        ):
+            assert set(zip(*labelled(ax, "schemes").get_data(), strict=True)) == {(0.6, 0.1), (0.5, 0.0)}
+            assert {"mine", "NTK"} <= {t.get_text() for t in ax.texts}
+        for wrong in ("ntk", ["ntk"], 1):
+            with pytest.raises(mf.InputError, match=r"schemes is .* give True, False or a list of Scaling"):
+                plot.phase_diagram(diagram, schemes=wrong)
+
     def test_numbers_and_names_stay_apart(self, diagram):
         ax = draw(plot.phase_diagram(diagram))
         placed = [t for t in ax.findobj(PlacedText) if t.shown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from meanfield.errors import InputError
 from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import GAMMA_PRIME, SMALL, new_axes, settle, styled
 from meanfield.plotting.theory import View, draw_boundary, draw_contours, draw_schemes
+from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
     from meanfield.symbolic import Exponents, Region
@@ -28,7 +30,7 @@ def exponent_map(
     gamma: tuple[float, float] = (0.0, 2.0),
     gamma_prime: tuple[float, float] = (-1.0, 1.0),
     layer: str = "w",
-    schemes: bool = False,
+    schemes: bool | Sequence[Scaling] = False,
 ) -> Axes:
     """Derived exponents over a rectangle: boundaries, kinks, contours and the names of the regions.
 
@@ -42,8 +44,8 @@ def exponent_map(
         Ranges of the rectangle.
     layer : str
         Whose exponent the contours show: ``w`` for S_w, ``a`` for S_a.
-    schemes : bool
-        Mark LeCun, He, Xavier, NTK and mean-field.
+    schemes : bool or sequence of Scaling
+        Mark LeCun, He, Xavier, NTK and mean-field; or the scalings of your own that you give.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def exponent_map(
     Raises
     ------
     InputError
-        If a range is empty or there is no such layer.
+        If a range is empty, there is no such layer, or schemes is something else.
 
     Examples
     --------
@@ -73,8 +75,7 @@ def exponent_map(
     ax.set_ylabel(GAMMA_PRIME, rotation=0, ha="right", va="center")
     draw_contours(ax, view, obstacles, theory=theory, layer=layer)
     draw_boundary(ax, view, obstacles, theory)
-    if schemes:
-        draw_schemes(ax, view, obstacles)
+    draw_schemes(ax, view, obstacles, schemes)
     for region in theory.regions:
         _name_region(ax, view, region, obstacles)
     settle(ax)

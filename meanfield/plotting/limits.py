@@ -111,7 +111,7 @@ def convergence(comparisons: Sequence[Comparison], ax: Axes | None = None) -> Ax
     size = np.sqrt(np.mean(deviations**2, axis=1))
     ax = new_axes("column", 2.4) if ax is None else ax
     ax.plot(np.repeat(widths, deviations.shape[1]), deviations.ravel(), ls="none", marker="o", ms=2.5,
-            mfc="none", mec="0.55", mew=0.5, label="networks")  # fmt: skip
+            mfc="none", mec="0.4", mew=0.5, label="networks", zorder=5)  # fmt: skip
     ax.plot(widths, size, ls="none", marker="D", ms=4.0, color=COLOURS[0], label="root mean square", zorder=4)
     centre, level = np.exp(np.log(widths).mean()), np.exp(np.log(size).mean())
     ends = np.array([widths[0] / 1.5, widths[-1] * 1.5])
@@ -119,7 +119,10 @@ def convergence(comparisons: Sequence[Comparison], ax: Axes | None = None) -> Ax
     ax.plot(ends, level * (ends / centre) ** -0.5, color=THEORY, lw=0.9, ls=(0, (4, 2.5)), label="theory")
     ax.set(xscale="log", yscale="log", xlim=ends, xlabel="width $m$", ylabel="largest deviation of outputs")
     ax.xaxis.set_major_locator(LogLocator())
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # one or two decades
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:.5g}" if value >= 1e-4 else number(value))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     slope = f"$m^{{{rate.value:.2f} \\pm {0.5 * (rate.high - rate.low):.2f}}}$"
     entries = {line.get_label(): line for line in ax.lines}
     names = {"networks": "networks", "root mean square": "root mean square", "fit": f"fit {slope}",

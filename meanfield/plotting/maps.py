@@ -36,6 +36,7 @@ from meanfield.plotting.theory import (
     draw_schemes,
     scheme_points,
 )
+from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
     from meanfield.symbolic import Exponents
@@ -53,7 +54,7 @@ def phase_diagram(
     diagram: PhaseDiagram,
     ax: Axes | None = None,
     *,
-    schemes: bool = True,
+    schemes: bool | Sequence[Scaling] = True,
     numbers: bool = True,
     key: bool = True,
     limit: float | None = None,
@@ -75,8 +76,9 @@ def phase_diagram(
         The measurement.
     ax : Axes, optional
         Where to draw, leaving room below for the key; by default a new figure of a column's width.
-    schemes : bool
-        Mark LeCun, He, Xavier, NTK and mean-field; the view is widened modestly to hold them.
+    schemes : bool or sequence of Scaling
+        Mark LeCun, He, Xavier, NTK and mean-field, or the scalings of your own that you give; the view
+        is widened modestly to hold them.
     numbers : bool
         Write S_w into the cells that have room for it.
     key : bool
@@ -102,7 +104,7 @@ def phase_diagram(
     Raises
     ------
     InputError
-        If diagram is something else, or limit is not positive.
+        If diagram or schemes is something else, or limit is not positive.
 
     Examples
     --------
@@ -128,14 +130,13 @@ def phase_diagram(
     obstacles = Obstacles(ax)
     cells = _draw_cells(ax, x_edges, y_edges, S_w, bound)
     _mark_cells(ax, diagram, x_edges, y_edges)
-    view, strip = _view(x_edges, y_edges, schemes)
+    view, strip = _view(x_edges, y_edges, list(scheme_points(schemes)))
     _set_axes(ax, diagram, view)
     draw_boundary(ax, view, obstacles, theory)
     draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
     draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
     _draw_published(ax, published, obstacles)
-    if schemes:
-        draw_schemes(ax, view, obstacles)
+    draw_schemes(ax, view, obstacles, schemes)
     draw_regimes(ax, view, strip, obstacles, theory)
     if numbers:
         _write_numbers(ax, cells, x_edges, y_edges, S_w, obstacles)
@@ -167,11 +168,11 @@ def _colour_limit(S_w: Array, limit: float | None) -> float:
     return max(float(np.ceil(10.0 * largest - 1e-9)) / 10.0, 0.1) if largest else 1.0
 
 
-def _view(x_edges: Array, y_edges: Array, schemes: bool) -> tuple[View, float]:
+def _view(x_edges: Array, y_edges: Array, schemes: list[tuple[float, float]]) -> tuple[View, float]:
     """The part of the plane to show, and the height of the strip at its bottom."""
     view = View((float(x_edges[0]), float(x_edges[-1])), (float(y_edges[0]), float(y_edges[-1])))
     if schemes:
-        view = view.around(list(scheme_points()))
+        view = view.around(schemes)
     strip = _STRIP * view.spans[1]
     return View(view.gamma, (view.gamma_prime[0] - strip, view.gamma_prime[1])), strip
 

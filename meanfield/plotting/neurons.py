@@ -171,4 +171,6 @@ def _explain(ax: Axes) -> None:
     entries = {label: handle for label, handle in looks.items() if label in drawn}
     if set(entries) == {"final"}:
         return  # a single kind of mark explains itself
+    if "initial" not in entries:  # neurons at one time, which need not be the last
+        entries = {"neurons" if label == "final" else label: handle for label, handle in entries.items()}
     key_outside(ax, entries, columns=3, above=11.0)

@@ -12,6 +12,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from meanfield.arguments import shown
+from meanfield.errors import InputError
 from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import SMALL, TEXT, THEORY
 from meanfield.regime import Regime, boundary_gamma, exponents
@@ -60,14 +62,20 @@ class View:
         return g0 <= point[0] <= g1 and p0 <= point[1] <= p1
 
 
-def scheme_points() -> dict[tuple[float, float], str]:
-    """Points of the common schemes that have no free exponent, with the names of all that share one."""
+def scheme_points(schemes: bool | Sequence[Scaling] = True) -> dict[tuple[float, float], str]:
+    """Points of schemes, with the names of all that share one.
+
+    True stands for the common schemes that have no free exponent, False for none.
+    """
+    if isinstance(schemes, bool):
+        laws = SCHEMES.items() if schemes else ()
+        schemes = [Scaling.named(key) for key, law in laws if not any("b" in part for part in law)]
+    elif not (isinstance(schemes, Sequence) and all(isinstance(scheme, Scaling) for scheme in schemes)):
+        raise InputError(f"schemes is {shown(schemes)}; give True, False or a list of Scaling")
     names: dict[tuple[float, float], list[str]] = {}
-    for key, laws in SCHEMES.items():
-        if not any("b" in law for law in laws):
-            scheme = Scaling.named(key)
-            names.setdefault((scheme.gamma, scheme.gamma_prime), []).append(scheme.name)
-    return {point: ", ".join(found) for point, found in names.items()}
+    for scheme in schemes:
+        names.setdefault((scheme.gamma, scheme.gamma_prime), []).append(scheme.name)
+    return {point: ", ".join(filter(None, found)) for point, found in names.items()}
 
 
 def draw_boundary(ax: Axes, view: View, obstacles: Obstacles, theory: Exponents | None = None) -> None:
@@ -188,9 +196,9 @@ def draw_regimes(
             obstacles.texts.append(name)
 
 
-def draw_schemes(ax: Axes, view: View, obstacles: Obstacles) -> None:
-    """Mark and name the common schemes inside the view."""
-    points = {point: name for point, name in scheme_points().items() if view.holds(point)}
+def draw_schemes(ax: Axes, view: View, obstacles: Obstacles, schemes: bool | Sequence[Scaling]) -> None:
+    """Mark and name those schemes that are inside the view."""
+    points = {point: name for point, name in scheme_points(schemes).items() if view.holds(point)}
     if not points:
         return
     gamma, gamma_prime = zip(*points, strict=True)

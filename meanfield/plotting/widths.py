@@ -202,11 +202,11 @@ def _point_label(row: Row) -> str:
         measured = "no slope"
     elif math.isfinite(half):
         decimals = 2 if half >= 0.0095 else 3
-        measured = f"$S_w$ = {row.S_w.value:.{decimals}f} \u00b1 {half:.{decimals}f}"
+        measured = f"$S_w$ = {row.S_w.value:z.{decimals}f} \u00b1 {half:.{decimals}f}"
     else:
-        measured = f"$S_w$ = {row.S_w.value:.2f} (no interval)"
+        measured = f"$S_w$ = {row.S_w.value:z.2f} (no interval)"
     place = rf"$\gamma$ = {row.gamma:g}, {GAMMA_PRIME} = {row.gamma_prime:g}"
-    return f"{place}\n{measured}\ntheory {row.predicted_S_w:.2f}".replace("-", "\u2212")
+    return f"{place}\n{measured}\ntheory {row.predicted_S_w:z.2f}".replace("-", "\u2212")
 
 
 def _explain(ax: Axes, confidence: float) -> None:

@@ -320,7 +320,15 @@ class TestBadArguments:
         with pytest.raises(InputError, match=r"every target is zero, so there is nothing to learn"):
             phase_diagram(Problem([0.0, 1.0], [0.0, 0.0]), **SMALL)
         with pytest.raises(InputError, match=r"contradictory labels .* average the targets of equal samples"):
-            phase_diagram(Problem([0.5, 0.5], [0.0, 1.0]), **SMALL)
+            phase_diagram(Problem([0.5, 0.5], [0.0, 1.0]), **SMALL, loss_tol=0.1)
+
+    def test_repeated_samples_are_trained_to_above_their_floor(self):
+        problem = Problem([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 1.0, 2.0])
+        assert problem.loss_floor == pytest.approx((0.25**2 + 0.5**2) / 4)
+        diagram = phase_diagram(problem, **SMALL)
+        assert all(result.converged for result in diagram.results)
+        learned = problem.zero_loss - problem.loss_floor
+        assert diagram.settings.loss_tol == pytest.approx(problem.loss_floor + 3e-5 * learned)
 
     def test_csv_that_cannot_be_written(self, serial, tmp_path):
         with pytest.raises(InputError, match=r"cannot be written \(.*\); give a writable place"):

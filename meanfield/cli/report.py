@@ -46,7 +46,7 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
     lines += ["", f"{sum(decided)} of {len(decided)} decided points agree with the theory's regime."]
     for zero in diagram.zeros:
         lines.append(
-            f"S_w changes sign at gamma = {zero.gamma:.3f} [{zero.low:.3f}, {zero.high:.3f}] for gamma' = "
+            f"S_w changes sign at gamma = {zero.gamma:.3f} {_interval(zero.low, zero.high)} for gamma' = "
             f"{zero.gamma_prime:g} (theory: {1 + max(zero.gamma_prime, 0):g})"
         )
     lines.append("Measured slopes belong to these widths; predicted ones are the limit m -> infinity.")
@@ -96,7 +96,7 @@ def boundary_as_text(found: Boundary, written: Sequence[Path]) -> str:
     ]
     for k, gp in enumerate(found.gamma_prime):
         low, high = found.interval[k]
-        measured = f"{found.gamma_star[k]:.3f} [{low:.3f}, {high:.3f}]"
+        measured = f"{found.gamma_star[k]:.3f} {_interval(low, high)}"
         remark = "" if found.settled[k] else "   not settled"
         lines.append(
             f"{gp:6.2f}   {measured:<24}   {found.reference[k]:<26.3f}   {found.predicted[k]:.3f}{remark}"
@@ -209,6 +209,14 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 def _finite(value: float) -> float | None:
     """JSON knows neither nan nor infinity."""
     return value if math.isfinite(value) else None
+
+
+def _interval(low: float, high: float) -> str:
+    """An interval in brackets; an end that nothing bounds is said to be open."""
+    if math.isinf(low) and math.isinf(high):
+        return "(no interval)"
+    ends = ["open" if math.isinf(end) else f"{end:.3f}" for end in (low, high)]
+    return f"[{ends[0]}, {ends[1]}]"
 
 
 def _slope(slope: Slope) -> str:

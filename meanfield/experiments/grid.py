@@ -115,17 +115,22 @@ def as_seeds(seeds: int | Sequence[int]) -> NDArray[np.int64]:
 
 
 def as_loss_tol(problem: Problem, loss_tol: float | None) -> float:
-    """The loss to train to: as given, or the default share of the zero function's."""
+    """The loss to train to: as given, or by default a share of the zero function's.
+
+    Repeated samples with different targets put a floor below the loss; the share is that of what can be
+    learned above it.
+    """
     zero_loss = problem.zero_loss
     if zero_loss == 0.0:
         raise InputError("every target is zero, so there is nothing to learn; give targets that vary")
-    tol = RELATIVE_LOSS_TOL * zero_loss if loss_tol is None else as_number(loss_tol)
+    floor = problem.loss_floor
+    tol = floor + RELATIVE_LOSS_TOL * (zero_loss - floor) if loss_tol is None else as_number(loss_tol)
     if not (math.isfinite(tol) and tol > 0):
         raise InputError(f"loss_tol is {shown(loss_tol)}; give a positive number")
-    if tol <= problem.loss_floor:
+    if tol <= floor:
         raise InputError(
             f"loss_tol is {tol:.3g}, but contradictory labels keep the loss of any network on these data "
-            f"above {problem.loss_floor:.4g}; average the targets of equal samples, or give a larger loss_tol"
+            f"above {floor:.4g}; average the targets of equal samples, or give a larger loss_tol"
         )
     if tol >= zero_loss:
         raise InputError(

@@ -105,7 +105,8 @@ def phase_diagram(
         Widths count the neurons of one twin half, as in Luo et al. 2021: networks have 2 m neurons
         and ``kappa = m**-gamma``.
     loss_tol : float, optional
-        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss.
+        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss (above the floor that
+        repeated samples with different targets put below it).
     rtol, max_steps
         As in :func:`meanfield.gradient_flow`.
     rng : int

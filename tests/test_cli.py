@@ -209,6 +209,7 @@ class TestMistakes:
             (["--workers", "0"], r"--workers is 0; give at least 1"),
             (["--formats", "gif"], r"--formats is 'gif'; give some of png, pdf and svg"),
             (["--labels", "y.idx"], r"--labels is given without --data"),
+            (["--standardise"], r"--standardise is given without --data"),
             (["--loss-tol", "-1"], r"loss_tol is -1\.0; give a positive number"),
             (["--loss-tol", "5"], r"the loss starts at .*; give a smaller loss_tol"),
             (["--store", "no/such/folder/s.sqlite"], r"folder of the store .* does not exist"),
@@ -223,12 +224,30 @@ class TestMistakes:
         assert err.startswith("meanfield: error: ")
         assert re.search(sentence, err), err
 
-    def test_header_in_the_data(self, capsys, tmp_path):
-        path = tmp_path / "header.csv"
-        path.write_text("x,y\n0,1\n1,2\n")
-        code, _, err = run(capsys, "phase-diagram", "--data", path)
+    def test_table_as_it_comes(self, capsys, tmp_path):
+        """A header, columns to choose from, features far from zero: said once, and mended by an option."""
+        path = tmp_path / "oven.csv"
+        path.write_text(",kelvin,who,yield\n0,290,A,1\n1,300,B,2\n2,310,A,4\n")
+        code, _, err = run(capsys, "train", "--data", path, "--out", tmp_path, "--formats", "svg")
         assert code == 2
-        assert "line 1" in err
+        assert "column 1 no name" in err
+        common = [
+            "--data",
+            path,
+            "--columns",
+            "kelvin, yield",
+            "--out",
+            tmp_path,
+            "--formats",
+            "svg",
+            "--quiet",
+        ]
+        code, _, err = run(capsys, "train", *common, "--width", "20", "--max-seconds", "0.1")
+        assert code in (0, 1)
+        assert "feature 1 of oven runs from 290 to 310, far from zero" in err
+        code, _, err = run(capsys, "train", *common, "--standardise", "--width", "200")
+        assert code == 0
+        assert not err
 
     def test_folder_that_cannot_be_written(self, capsys, tmp_path):
         (tmp_path / "file").write_text("")

@@ -125,7 +125,7 @@ def scheduler():
 def test_commands_run(page, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
-    Path("mine.csv").write_text("-1, 1\n0, 0\n1, 0.5\n")
+    Path("mine.csv").write_text("temperature,yield\n-1,1\n0,0\n1,0.5\n")
     for command in commands(page):
         command = command.replace(".venv/bin/", "")
         words = [

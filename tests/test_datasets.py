@@ -242,12 +242,11 @@ class TestText:
         ("text", "match"),
         [
             # a header
-            (
-                "x,y\n1,2\n3,4\n",
-                r"line 1 of '.*points.csv' holds text \('x y'\).*delete it or prefix it with '#'",
-            ),
-            ("# data\n\nx1;x2;y\n1;2;3\n", r"line 3 of .* holds text \('x1 x2 y'\).*delete it or prefix"),
-            ('"x"\t"y"\n1\t2\n', "line 1 of .* holds text .*delete it or prefix"),
+            ("x,y\n", "holds no numbers, only text"),
+            ("x,y\na,b\n1,2\n", "line 2, column 1 of .* holds 'a', which is not a number"),
+            (",t,y\n0,1,2\n1,3,4\n", "line 1 of .* gives column 1 no name, as where pandas .*--columns"),
+            ("x,y,\n1,2,\n3,4,\n", "line 1 of .* gives column 3 no name"),
+            ("x\n1\n2\n", "holds one column; give the features first"),
             # other text
             (
                 "1,2\n3,four\n",
@@ -277,7 +276,7 @@ class TestText:
             ("1 2\n\n# c\n3\n", "line 4 of .* holds 1 cell but line 1 holds 2; give every line the same"),
             ("1\n2\n3\n", "holds one column; give the features first and the target in the last column"),
             ("1,2,3\n", "holds one sample .*at least two, one row per sample; is the file transposed"),
-            ("# only\n\n   \n", "holds no numbers, only blank lines or comments; give one line per sample"),
+            ("# only\n\n   \n", "holds no numbers, only text, blank lines or comments; give one line"),
             ("0,1\n0,2\n", "in '.*' every input .* is zero"),
             ("1e200,1\n0,2\n", "in '.*' the entries of x reach .*; rescale"),
             # bytes
@@ -298,6 +297,71 @@ class TestText:
     def test_bad_tables(self, text_file, text, match):
         with refused(match):
             datasets.load(text_file(text))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "x,y\n1,2\n3,4\n",
+            "# exported\n\nTemp (°C);Yield [%]\n1;2\n3;4\n",
+            '"x"\t"y"\n"1"\t"2"\n3\t4\n',
+            b"\xef\xbb\xbfx,y\r\n1,2\r\n3,4\r\n",
+        ],
+        ids=short,
+    )
+    def test_header(self, text_file, text):
+        problem = datasets.load(text_file(text), bias=False)
+        np.testing.assert_array_equal(problem.x, [[1], [3]])
+        np.testing.assert_array_equal(problem.y, [2, 4])
+
+    def test_chosen_columns(self, text_file):
+        messy = text_file(",kelvin,who,yield,gap\n0,290,A,1,\n1,310,B,2,nan\n2,330,,4,\n")
+        problem = datasets.load(messy, columns=["yield", "kelvin"])
+        np.testing.assert_array_equal(problem.x, [[1, 1], [2, 1], [4, 1]])
+        np.testing.assert_array_equal(problem.y, [290, 310, 330])
+        bare = text_file("1 a 2\n3 b 4\n")
+        np.testing.assert_array_equal(datasets.load(bare, columns=("3", "1")).y, [1, 3])
+
+    @pytest.mark.parametrize(
+        ("columns", "match"),
+        [
+            (["y"], "give the names of at least two different columns, the target last"),
+            ("y", "at least two different columns"),
+            (["y", "y"], "at least two different columns"),
+            ([1, 2], "at least two different columns"),
+            (["x", "z"], "has no column called 'z'; its columns are 'x, y, y'"),
+            (["x", "y"], "has 2 columns called 'y'"),
+        ],
+    )
+    def test_columns_that_are_not_there(self, text_file, columns, match):
+        with refused(match):
+            datasets.load(text_file("x,y,y\n1,2,3\n4,5,6\n"), columns=columns)
+
+    def test_columns_are_those_of_text(self, tmp_path):
+        with refused("is no table of text; leave columns out"):
+            datasets.load(npz(tmp_path / "data.npz", x=[1.0, 2.0], y=[3.0, 4.0]), columns=["x", "y"])
+
+    @given(
+        npst.arrays(
+            np.float64,
+            st.tuples(st.integers(2, 9), st.integers(1, 3)),
+            elements=st.floats(-1e9, 1e9).map(lambda v: round(v, 3)),
+        ).filter(lambda table: np.ptp(table, axis=0).any())
+    )
+    def test_standardised(self, tmp_path_factory, features):
+        path = tmp_path_factory.mktemp("standardised") / "table.csv"
+        np.savetxt(path, np.column_stack([features, features[:, 0]]), delimiter=",", fmt="%.17g")
+        problem = datasets.load(path, standardise=True)
+        np.testing.assert_array_equal(problem.y, features[:, 0])
+        for before, after in zip(features.T, problem.x.T, strict=False):
+            if np.ptp(before) == 0.0:
+                assert not after.any()  # also where the mean is an ulp off
+            elif np.ptp(before) > 1e-9 * np.abs(before).max():
+                assert abs(after.mean()) < 1e-6
+                assert abs(after.std() - 1.0) < 1e-6
+
+    def test_nothing_to_standardise(self, text_file):
+        with refused("no feature of 'points' varies"):
+            datasets.load(text_file("1,2\n1,3\n"), standardise=True)
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.binary(max_size=60) | st.text(alphabet="0123456789.,;\t -+eE#\n\rnaif", max_size=60))

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def regime(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """``meanfield train``."""
-    from meanfield.experiments.grid import RELATIVE_LOSS_TOL
+    from meanfield.experiments.grid import as_loss_tol
     from meanfield.flow import FlowInterrupted, gradient_flow
 
     problem = problem_of(arguments)
@@ -128,7 +129,7 @@ def train(arguments: argparse.Namespace) -> int:
     network = Particles.sample(
         problem, scaling, arguments.width, antisymmetric=not arguments.no_asi, rng=arguments.rng
     )
-    loss_tol = RELATIVE_LOSS_TOL * problem.zero_loss if arguments.loss_tol is None else arguments.loss_tol
+    loss_tol = as_loss_tol(problem, None) if arguments.loss_tol is None else arguments.loss_tol
     try:
         run = gradient_flow(
             problem,
@@ -167,15 +168,40 @@ def problem_of(arguments: argparse.Namespace) -> Problem:
     from meanfield import datasets
 
     if arguments.data is None:
-        if arguments.labels is not None:
-            raise InputError("--labels is given without --data; give the file of images with --data")
+        for option in ("labels", "columns", "standardise"):
+            if getattr(arguments, option):
+                raise InputError(f"--{option} is given without --data; give your file with --data")
         problem = datasets.four_points()
         return (
             Problem(problem.x[:, :1], problem.y, bias=False, name=problem.name)
             if arguments.no_bias
             else problem
         )
-    return datasets.load(arguments.data, bias=not arguments.no_bias, targets=arguments.labels)
+    columns = None if arguments.columns is None else [name.strip() for name in arguments.columns.split(",")]
+    problem = datasets.load(
+        arguments.data,
+        bias=not arguments.no_bias,
+        columns=columns,
+        standardise=arguments.standardise,
+        targets=arguments.labels,
+    )
+    if note := _far_from_neurons(problem):
+        print(f"meanfield: note: {note}", file=sys.stderr)
+    return problem
+
+
+def _far_from_neurons(problem: Problem) -> str:
+    """Say so if a feature varies little around a mean far from zero: few random neurons bend there."""
+    features = problem.x[:, : problem.d_in]
+    far = np.flatnonzero(np.abs(features.mean(axis=0)) > 3.0 * features.std(axis=0))
+    far = far[np.ptp(features, axis=0)[far] > 0.0]
+    if not problem.bias or not far.size:
+        return ""
+    low, high = features[:, far[0]].min(), features[:, far[0]].max()
+    return (
+        f"feature {far[0] + 1} of {problem.name} runs from {low:g} to {high:g}, far from zero, where random "
+        "neurons bend; --standardise shifts and scales it"
+    )
 
 
 def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:

@@ -64,7 +64,8 @@ What a store holds, and its cells as a table:
 
 _DATA = """\
 data files:
-  CSV or text  one sample per row, the last column is the target; no header (or start it with #)
+  CSV or text  one sample per row, the last column is the target; a first line of text is a header.
+               --columns chooses columns by name (by number if there is no header), the target last
   NPZ          arrays x, shape (n, d), and y, shape (n,)
   IDX          images in MNIST's format; give the file of labels with --labels
 """
@@ -137,6 +138,12 @@ def _verb(verbs: _Verbs, name: str, summary: str, text: str, epilog: str = "") -
 def _add_data(verb: argparse.ArgumentParser) -> None:
     group = verb.add_argument_group("data")
     group.add_argument("--data", metavar="FILE", help="your data (default: the paper's four points)")
+    group.add_argument(
+        "--columns", metavar="NAMES", help="columns to read, as age,height,weight; target last"
+    )
+    group.add_argument(
+        "--standardise", action="store_true", help="shift and scale features to mean 0, standard deviation 1"
+    )
     group.add_argument("--labels", metavar="FILE", help="file of labels, for IDX images")
     group.add_argument("--no-bias", action="store_true", help="networks without a bias")
 
@@ -201,7 +208,7 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
         "--loss-tol",
         metavar="R",
         type=float,
-        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of the zero function's)",
+        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of what can be learned)",
     )
     group = verb.add_argument_group("running")
     group.add_argument(
@@ -302,7 +309,7 @@ def _add_train(verbs: _Verbs) -> None:
         "--loss-tol",
         metavar="R",
         type=float,
-        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of the zero function's)",
+        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of what can be learned)",
     )
     group.add_argument("--t-end", metavar="TBAR", type=float, help="stop at this normalised time")
     group.add_argument("--max-seconds", metavar="S", type=float, help="stop after this wall time")

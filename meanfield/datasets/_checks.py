@@ -54,3 +54,17 @@ def problem_of(path: Path, x: NDArray[np.generic], y: NDArray[np.generic], bias:
         return Problem(x, y, bias=bias, name=path.stem)
     except InputError as error:
         raise InputError(f"in {str(path)!r} {error}") from None
+
+
+def standardised(problem: Problem) -> Problem:
+    """Return the problem with features of mean 0 and standard deviation 1; constant ones become 0."""
+    features = problem.x[:, : problem.d_in]
+    varies = np.ptp(features, axis=0) > 0.0
+    if not varies.any():
+        raise InputError(
+            f"no feature of {problem.name!r} varies, so that none can be standardised; give features that do"
+        )
+    scaled = np.zeros_like(features)
+    scaled[:, varies] = features[:, varies] - features[:, varies].mean(axis=0)
+    scaled[:, varies] /= scaled[:, varies].std(axis=0)
+    return Problem(scaled, problem.y, bias=problem.bias, name=f"{problem.name}, standardised")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from meanfield.arguments import shown
-from meanfield.datasets._checks import cannot_read, problem_of, regular_file
+from meanfield.datasets._checks import cannot_read, problem_of, regular_file, standardised
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
 from meanfield.datasets._text import read_table
@@ -15,7 +16,12 @@ from meanfield.problem import Problem
 
 
 def load(
-    path: str | os.PathLike[str], *, bias: bool = True, targets: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    bias: bool = True,
+    columns: Sequence[str] | None = None,
+    standardise: bool = False,
+    targets: str | os.PathLike[str] | None = None,
 ) -> Problem:
     """Load a problem from a file; its name is the file's, without the ending.
 
@@ -23,7 +29,7 @@ def load(
     kind          contents
     ============  ===================================================================================
     text (CSV)    one line per sample, the target in the last column; separated by commas, semicolons,
-                  tabs or white space; ``#`` starts a comment; a header line must be commented out
+                  tabs or white space; ``#`` starts a comment; a first line of text is a header
     NPZ           arrays ``x``, shape (n,) or (n, d_in), and ``y``, shape (n,), as ``np.savez`` writes
                   them; nothing is ever unpickled
     IDX           MNIST-like images, plain or packed by gzip, whose labels are in a second file;
@@ -36,19 +42,27 @@ def load(
         The file; for IDX that of the images.
     bias : bool
         Append the bias column.
+    columns : sequence of str, optional
+        Text only: the columns to read, the target last, by their names in the header or, where there is
+        none, by their numbers "1", "2", ...; by default all. Other columns may hold anything.
+    standardise : bool
+        Shift and scale every feature to mean 0 and standard deviation 1 over the samples, without which
+        features such as temperatures in kelvin lie far from where random neurons bend. Targets stay as
+        they are. New inputs for ``predict`` then have to be shifted and scaled alike.
     targets : path, optional
         The file of the labels; for IDX only.
 
     Returns
     -------
     Problem
-        Features and targets as they are in the file (IDX: pixels in [0, 1], targets in [-1, 1]).
+        Features and targets as they are in the file (IDX: pixels in [0, 1], targets in [-1, 1]), but for
+        ``standardise``.
 
     Raises
     ------
     InputError
         If the file is missing, empty, corrupt or of another kind, holds fewer than two samples or
-        anything that is not a finite number.
+        anything that is not a finite number in the columns that are read.
 
     Examples
     --------
@@ -59,14 +73,49 @@ def load(
     ...     problem = load(path)
     >>> problem
     Problem('parabola', n=3, d=2, bias=True)
+
+    A table as it comes, with names, an index and a remark:
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "oven.csv")
+    ...     _ = path.write_text(",kelvin,yield,who\\n0,290,1.0,A\\n1,310,2.0,B\\n2,330,4.0,A\\n")
+    ...     problem = load(path, columns=["kelvin", "yield"], standardise=True)
+    >>> problem.x[:, 0].round(3).tolist(), problem.y.tolist()
+    ([-1.225, 0.0, 1.225], [1.0, 2.0, 4.0])
     """
+    problem = _load(path, bias, _names(columns), targets)
+    return standardised(problem) if standardise else problem
+
+
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    """Columns that a user chose, checked as far as that goes without the file."""
+    if columns is None:
+        return None
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"columns is {shown(columns)}; give the names of at least two different columns, the target last"
+        )
+    return names
+
+
+def _load(
+    path: str | os.PathLike[str],
+    bias: bool,
+    columns: list[str] | None,
+    targets: str | os.PathLike[str] | None,
+) -> Problem:
     file, size = regular_file(path)
     try:
         with file.open("rb") as stream:
             start = stream.read(8)
     except OSError as error:
         raise cannot_read(file, error) from None
-    if start.startswith(GZIP) or looks_like_idx(start):
+    idx = start.startswith(GZIP) or looks_like_idx(start)
+    npz = start.startswith((b"PK\x03\x04", b"PK\x05\x06")) or file.suffix.lower() == ".npz"
+    if columns is not None and (idx or npz):
+        raise InputError(f"columns are chosen, but {str(file)!r} is no table of text; leave columns out")
+    if idx:
         if targets is None:
             raise InputError(
                 f"{str(file)!r} is an IDX or gzip file, whose labels are in a second file; "
@@ -82,8 +131,5 @@ def load(
         raise InputError(
             f"{str(file)!r} holds a single array; save features and targets with np.savez(path, x=x, y=y)"
         )
-    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")) or file.suffix.lower() == ".npz":
-        x, y = read_npz(file, size)
-    else:
-        x, y = read_table(file)
+    x, y = read_npz(file, size) if npz else read_table(file, columns)
     return problem_of(file, x, y, bias)

@@ -121,7 +121,7 @@ def phase_diagram(
         raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
     if boundary is not None:
         instance("boundary", boundary, Boundary, "meanfield.boundary")
-    schemes, numbers, key = flag("schemes", schemes), flag("numbers", numbers), flag("key", key)
+    numbers, key = flag("numbers", numbers), flag("key", key)
     published = pairs("published_zeros", published_zeros)
     S_w = diagram.S_w
     bound = _colour_limit(S_w, limit)

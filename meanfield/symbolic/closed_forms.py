@@ -18,7 +18,14 @@ width, n, d = sp.symbols("m n d", positive=True)
 x, y = sp.symbols("x y", positive=True)  # length of the input and target, in problems of one sample
 time = sp.Symbol("s", positive=True)  # canonical time kappa tbar
 impulse = sp.Symbol("tau", positive=True)
-_LATEX = {kappa_prime: r"\kappa'"}
+_LATEX = {
+    kappa_prime: r"\kappa'",
+    sp.Symbol("RD_w"): r"\mathrm{RD}_w",
+    sp.Symbol("RD_a"): r"\mathrm{RD}_a",
+    sp.Symbol("s_esc"): r"s_\mathrm{esc}",
+}
+#: Characters of LaTeX, above which a sum is set in several lines, and those of such a line.
+_ONE_LINE, _PER_LINE = 300, 130
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class ClosedForm:
     source : str
         Where it comes from.
     derivation : str
-        How it follows, in a sentence or two.
+        How it follows, in a sentence or two, in Markdown with formulas between dollar signs.
     checks : tuple of Expr
         Expressions that are zero if the formula is right, such as a differential equation's defect.
     """
@@ -55,8 +62,20 @@ class ClosedForm:
         return self.equation.rhs
 
     def latex(self) -> str:
-        """The equation as LaTeX."""
-        return str(sp.latex(self.equation, symbol_names=_LATEX))
+        """The equation as LaTeX; long sums are set in several lines."""
+        text = str(sp.latex(self.equation, symbol_names=_LATEX))
+        if len(text) <= _ONE_LINE:
+            return text
+        terms = sp.Add.make_args(sp.expand_mul(self.formula, deep=False))
+        left, *parts = (sp.latex(part, symbol_names=_LATEX) for part in (self.symbol, *terms))
+        lines = parts[:1]
+        for part in parts[1:]:
+            signed = part if part.startswith("-") else f"+ {part}"
+            if len(lines[-1]) + len(signed) > _PER_LINE:
+                lines.append(signed)
+            else:
+                lines[-1] += f" {signed}"
+        return rf"\begin{{aligned}} {left} = {{}} & " + r" \\ & ".join(lines) + r" \end{aligned}"
 
     def holds(self) -> bool:
         """Whether SymPy simplifies every check to zero."""
@@ -82,15 +101,15 @@ def kernels() -> tuple[ClosedForm, ClosedForm]:
     zero, one = arc_cosine(0), arc_cosine(1)
     tie = sp.diff(one, theta) + sp.sin(theta) * zero
     length, other = sp.symbols("|x| |x'|", positive=True)
-    polar = "polar coordinates in the plane of the inputs"
+    polar = "for standard normal $w$; polar coordinates in the plane of the inputs"
     return (
         _form(
             "arc-cosine kernel of order 0", sp.Symbol("k_0"), zero, CHO,
-            f"E[relu'(w.x) relu'(w.x')], w standard normal: {polar}", tie, zero.subs(theta, sp.pi),
+            rf"$E[\sigma'(w \cdot x)\, \sigma'(w \cdot x')]$ {polar}", tie, zero.subs(theta, sp.pi),
         ),
         _form(
             "arc-cosine kernel of order 1", sp.Symbol("k_1"), length * other * one, CHO,
-            f"E[relu(w.x) relu(w.x')], w standard normal: {polar}", tie,
+            rf"$E[\sigma(w \cdot x)\, \sigma(w \cdot x')]$ {polar}", tie,
             one.subs(theta, 0) - sp.Rational(1, 2),
         ),
     )  # fmt: skip
@@ -175,19 +194,20 @@ def linear_regime() -> tuple[ClosedForm, ...]:
         _form(
             "residual of the linear regime", sp.Symbol("e", commutative=False),
             sp.exp(-width * kappa**2 / n * M * tbar) * start, DERIVED,
-            "sums over the m neurons are m times expectations, which do not change while nothing moves",
+            "sums over the $m$ neurons are $m$ times expectations, which do not change while nothing moves",
             *_exponential_checks(),
         ),
         _form(
             "RD_w of the linear regime", sp.Symbol("RD_w"),
             kappa_prime / (width * kappa) * sp.sqrt(target_t * M**-1 * G_w * M**-1 * target / d), DERIVED,
-            "the weights integrate the residual, and its integral is M^-1 e(0) n/(m kappa^2)",
+            "the weights integrate the residual, whose integral over "
+            r"$\bar t$ is $M^{-1} e(0)\, n / (m \kappa^2)$",
             rd_w - written.rd_w_squared(),
         ),
         _form(
             "RD_a of the linear regime", sp.Symbol("RD_a"),
             1 / (kappa_prime * width * kappa) * sp.sqrt(target_t * M**-1 * G_a * M**-1 * target), DERIVED,
-            "as RD_w, with the rate 1/kappa' of the output layer", rd_a - written.rd_a_squared(),
+            r"the same, with the rate $1/\kappa'$ of the output layer", rd_a - written.rd_a_squared(),
         ),
     )  # fmt: skip
 
@@ -205,7 +225,7 @@ def balanced_mode() -> ClosedForm:
     u = y * sp.exp(2 * y * t) / (sp.exp(2 * y * t) - 1 + y / u0)
     return _form(
         "balanced linear mode", sp.Symbol("u"), u, "Saxe, McClelland, Ganguli (2014)",
-        "u' = 2 u (y - u), with t = |x| s for one sample and one neuron with |p| = |q|",
+        "$u' = 2 u (y - u)$, with $t = x s$ for one sample and one neuron with $|p| = |q|$",
         sp.diff(u, t) - 2 * u * (y - u), u.subs(t, 0) - u0, sp.limit(u.subs(y, 1), t, sp.oo) - 1,
     )  # fmt: skip
 
@@ -233,14 +253,14 @@ def early_stage() -> tuple[ClosedForm, ClosedForm]:
     return (
         _form(
             "early growth rate", sp.Symbol("lambda"), length, DERIVED,
-            "with e = -y each neuron obeys p' = D.q, q' = p D in its cone, D the sum of y_i x_i / n over the "
-            "active samples; the eigenvalues are 0 and +-|D|",
+            r"with $e = -y$ each neuron obeys $\dot p = D \cdot q$, $\dot q = p D$ in its cone, $D$ the sum "
+            r"of $y_i x_i / n$ over the active samples; the eigenvalues are $0$ and $\pm |D|$",
             sp.expand(characteristic - lam * (lam**2 - rate_squared)),
         ),
         _form(
             "escape time", sp.Symbol("s_esc"), escape, DERIVED,
-            "the coherent output m kappa E[p q] grows from the mean square of the growing mode like "
-            "exp(2 |D| s); it is of order one at s_esc + O(1)",
+            r"the coherent output $m \kappa E[p q]$ grows from the mean square of the growing mode like "
+            r"$\exp(2 |D| s)$; it is of order one at $s_\mathrm{esc} + O(1)$",
             sp.expand(width * kappa * growing * sp.exp(2 * length * escape)) - 1,
         ),
     )  # fmt: skip

@@ -59,16 +59,16 @@ def linear() -> tuple[ClosedForm, ClosedForm, ClosedForm]:
     return (
         _form(
             "one sample, linear: end of training", _sinh2, y / per_sinh, DERIVED,
-            "f = m kappa |x| mean(p q) is proportional to sinh 2 tau = X and ends at y",
+            r"$f = m \kappa x\, E[p q]$ is proportional to $\sinh 2 \tau = X$ and ends at $y$",
             output - per_sinh * 2 * S * C, sp.diff(per_sinh, impulse), *motion,
         ),
         _form(
             "one sample, linear: RD_w", sp.Symbol("RD_w") ** 2, rd_w, DERIVED,
-            "mean of (q - q0)^2 over both signs of p0", rd_w - moved_w, *motion,
+            "mean of $(q - q_0)^2$ over both signs of $p_0$", rd_w - moved_w, *motion,
         ),
         _form(
             "one sample, linear: RD_a", sp.Symbol("RD_a") ** 2, rd_a, DERIVED,
-            "mean of (p - p0)^2 over both signs of p0", rd_a - moved_a, *motion,
+            "mean of $(p - p_0)^2$ over both signs of $p_0$", rd_a - moved_a, *motion,
         ),
     )  # fmt: skip
 
@@ -168,13 +168,13 @@ def relu() -> tuple[ClosedForm, ClosedForm]:
     return (
         _form(
             "one sample, relu: output", sp.Symbol("f"), output, DERIVED,
-            "m kappa |x| times the mean of p q over the active angles, which end at "
-            "Phi = pi - atan(kappa' tanh tau)",
+            r"$m \kappa x$ times the mean of $p q$ over the active angles, which end at "
+            r"$\Phi = \pi - \arctan(\kappa' \tanh \tau)$",
             sp.expand(output - integrated), died,
         ),
         _form(
             "one sample, relu: RD_w", sp.Symbol("RD_w") ** 2, rd_w, DERIVED,
-            "mean of (q - q0)^2 over the active and of q0^2 over the angles that have died",
+            "mean of $(q - q_0)^2$ over the active and of $q_0^2$ over the angles that have died",
             sp.expand(rd_w - moved), died,
         ),
     )  # fmt: skip

@@ -6,11 +6,13 @@ The prose stands in ``page.md`` beside this module, with places for formulas and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
 
 import sympy as sp
 
+from meanfield.symbolic.closed_forms import DERIVED
 from meanfield.symbolic.deep import ThreeLayer
 from meanfield.symbolic.network import Network, TwoLayer
 from meanfield.symbolic.parametrisations import abc, chizat_bach, feature_exponent, geiger, golikov
@@ -81,7 +83,8 @@ def _latex(expression: sp.Basic) -> str:
 
 def _formula(claim: Claim) -> str:
     test = claim.test.rpartition("::")[2]
-    head = f"**{_upper(claim.name)}** ({claim.standing.value}; {claim.source}; `{test}`)."
+    source = " here" if claim.source == DERIVED else f"; source: {claim.source}"
+    head = f"**{_name(claim)}** ({claim.standing.value}{source}; test: `{test}`)."
     note = f" {_upper(claim.note)}." if claim.note else ""
     return f"{head}{note}\n\n$${claim.render()}$$\n"
 
@@ -89,6 +92,10 @@ def _formula(claim: Claim) -> str:
 def _balances(theory: Exponents) -> Iterator[str]:
     for step in theory.derivation:
         yield f"$${_latex(step.equation)}$$\n\nbecause {step.reason};\n"
+
+
+def _name(claim: Claim) -> str:
+    return re.sub(r"\bRD_([aw])\b", r"$\\mathrm{RD}_\1$", _upper(claim.name))
 
 
 def _upper(text: str) -> str:
@@ -138,8 +145,8 @@ def _scheme_rows() -> Iterator[str]:
 
 def _table(found: Iterable[Claim]) -> str:
     rows = [
-        f"| {claim.name} | {claim.standing.value} | {claim.source} | {_code(claim.numeric)} | "
-        f"`{claim.test}` |"
+        f"| {_name(claim)} | {claim.standing.value} | {claim.source} | {_code(claim.numeric)} | "
+        f"{_test(claim)} |"
         for claim in found
     ]
     head = ["| statement | standing | source | numbers | test |", "| --- | --- | --- | --- | --- |"]
@@ -147,4 +154,9 @@ def _table(found: Iterable[Claim]) -> str:
 
 
 def _code(name: str | None) -> str:
-    return f"`{name}`" if name else ""
+    return f"`{name.removeprefix('meanfield.')}`" if name else ""
+
+
+def _test(claim: Claim) -> str:
+    file, *_, test = claim.test.split("::")
+    return f"`{file}`<br>`{test}`"

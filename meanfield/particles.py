@@ -71,6 +71,13 @@ class Particles:
     Particles.sample : random neurons.
     Particles.quadrature : weighted nodes of the limit.
     Particles.from_arrays : neurons drawn by the user.
+
+    Examples
+    --------
+    >>> from meanfield import Scaling, datasets
+    >>> network = Particles.sample(datasets.four_points(), Scaling.named("ntk"), width=100, rng=0)
+    >>> network.size, network.d, network.width, round(network.kappa, 3)
+    (100, 2, 100.0, 0.1)
     """
 
     a: NDArray[np.float64]

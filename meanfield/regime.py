@@ -30,7 +30,13 @@ ON_BOUNDARY = 1e-9
 
 
 class Regime(enum.Enum):
-    """How a two-layer ReLU network trains as its width m goes to infinity (Luo et al. 2021, sec. 3)."""
+    """How a two-layer ReLU network trains as its width m goes to infinity (Luo et al. 2021, sec. 3).
+
+    Examples
+    --------
+    >>> Regime.classify(0.5, 0.0) is Regime.LINEAR
+    True
+    """
 
     #: The input weights' relative change vanishes: the network trains like a kernel machine.
     LINEAR = "linear"

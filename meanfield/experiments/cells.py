@@ -31,6 +31,11 @@ class Cell:
         :class:`CellSettings`).
     seed : int
         Number of the random draw; the same for all scalings (paired) and widths (nested).
+
+    Examples
+    --------
+    >>> Cell(gamma=0.5, gamma_prime=0.0, width=100, seed=0).width
+    100
     """
 
     gamma: float
@@ -58,6 +63,11 @@ class CellSettings:
         Largest number of steps of a run.
     entropy : int
         Root of all random numbers of the sweep.
+
+    Examples
+    --------
+    >>> CellSettings(loss_tol=1e-4).rtol
+    0.01
     """
 
     loss_tol: float
@@ -128,7 +138,18 @@ def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:
 
 
 def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
-    """Draw the network of a cell."""
+    """Draw the network of a cell.
+
+    Draws are nested: the wider network of a seed begins with the neurons of the narrower one.
+
+    Examples
+    --------
+    >>> from meanfield.datasets import four_points
+    >>> settings = CellSettings(loss_tol=1e-4)
+    >>> narrow, wide = (cell_particles(four_points(), Cell(1.0, 0.0, m, 0), settings) for m in (20, 40))
+    >>> bool((wide.a[:20] == narrow.a).all())
+    True
+    """
     instance("cell", cell, Cell, "Cell(gamma, gamma_prime, width, seed)")
     instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
     return Particles.sample(
@@ -141,7 +162,15 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
 
 
 def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult:
-    """Train one cell; a pure function of its arguments but for the wall time."""
+    """Train one cell; a pure function of its arguments but for the wall time.
+
+    Examples
+    --------
+    >>> from meanfield.datasets import four_points
+    >>> result = run_cell(four_points(), Cell(1.0, 0.0, 100, 0), CellSettings(loss_tol=1e-4))
+    >>> result.status, result.loss <= 1e-4
+    ('CONVERGED', True)
+    """
     return run_particles(problem, cell_particles(problem, cell, settings), cell, settings)
 
 

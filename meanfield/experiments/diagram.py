@@ -94,6 +94,15 @@ class PhaseDiagram:
         0: intervals come from the ensemble.
     origins : tuple of Origin
         Machines and versions that the runs come from.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> diagram = mf.phase_diagram(
+    ...     mf.datasets.four_points(), gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[50, 200, 800], seeds=3
+    ... )
+    >>> diagram.rd_w.shape, [row.verdict.value for row in diagram.rows]
+    ((1, 2, 3, 3), ['linear', 'condensed'])
     """
 
     problem: Problem

@@ -67,6 +67,18 @@ def merge_stores(into: str | os.PathLike[str], parts: Sequence[str | os.PathLike
     StoreError
         If a file is not a store, or the stores are of different problems or settings; ``into`` is then
         left as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from meanfield import datasets, phase_diagram
+    >>> grid = dict(gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[10, 20], seeds=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     parts = [f"{folder}/part-{i}.sqlite" for i in (1, 2)]
+    ...     for i, part in enumerate(parts, start=1):
+    ...         _ = phase_diagram(datasets.four_points(), **grid, store=part, shard=(i, 2))
+    ...     print(merge_stores(f"{folder}/whole.sqlite", parts))
+    Merged(cells=4, added=4, repeated=0, differing=0)
     """
     into = file_path("into", into)
     parts = listed("parts", parts, "a list of the files that the shards wrote")
@@ -154,6 +166,19 @@ def export_store(path: str | os.PathLike[str], target: str | os.PathLike[str]) -
         If the ending is another, or the file cannot be written.
     MissingExtraError
         If netCDF is asked for without xarray.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from meanfield import datasets, phase_diagram
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = f"{folder}/sweep.sqlite"
+    ...     _ = phase_diagram(
+    ...         datasets.four_points(), gamma=[1.0], gamma_prime=[0.0], widths=[10, 20], seeds=1, store=store
+    ...     )
+    ...     table = export_store(store, f"{folder}/cells.csv").read_text().splitlines()
+    >>> len(table), table[0].split(",")[:4]
+    (3, ['gamma', 'gamma_prime', 'width', 'seed'])
     """
     target = file_path("target", target)
     writers = {".csv": _to_csv, ".npz": _to_npz, ".nc": _to_netcdf}

@@ -72,6 +72,19 @@ class SweepStore:
     StoreError
         If the file is not a store, is damaged, cannot be written, or holds another problem or
         other settings.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from meanfield import datasets, phase_diagram
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/sweep.sqlite"
+    ...     _ = phase_diagram(
+    ...         datasets.four_points(), gamma=[1.0], gamma_prime=[0.0], widths=[10, 20], seeds=1, store=path
+    ...     )
+    ...     with SweepStore.open(path) as store:
+    ...         print(store.problem_name, [record.result.cell.width for record in store.records()])
+    four points [10, 20]
     """
 
     def __init__(self, path: str | os.PathLike[str], problem: Problem, settings: CellSettings) -> None:

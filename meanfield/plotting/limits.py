@@ -99,6 +99,18 @@ def convergence(comparisons: Sequence[Comparison], ax: Axes | None = None) -> Ax
     ------
     InputError
         If there are fewer than three widths, or unequal numbers of networks, or one only.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem, scaling, found = mf.datasets.four_points(), mf.Scaling.named("mean-field"), []
+    >>> for m in (50, 100, 200):
+    ...     limit = mf.infinite_width(problem, scaling, width=m, nodes=512)
+    ...     for seed in (0, 1):
+    ...         network = mf.Particles.sample(problem, scaling, m, rng=seed)
+    ...         found.append(mf.limits.compare(mf.gradient_flow(problem, network), limit))
+    >>> print(mf.plotting.convergence(found).get_xlabel())
+    width $m$
     """
     if not (isinstance(comparisons, Sequence) and all(isinstance(c, Comparison) for c in comparisons)):
         raise InputError(f"comparisons is {shown(comparisons)}; give a list of results of limits.compare")

@@ -102,7 +102,13 @@ def run(
 
 
 def entry(name: str | None) -> Entry:
-    """One of :data:`FIGURES` by name; an :class:`InputError` if there is none."""
+    """One of :data:`FIGURES` by name; an :class:`InputError` if there is none.
+
+    Examples
+    --------
+    >>> print(entry("schemes").shows)
+    table of common initialisations, at any m and d
+    """
     if not isinstance(name, str) or name not in FIGURES:
         given = "no figure given" if name is None else f"no figure is called {shown(name)}"
         raise InputError(f"{given}; choose one of {', '.join(FIGURES)}")

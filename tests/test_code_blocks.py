@@ -67,7 +67,7 @@ def blocks(page):
 def commands(page):
     """Shell commands of a page, one by one, without comments."""
     text = "".join(body for language, body in blocks(page) if language == "sh")
-    lines = text.replace("\\\n", " ").splitlines()
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
     return [part.strip() for line in lines for part in line.partition(" #")[0].split("&&") if part.strip()]
 
 

@@ -69,4 +69,6 @@ def _name(ax: Axes, place: tuple[float, float], schemes: list[MeasuredScheme]) -
 
 
 def _signed(value: float) -> str:
-    return "0" if value == 0.0 else f"{value:+z.2f}".replace("-", "\u2212")
+    if value == 0.0:
+        return "0"
+    return ("0.00" if abs(value) < 0.005 else f"{value:+.2f}").replace("-", "\u2212")

@@ -224,6 +224,21 @@ class TestMistakes:
         assert err.startswith("meanfield: error: ")
         assert re.search(sentence, err), err
 
+    def test_data_without_its_option(self, capsys, tmp_path):
+        path = tmp_path / "mine.csv"
+        path.write_text("0,1\n1,2\n")
+        code, out, err = run(capsys, "phase-diagram", path)
+        assert (code, out) == (2, "")
+        assert err.endswith(f"is no argument of this command; give your data as --data {path}\n")
+        code, out, err = run(capsys, "train", "--widht", "20")
+        assert (code, out) == (2, "")
+        assert "'--widht' is no argument of this command; --help lists all" in err
+
+    def test_no_command_shows_them_all(self, capsys):
+        code, out, err = run(capsys)
+        assert (code, out) == (2, "")
+        assert "phase-diagram" in err
+
     def test_table_as_it_comes(self, capsys, tmp_path):
         """A header, columns to choose from, features far from zero: said once, and mended by an option."""
         path = tmp_path / "oven.csv"

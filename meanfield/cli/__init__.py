@@ -28,7 +28,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from meanfield.cli.parser import build_parser
 
-    arguments = build_parser().parse_args(_join_negative_lists(sys.argv[1:] if argv is None else argv))
+    given = _join_negative_lists(sys.argv[1:] if argv is None else argv)
+    parser = build_parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return BAD_INPUT
+    arguments, rest = parser.parse_known_args(given)
+    if rest:
+        data = next((word for word in rest if os.path.isfile(word)), None)
+        hint = f"; give your data as --data {data}" if data else "; --help lists all"
+        print(f"meanfield: error: {rest[0]!r} is no argument of this command{hint}", file=sys.stderr)
+        return BAD_INPUT
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -210,7 +210,7 @@ def main() -> None:
     else:
         rows = read(args.table)
     print("\n".join(at_equal_accuracy(rows)))
-    mf.plotting.save(draw(rows, order=2), args.out.with_suffix(".png"))
+    mf.plotting.save(draw(rows, guided="residual", order=2), args.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

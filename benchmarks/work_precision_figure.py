@@ -22,8 +22,18 @@ LINE, LETTER = 7.5, 3.1
 
 
 @styled
-def draw(rows: Sequence[Any], *, order: int) -> Figure:
-    """One line and marker for each method; the first one is the default, with a guide of its order."""
+def draw(rows: Sequence[Any], *, guided: str, order: int) -> Figure:
+    """One line and marker for each method, and a guide of the order of one of them.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        The table.
+    guided : str
+        The method that has a guide.
+    order : int
+        Its order.
+    """
     gammas = list(dict.fromkeys(row.gamma for row in rows))
     names = list(dict.fromkeys(row.method for row in rows))
     looks = dict(zip(names, zip(COLOURS, MARKERS, strict=True), strict=False))
@@ -36,7 +46,7 @@ def draw(rows: Sequence[Any], *, order: int) -> Figure:
         _draw_floor(ax, here[0].uncertainty)
         for name, (colour, marker) in looks.items():
             _draw_method(ax, [row for row in here if row.method == name], colour, marker)
-        _draw_guide(ax, [row for row in here if row.method == names[0]], order, named=ax is panels[0])
+        _draw_guide(ax, [row for row in here if row.method == guided], order, named=ax is panels[0])
         ax.set_title(rf"$\gamma$ = {gamma:g}", loc="left", pad=3.0)
         settle(ax)
     panels[0].set_ylabel("largest relative error of the loss")

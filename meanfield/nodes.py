@@ -9,6 +9,7 @@ its dimension. All rules give the half a > 0; the other half are the twins (-a, 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -159,15 +160,23 @@ def _product(size: float, rows: int) -> Piece:
     So the nodes of different rows are not above each other: a discontinuity along a coordinate line, as
     crossing neurons make it, is not seen alike by all rows.
     """
-    knots, row_weight = np.polynomial.legendre.leggauss(rows)
+    knots, row_weight = _gauss_legendre(rows)
     theta = 0.25 * np.pi * (knots + 1.0)
     share = np.sqrt(np.sin(theta))
     parts = []
     for at, weight, count in zip(theta, row_weight, size * share / share.sum(), strict=True):
-        along, column_weight = np.polynomial.legendre.leggauss(max(1, round(float(count))))
+        along, column_weight = _gauss_legendre(max(1, round(float(count))))
         parts.append((np.full(len(along), at), 0.5 * (along + 1.0), weight * column_weight))
     thetas, phis, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return thetas, phis, weights
+
+
+@functools.cache
+def _gauss_legendre(count: int) -> tuple[Array, Array]:
+    from scipy.special import roots_legendre  # a heavy import
+
+    knots, weights = roots_legendre(count)
+    return knots, weights
 
 
 def _on_the_sphere(rank: int, count: int, rng: np.random.Generator) -> Piece:
@@ -183,19 +192,21 @@ def _on_the_sphere(rank: int, count: int, rng: np.random.Generator) -> Piece:
     return theta, points[:, 1:] / size[:, None], np.full(len(points), 1.0 / len(points))
 
 
-def outside_span(problem: Problem, count: int, rng: np.random.Generator) -> Array:
-    """Parts of the input weights outside the samples' span, shape (count, d).
+def outside_span(problem: Problem, weight: Array, rng: np.random.Generator) -> Array:
+    """Parts of the input weights outside the samples' span, shape (K, d), of nodes with weights (K,).
 
     They never move, but outputs on new points see them. Nodes stand for neurons of all sizes, weighted
     with the square of the radius R in the 1 + r coordinates that matter: given R the part outside is
     Gaussian, so at the nodes' radius it is ``sqrt(r + 1) N(0, I) / R`` with R^2 from the chi-square law of
-    r + 3 degrees of freedom (its density times R^2 is that weighted law).
+    r + 3 degrees of freedom (its density times R^2 is that weighted law). Its mean square, d - r, is made
+    exact, as displacements are relative to it.
     """
-    missing = problem.d - problem.rank
+    missing, count = problem.d - problem.rank, len(weight)
     if missing == 0:
         return np.zeros((count, problem.d))
     # The last columns of a complete orthogonal basis span what the samples leave out.
     full, _ = np.linalg.qr(problem.basis, mode="complete")
     radius = np.sqrt(rng.chisquare(problem.rank + 3, count) / (problem.rank + 1))
     parts = rng.standard_normal((count, missing)) / radius[:, None]
+    parts *= math.sqrt(missing * weight.sum() / float(weight @ np.sum(parts**2, axis=1)))
     return np.asarray(parts @ full[:, problem.rank :].T)

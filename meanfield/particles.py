@@ -234,7 +234,7 @@ class Particles:
         half : Directions
             The nodes with a > 0; particles 2j and 2j + 1 are node j and its twin.
         """
-        w = half.q @ problem.basis.T + outside_span(problem, len(half.a), generator(rng))
+        w = half.q @ problem.basis.T + outside_span(problem, half.weight, generator(rng))
         return cls(
             a=np.column_stack([half.a, -half.a]).ravel(),
             w=np.repeat(w, 2, axis=0),

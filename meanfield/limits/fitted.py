@@ -25,8 +25,10 @@ _EQUATIONS, _SAMPLES = 640, 64
 _APART = 1.0
 #: Weight of the parameters' squares in units of the mean square of an equation: noise is not fitted.
 _RIDGE = 1e-8
-#: Steps of Newton's method, and error, in units of the targets', at which it ends.
-_NEWTON, _ENOUGH = 8, 1e-9
+#: Steps of Newton's method at most, and share of the first error at which it ends.
+_NEWTON, _ENOUGH = 8, 1e-3
+#: How much more than outputs the initial moments count.
+_HEAVY = 30.0
 
 
 def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> Directions:
@@ -48,7 +50,7 @@ def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> 
         moved = plan.replay(nodes, run, save_parameters=True)
     assert moved.a is not None
     assert moved.w is not None
-    values, target = [_moments(nodes)], [_moments(many) @ many.weight]
+    values, target = [_HEAVY * _moments(nodes)], [_HEAVY * _moments(many) @ many.weight]
     count = _EQUATIONS // len(samples)
     for t in np.unique(np.linspace(0, len(wanted) - 1, count).round().astype(int)):
         f = moved.a[t][:, None] * np.maximum(moved.w[t] @ x.T, 0.0)
@@ -58,7 +60,7 @@ def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> 
         values.append(f.T)
         target.append(wanted[t])
     weight = nearest_weights(nodes.weight, np.concatenate(values), np.concatenate(target))
-    return Directions(nodes.a, nodes.q, weight)
+    return Directions(nodes.a, nodes.q, weight / weight.sum())
 
 
 def _moments(nodes: Directions) -> Array:
@@ -79,15 +81,16 @@ def nearest_weights(weight: Array, values: Array, target: Array) -> Array:
     target : ndarray, shape (R,)
     """
     c, w, ridge = np.zeros(len(values)), weight, 0.0
+    missing = first = target - values @ weight
     for _ in range(_NEWTON):
         hessian = (values * w) @ values.T
         ridge = ridge or _RIDGE * float(np.trace(hessian))
-        missing = target - values @ w - ridge * c
-        if np.abs(missing).max() < _ENOUGH:
-            break
         hessian[np.diag_indices_from(hessian)] += ridge
         step = cho_solve(cho_factor(hessian, overwrite_a=True), missing)
         c += step / max(1.0, float(np.abs(step @ values).max()))
         w = weight * np.exp(c @ values)
-    better = np.abs(target - values @ w).max() < np.abs(target - values @ weight).max()
+        missing = target - values @ w - ridge * c
+        if np.linalg.norm(missing) <= _ENOUGH * np.linalg.norm(first):
+            break
+    better = np.abs(target - values @ w).max() < np.abs(first).max()
     return w if better else weight

@@ -44,7 +44,7 @@ def infinite_width(
     scaling: Scaling,
     *,
     width: float,
-    tol: float = 1e-4,
+    tol: float = 1e-3,
     loss_tol: float = 1e-6,
     nodes: int | None = None,
     max_nodes: int = 4096,

@@ -10,7 +10,7 @@ from meanfield import datasets, experiments, figures, flow, limits, plotting, sy
 PROBLEM = mf.datasets.four_points()
 SCALING = mf.Scaling(0.5, 0.0)
 NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
-RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_tol=1e-3, progress=False)
+RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_tol=1e-3, save_path=True, progress=False)
 LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
 LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
 ALIGNMENT = limits.early_alignment(PROBLEM)
@@ -72,8 +72,13 @@ ENTRIES = {
         {
             "problem": PROBLEM, "particles": NETWORK, "loss_tol": 1e-3, "t_end": 10.0, "save_at": [1.0],
             "rtol": 1e-2, "atol": 1e-6, "method": "residual", "max_steps": 50, "max_seconds": 60.0,
-            "stationarity": 1e-6, "stop": None, "save_parameters": True, "progress": False,
+            "stationarity": 1e-6, "stop": None, "save_parameters": True, "save_path": False,
+            "progress": False,
         },
+    ),
+    "flow.replay": (
+        flow.replay,
+        {"problem": PROBLEM, "particles": NETWORK, "path": RUN.path, "save_parameters": True},
     ),
     "gradient_descent": (
         mf.gradient_descent,
@@ -131,7 +136,10 @@ ENTRIES = {
         {"n": 4, "d_in": 2, "neurons": 2, "rng": 0, "noise": 0.0, "bias": True, "name": "mine"},
     ),
     "datasets.digits": (datasets.digits, {"n": 4, "classes": (0, 1), "rng": 0, "bias": True}),
-    "datasets.load": (datasets.load, {"path": "two.csv", "bias": True, "targets": None}),
+    "datasets.load": (
+        datasets.load,
+        {"path": "two.csv", "bias": True, "targets": None, "columns": None, "standardise": False},
+    ),
     "datasets.load_idx": (
         datasets.load_idx,
         {"images": "images", "labels": "labels", "n": 3, "classes": (0, 1), "rng": 0, "bias": True},

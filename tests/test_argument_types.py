@@ -46,7 +46,12 @@ KINDS = {
     "dict": {"mapping"},
 }
 #: What parameters take that are texts of any kind; other texts are one of a few words.
-TEXTS = {"name": {"string", "digits"}, "labels": {"string", "digits"}, "parts": {"strings"}}
+TEXTS = {
+    "name": {"string", "digits"},
+    "labels": {"string", "digits"},
+    "parts": {"strings"},
+    "columns": {"strings"},
+}
 
 
 def kinds(annotation):

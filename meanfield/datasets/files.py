@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from meanfield.arguments import shown
+from meanfield.arguments import flag, listed, shown
 from meanfield.datasets._checks import cannot_read, problem_of, regular_file, standardised
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
@@ -83,6 +83,7 @@ def load(
     >>> problem.x[:, 0].round(3).tolist(), problem.y.tolist()
     ([-1.225, 0.0, 1.225], [1.0, 2.0, 4.0])
     """
+    standardise = flag("standardise", standardise)
     problem = _load(path, bias, _names(columns), targets)
     return standardised(problem) if standardise else problem
 
@@ -91,11 +92,10 @@ def _names(columns: Sequence[str] | None) -> list[str] | None:
     """Columns that a user chose, checked as far as that goes without the file."""
     if columns is None:
         return None
-    names = [columns] if isinstance(columns, str) else list(columns)
-    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise InputError(
-            f"columns is {shown(columns)}; give the names of at least two different columns, the target last"
-        )
+    expected = "the names of at least two different columns, the target last"
+    names = listed("columns", columns, expected)
+    if len(names) < 2 or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InputError(f"columns is {shown(columns)}; give {expected}")
     return names
 
 

@@ -170,7 +170,7 @@ def _checked(widths: ArrayLike, values: ArrayLike) -> tuple[Array, Array]:
         raise InputError(f"widths holds a value twice: {list(m)}; average its runs, or give each width once")
     try:
         y = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"values is not an array of numbers ({error}); give real numbers") from None
     if y.ndim != 2 or len(y) != len(m):
         raise InputError(

@@ -10,7 +10,7 @@ from meanfield.flow.order_parameters import (
     pinned_fraction,
     tangent_kernel,
 )
-from meanfield.flow.replay import Replay, ResidualPath, replay
+from meanfield.flow.replay import Replay, replay
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot
 from meanfield.flow.trajectory import Stats, Trajectory
@@ -20,7 +20,6 @@ __all__ = [
     "FlowInterrupted",
     "OrderParameters",
     "Replay",
-    "ResidualPath",
     "Snapshot",
     "Stats",
     "Status",

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield import kernels
+from meanfield.arguments import flag, instance
 from meanfield.errors import InputError
 from meanfield.flow.method import Motion
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import CanonicalSystem, check_pair
 from meanfield.flow.tangent import Array
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -90,7 +91,7 @@ def replay(
     Raises
     ------
     InputError
-        If the path belongs to other samples.
+        For arguments that cannot be used, and for a path of other samples.
 
     Examples
     --------
@@ -104,6 +105,9 @@ def replay(
     >>> bool((replay(problem, network, run.path).output == run.output[1:]).all())
     True
     """
+    check_pair(problem, particles)
+    instance("path", path, ResidualPath, "run.path of a run with save_path=True")
+    save_parameters = flag("save_parameters", save_parameters)
     system = CanonicalSystem(problem, particles)
     if len(path.start) != system.n:
         raise InputError(

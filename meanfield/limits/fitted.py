@@ -20,15 +20,15 @@ from meanfield.nodes import Directions
 Array = NDArray[np.float64]
 
 #: Equations of the fit, about, and samples that enter it at most.
-_EQUATIONS, _SAMPLES = 640, 64
+_EQUATIONS, _SAMPLES = 400, 64
 #: Difference of the outputs, in units of the targets, beyond which the residual says nothing of the many.
 _APART = 1.0
 #: Weight of the parameters' squares in units of the mean square of an equation: noise is not fitted.
-_RIDGE = 1e-8
+_RIDGE = 1e-9
 #: Steps of Newton's method at most, and share of the first error at which it ends.
-_NEWTON, _ENOUGH = 8, 1e-3
+_NEWTON, _ENOUGH = 8, 1e-6
 #: How much more than outputs the initial moments count.
-_HEAVY = 30.0
+_HEAVY = 10.0
 
 
 def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> Directions:

@@ -28,6 +28,8 @@ _MAX_STEPS, _LOOSE_STEPS = 5000, 1000
 #: Tolerated error of outputs in units of the targets', as a share of that in units of the residual; that
 #: of refinements is larger, as they are compared in units of the initial loss.
 _ATOL, _LOOSE_ATOL = 1e-3, 1e-1
+#: Largest tolerance of a run.
+_LARGEST = 0.5
 #: kappa' beyond which output weights may count as still, and its least distance from where they move.
 _LARGE, _FROZEN = 1e5, 1e4
 #: Particles for which a particle with a fitted weight stands, in a plane and elsewhere.
@@ -133,7 +135,7 @@ class Plan:
         self, particles: Particles, at: Array | None = None, finer: float = 1.0, *, path: bool = False
     ) -> Trajectory:
         """Integrate particles, to ``loss_tol`` or rest, and keep what is asked for at the times ``at``."""
-        rtol, factor = self.tol * finer, self.law.kappa_prime / self.stand_in
+        rtol, factor = min(self.tol * finer, _LARGEST), self.law.kappa_prime / self.stand_in
         atol, steps = (_ATOL, _MAX_STEPS) if finer == 1.0 else (_LOOSE_ATOL, _LOOSE_STEPS)
         bar = Progress(
             self.progress, loss_tol=self.loss_tol, t_end=math.inf,

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from meanfield.arguments import flag, interval, shown
+from meanfield.arguments import interval, shown
 from meanfield.errors import InputError
 from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import GAMMA_PRIME, SMALL, new_axes, settle, styled
@@ -67,7 +67,6 @@ def exponent_map(
     """
     if not hasattr(theory, "regions"):  # its type is SymPy's business
         raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
-    schemes = flag("schemes", schemes)
     view = View(interval("gamma", gamma), interval("gamma_prime", gamma_prime))
     ax = new_axes("column", 3.0) if ax is None else ax
     obstacles = Obstacles(ax)

@@ -165,6 +165,11 @@ class TestKernelRegime:
         mean, error = np.mean(outputs, axis=0), np.std(outputs, axis=0, ddof=1) / math.sqrt(8)
         assert np.all(np.abs(mean - law.output([-0.5, 0.3], at)) < 3.5 * error)
 
+    def test_displacements_that_overflow(self):
+        law = KernelRegime(mf.Problem(FOUR.x[:, 0], 1e69 * FOUR.y), 100.0, 1e-60, 1.0)
+        with pytest.raises(InputError, match="cannot square twice; give smaller targets"):
+            law.displacement()
+
     def test_bad_time(self):
         with pytest.raises(InputError, match="tbar"):
             KernelRegime(FOUR, 1e4, 1e-2, 1.0).residual(-1.0)

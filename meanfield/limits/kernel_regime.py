@@ -185,15 +185,26 @@ class KernelRegime:
         nodes : Particles, optional
             Initial particles over which the second order is averaged (cost N n^2); by default
             :meth:`Particles.quadrature` with 2048 nodes.
+
+        Raises
+        ------
+        InputError
+            If neurons move beyond what double precision can square (targets of 1e69 at kappa = 1e-60).
         """
         if nodes is not None:
             instance("nodes", nodes, Particles, "Particles.quadrature")
         time, kappa, kappa_prime = _time(t), self.kappa, self.kappa_prime
-        modes, vectors = self._impulse_modes(time), self._spectrum[1]
-        impulse = vectors @ modes
-        a_part, w_part = (float(impulse @ part @ impulse) for part in self.layers)
-        C = kappa**2 * (vectors @ self._impulse_products(time) @ vectors.T)
-        w_square, a_square = self._second_order(C, self._nodes if nodes is None else nodes)
+        vectors = self._spectrum[1]
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+            impulse = vectors @ self._impulse_modes(time)
+            a_part, w_part = (float(impulse @ part @ impulse) for part in self.layers)
+            C = kappa**2 * (vectors @ self._impulse_products(time) @ vectors.T)
+            w_square, a_square = self._second_order(C, self._nodes if nodes is None else nodes)
+        if not math.isfinite(w_square + a_square):
+            raise InputError(
+                f"neurons move by about {kappa * math.sqrt(max(a_part, w_part)):.0e} of their size, which "
+                "double precision cannot square twice; give smaller targets, or scales closer to one"
+            )
         return Displacement(
             first_w=kappa * math.sqrt(max(w_part, 0.0) * kappa_prime / self.problem.d),
             first_a=kappa * math.sqrt(max(a_part, 0.0) / kappa_prime),

@@ -226,9 +226,9 @@ class TestFitted:
         plan = Plan(problem, mf.Scaling.named("mean-field"), 1e4, 1e-4, 1e-4)
         few, many = plan.directions(256), plan.directions(4096)
         run = plan.flow(plan.twins(few), np.geomspace(0.1, 50.0, 20), path=True)
-        wanted = plan.replay(many, run).output
+        wanted = plan.replay(many, run.path).output
         nodes = fitted(plan, run, few, many)
-        before, after = (np.abs(plan.replay(half, run).output - wanted).max() for half in (few, nodes))
+        before, after = (np.abs(plan.replay(half, run.path).output - wanted).max() for half in (few, nodes))
         assert after < 0.05 * before
         assert nodes.weight.sum() == pytest.approx(1.0, abs=1e-6)
         assert nodes.weight @ nodes.a**2 == pytest.approx(1.0, abs=1e-6)

@@ -52,6 +52,18 @@ def test_the_end_is_always_there():
     assert len(replay(PLANE, network(PLANE, 60), run.path).output) == len(run.time) - 1 == 2
 
 
+def test_thinned_paths_keep_both_ends():
+    own = network(PLANE, 60)
+    path = mf.gradient_flow(PLANE, own, loss_tol=1e-2, save_path=True).path
+    every = replay(PLANE, own, path).output
+    for most in (2, 5, len(every), 10_000):
+        few = replay(PLANE, own, path.thinned(most)).output
+        assert len(few) == min(most, len(every))
+        np.testing.assert_array_equal(few[[0, -1]], every[[0, -1]])
+        assert all((row == every).all(axis=1).any() for row in few)
+    assert path.thinned(1).kept.count(True) == 1
+
+
 def test_mistakes_are_named():
     run = mf.gradient_flow(PLANE, network(PLANE, 20), max_steps=3, save_path=True)
     with pytest.raises(InputError, match="the path has residuals on 4 samples but the problem has 3"):

@@ -50,6 +50,15 @@ class ResidualPath:
         """The last state is always saved."""
         self.kept[-1:] = [True] * len(self.kept[-1:])
 
+    def thinned(self, most: int) -> ResidualPath:
+        """The same path with at most so many of the saved states, the first and the last among them."""
+        rows = np.flatnonzero(self.kept)
+        chosen = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
+        thin = ResidualPath()
+        thin.start, thin.motions = self.start, self.motions
+        thin.kept = np.isin(np.arange(len(self.kept)), chosen).tolist()
+        return thin
+
 
 @dataclass(frozen=True, eq=False)
 class Replay:

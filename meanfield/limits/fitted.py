@@ -45,20 +45,21 @@ def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> 
     """
     samples = np.unique(np.linspace(0, plan.problem.n - 1, _SAMPLES).round().astype(int))
     x, scale = plan.problem.x[samples], float(np.sqrt(np.mean(plan.problem.y**2)))
+    assert run.path is not None
+    path = run.path.thinned(_EQUATIONS // len(samples))
     with np.errstate(over="ignore", invalid="ignore"):  # neurons that are not felt may leave the range
-        wanted = plan.replay(many, run).output[:, samples] / scale
-        moved = plan.replay(nodes, run, save_parameters=True)
+        wanted = plan.replay(many, path).output[:, samples] / scale
+        moved = plan.replay(nodes, path, save_parameters=True)
     assert moved.a is not None
     assert moved.w is not None
     values, target = [_HEAVY * _moments(nodes)], [_HEAVY * _moments(many) @ many.weight]
-    count = _EQUATIONS // len(samples)
-    for t in np.unique(np.linspace(0, len(wanted) - 1, count).round().astype(int)):
-        f = moved.a[t][:, None] * np.maximum(moved.w[t] @ x.T, 0.0)
+    for a, w, total in zip(moved.a, moved.w, wanted, strict=True):
+        f = a[:, None] * np.maximum(w @ x.T, 0.0)
         f = 0.5 * plan.width * plan.law.kappa / scale * (f[0::2] + f[1::2])
-        if not np.abs(wanted[t] - nodes.weight @ f).max() < _APART:
+        if not np.abs(total - nodes.weight @ f).max() < _APART:
             break  # from here on the many would have felt themselves
         values.append(f.T)
-        target.append(wanted[t])
+        target.append(total)
     weight = nearest_weights(nodes.weight, np.concatenate(values), np.concatenate(target))
     return Directions(nodes.a, nodes.q, weight / weight.sum())
 

@@ -15,6 +15,7 @@ from meanfield.arguments import instance, number, progress_choice, root, whole_n
 from meanfield.errors import InputError
 from meanfield.flow import Replay, Snapshot, Trajectory, gradient_flow, replay
 from meanfield.flow.recording import Progress
+from meanfield.flow.replay import ResidualPath
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.nodes import Directions, directions
 from meanfield.particles import Particles
@@ -110,11 +111,10 @@ class Plan:
         """Particles that so many stand for: their motion is to cost about as much as the run's own."""
         return nodes * (_MANY if self.problem.rank <= 2 else _FEW)
 
-    def replay(self, half: Directions, run: Trajectory, *, save_parameters: bool = False) -> Replay:
-        """Move nodes in the residual of a run that was made with its path."""
-        assert run.path is not None
+    def replay(self, half: Directions, path: ResidualPath, *, save_parameters: bool = False) -> Replay:
+        """Move nodes in the residual of a run."""
         particles = replace(self.twins(half), kappa_prime=self.stand_in)
-        return replay(self.problem, particles, run.path, save_parameters=save_parameters)
+        return replay(self.problem, particles, path, save_parameters=save_parameters)
 
     def twins(self, half: Directions) -> Particles:
         """Particles for directions with a > 0."""

@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: Particles at the first level of refinement, and factor between levels.
 _FIRST, _FACTOR = 256, 4
+#: Particles of the closed form, and of the flow that it is checked with.
+_CLOSED, _CHECK = 512, 1024
 #: Times of a result, per decade, and decades before the first run's end; refinements look at every other.
 _PER_DECADE, _DECADES, _EVERY = 24, 5, 2
 #: Share of the tolerance that nodes may use; the rest is for time.
@@ -168,7 +170,7 @@ def _difference(one: Trajectory, other: Trajectory, loss_tol: float) -> tuple[fl
 
 def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     """The kernel regime's law at a grid of times, as a trajectory."""
-    started, law, initial = time.monotonic(), plan.law, plan.particles(_FIRST)
+    started, law, initial = time.monotonic(), plan.law, plan.particles(_CLOSED)
     end = law.time_to(plan.loss_tol)
     status = Status.CONVERGED if math.isfinite(end) else Status.STATIONARY
     if not math.isfinite(end):
@@ -195,7 +197,7 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     )  # fmt: skip
     cross = math.nan
     if check and plan.rounding <= _ROUNDING and plan.kernel_error <= 1.0:
-        flow = plan.flow(plan.particles(_FIRST), times[1:])
+        flow = plan.flow(plan.particles(_CHECK), times[1:])
         cross, _ = _difference(run, flow, plan.loss_tol)
     return _result(
         run, error=plan.kernel_error, rd_error=plan.kernel_error, source="kernel", nodes=initial.size,

@@ -10,6 +10,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import numpy as np
@@ -29,6 +31,7 @@ from meanfield.experiments import (
     store_text,
     store_to_xarray,
 )
+from meanfield.experiments.layout import connect
 from meanfield.experiments.origin import Origin, here
 from meanfield.experiments.store import Record
 
@@ -546,3 +549,16 @@ class TestTwoProcesses:
         assert len(results) == len({result.cell for result in results}) == 2 * 4 * 2
         assert numbers(sweep(store=store)) == numbers(serial)
         assert [file.name for file in tmp_path.iterdir()] == ["sweep.sqlite"]
+
+
+def test_many_make_one_store_at_once(tmp_path):
+    """SQLite does not wait for a file that becomes a database with a write-ahead log, nor between two reads."""
+    with ThreadPoolExecutor(8) as pool:
+        for k in range(60):
+            path, together = tmp_path / f"{k}.sqlite", threading.Barrier(8)
+
+            def make(_, path=path, together=together):
+                together.wait()
+                connect(path).close()
+
+            list(pool.map(make, range(8)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -21,6 +22,8 @@ _SQL_TYPES = {"int": "INTEGER", "float": "REAL", "str": "TEXT"}
 _MAGIC = b"SQLite format 3\0"
 #: Seconds to wait for another process that is writing.
 _PATIENCE = 60.0
+#: Seconds between two tries where SQLite itself does not wait.
+_PAUSE = 0.02
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -83,9 +86,11 @@ def _refuse_foreign(path: Path) -> bool:
 
 def _is_ours(path: Path, connection: sqlite3.Connection) -> bool:
     """Whether the database is a store, not merely empty; refuses another program's, unwritten to."""
+    connection.execute("BEGIN")  # one view of the file, of which another sweep may be making a store
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    connection.execute("ROLLBACK")
     if application == 0 and tables == 0:
         return False  # killed between making the file and its tables: still empty
     if application != APPLICATION_ID:
@@ -98,8 +103,21 @@ def _is_ours(path: Path, connection: sqlite3.Connection) -> bool:
     return True
 
 
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log, for which SQLite does not wait where several sweeps make a store at once."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     types = {field.name: _SQL_TYPES[str(field.type)] for field in (*fields(Cell), *fields(CellResult)[1:])}
     # SQLite keeps nan as NULL, so that only what describes a cell can be asked to be there.
     columns = ", ".join(

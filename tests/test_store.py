@@ -552,7 +552,7 @@ class TestTwoProcesses:
 
 
 def test_many_make_one_store_at_once(tmp_path):
-    """SQLite does not wait for a file that becomes a database with a write-ahead log, nor between two reads."""
+    """SQLite does not wait for a file to become a database with a write-ahead log, nor between two reads."""
     with ThreadPoolExecutor(8) as pool:
         for k in range(60):
             path, together = tmp_path / f"{k}.sqlite", threading.Barrier(8)

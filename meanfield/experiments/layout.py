@@ -104,7 +104,7 @@ def _is_ours(path: Path, connection: sqlite3.Connection) -> bool:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log, for which SQLite does not wait where several sweeps make a store at once."""
+    """Switch to a write-ahead log; SQLite does not wait for others that make the same store."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:

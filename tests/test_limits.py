@@ -77,6 +77,13 @@ class TestNodes:
         # 4096 draws of a quantity with a relative spread below 3: five standard errors
         np.testing.assert_allclose(np.diag(found), np.diag(kernel), rtol=5 * 3 / math.sqrt(4096))
 
+    @pytest.mark.parametrize("features", [1, 2, 6])
+    def test_mean_square_of_w_is_that_of_the_law_outside_the_span_too(self, features):
+        """E |w|^2 = d, to which RD_w is relative, though what lies outside the span of two samples is drawn."""
+        x = np.random.default_rng(0).standard_normal((2, features))
+        p = nodes(mf.Problem(x, [1.0, -0.5]), 64)
+        assert p.weight @ p.w_squared / p.width == pytest.approx(features + 1, rel=1e-12)
+
     def test_twins_are_neighbours_and_weights_sum_to_any_width(self):
         p = mf.Particles.quadrature(FOUR, mf.Scaling(1.0), 1e60, nodes=100)
         np.testing.assert_array_equal(p.a[0::2], -p.a[1::2])

@@ -48,7 +48,8 @@ class ResidualPath:
 
     def keep_last(self) -> None:
         """The last state is always saved."""
-        self.kept[-1:] = [True] * len(self.kept[-1:])
+        if self.kept:
+            self.kept[-1] = True
 
     def thinned(self, most: int) -> ResidualPath:
         """The same path with at most so many of the saved states, the first and the last among them."""

@@ -79,7 +79,7 @@ class TestNodes:
 
     @pytest.mark.parametrize("features", [1, 2, 6])
     def test_mean_square_of_w_is_that_of_the_law_outside_the_span_too(self, features):
-        """E |w|^2 = d, to which RD_w is relative, though what lies outside the span of two samples is drawn."""
+        """E |w|^2 = d, to which RD_w is relative; what lies outside the span of two samples is drawn."""
         x = np.random.default_rng(0).standard_normal((2, features))
         p = nodes(mf.Problem(x, [1.0, -0.5]), 64)
         assert p.weight @ p.w_squared / p.width == pytest.approx(features + 1, rel=1e-12)

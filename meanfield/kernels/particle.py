@@ -21,15 +21,19 @@ from meanfield.kernels.sliding import (
     SLID,
     _classify,
     _fill,
+    _gradient,
+    _products_with,
     _pull,
     _settle,
     _switch,
-    _worst_slide,
 )
 
 #: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests: far
 #: below any |q| that a run may begin with, and far above underflow.
 _AT_ORIGIN = 1e-100
+#: Steps of descent from the origin, fewer for a particle that rests there already; where they begin and what is
+#: far, in steps.
+DESCENTS, DESCENTS_AGAIN, NEAR, FAR = 10_000, 500, 20.0, 100.0
 
 
 @exact
@@ -133,26 +137,60 @@ def _advance(p, s0, eps, work):
 
 
 @exact
-def _rests_at_origin(p, s0, count, felt, samples, work):
-    """Put a neuron that arrived at the origin on its other side; whether it rests there instead.
+def _leaves_origin(p, s0, rested, felt, samples, work):
+    """Whether a neuron that slid into the origin leaves it; puts it where it goes, or where it came from.
 
-    Near the origin only the direction of q counts. Arriving along a ray v (in the plane, that of the
-    kink that it slides on) the neuron goes on along -v, where every other activation is flipped. It
-    rests if it would still slide there, and the pull beyond points back. Then it is left at a tiny
-    distance, beyond, so that it knows where it came from: should the pull end, it goes on.
+    Near the origin only the direction of q counts, and the flow has more than one solution: to go on along a
+    direction that leads outwards, to rest, to die where no sample is active. This is the one of gradient
+    descent with a vanishing learning rate: there p and the residual are constant, and only steps have a
+    length. A neuron that stays is left at a tiny distance, where it came from; the next step asks again.
     """
-    tiny = -_AT_ORIGIN * abs(p)
-    tiny = tiny if s0 > 0.0 else -tiny  # s0 is its position, along u, before
-    for c in range(work.q.shape[0]):
-        work.q[c] = tiny * work.u[c]
-    for i in range(work.z.shape[0]):
-        work.z[i] = 0.0
-        work.on[i] = work.on[i] if work.sliding[samples.leader[i]] else not work.on[i]
-    _fill(felt.e, samples, work)
-    worst, _ = _worst_slide(p, count, felt, samples, work)
-    if worst >= 0:
-        return False
-    return _dot(work.G, work.u) <= 0.0
+    q, u = work.q, work.u
+    for c in range(q.shape[0]):
+        q[c] = u[c] if s0 > 0.0 else -u[c]
+    leaves = _descend(p, DESCENTS_AGAIN if rested else DESCENTS, felt, samples, work)
+    if not leaves:
+        for c in range(q.shape[0]):
+            q[c] = u[c] if s0 > 0.0 else -u[c]
+    for c in range(q.shape[0]):
+        q[c] *= _AT_ORIGIN * abs(p)
+    if leaves:
+        _products_with(q, samples, work.z)
+        for i in range(work.z.shape[0]):
+            work.on[i] = work.z[i] > 0.0
+        _fill(felt.e, samples, work)
+    return leaves
+
+
+@exact
+def _descend(p, descents, felt, samples, work):
+    """Descend from beside the origin, in the direction of q, until q is far from it or dead; False if never.
+
+    Then q is the direction in which that is.
+    """
+    q, z, G, step = work.q, work.z, work.G, 0.0
+    for i in range(z.shape[0]):
+        step += (felt.e[i] * samples.lengths[i]) ** 2
+    step = abs(p) * np.sqrt(step)
+    for c in range(q.shape[0]):
+        q[c] *= NEAR * step
+    for _ in range(descents):
+        size = np.sqrt(_dot(q, q))
+        if size == 0.0:
+            return False
+        _products_with(q, samples, z)
+        dead = True
+        for i in range(z.shape[0]):
+            work.on[i] = z[i] > 0.0
+            dead &= not work.on[i]
+        if dead or size > FAR * step:
+            for c in range(q.shape[0]):
+                q[c] /= size
+            return True
+        _gradient(work.on, felt.e, samples.x, G)
+        for c in range(q.shape[0]):
+            q[c] -= p * G[c]
+    return False
 
 
 @exact
@@ -214,9 +252,11 @@ def _move_particle(p, felt, samples, work, stats):
             count = 0
         elif eps > 0.0 and count == r - 1:
             # Along a ray (on a line: everywhere) other kinks are met at the origin only.
-            stats[ORIGIN] += abs(s0) > 2.0 * _AT_ORIGIN * abs(p)
-            if _rests_at_origin(p, s0, count, felt, samples, work):
+            rested = abs(s0) <= 2.0 * _AT_ORIGIN * abs(p)
+            stats[ORIGIN] += not rested
+            if not _leaves_origin(p, s0, rested, felt, samples, work):
                 return p
+            count = 0
         elif eps > 0.0 and _crosses_many(i, felt, samples, work):
             stats[CROSSED] += 1
         else:

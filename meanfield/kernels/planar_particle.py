@@ -12,16 +12,18 @@ import numpy as np
 
 from meanfield.kernels.blocks import ON_KINK
 from meanfield.kernels.jit import exact
-from meanfield.kernels.particle import _AT_ORIGIN, _first_root
+from meanfield.kernels.particle import (
+    _AT_ORIGIN,
+    DESCENTS,
+    DESCENTS_AGAIN,
+    FAR,
+    NEAR,
+    _first_root,
+)
 from meanfield.kernels.planar import _field
 from meanfield.kernels.sectors import _fill_edges, _sector
 from meanfield.kernels.sliding import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER, _leaves_active
 
-#: Times that a particle may come back to the origin from near it, before it rests there.
-_RETURNS = 2
-#: Steps of descent that look for a way out of the origin, fewer for a particle that rests there already;
-#: where they begin and what is far, in steps.
-_DESCENTS, _DESCENTS_AGAIN, _NEAR, _FAR = 10_000, 500, 20.0, 100.0
 #: Rows of a field: G (two), ``|G|**2``, ``sinh(|G| h)/|G|``, ``(cosh(|G| h) - 1)/|G|**2``, then the sector's
 #: two rays (two each): a particle finds all that it needs under its sector's number.
 _G0, _G1, _G2, _S, _C, _A0, _A1, _B0, _B1 = range(9)
@@ -172,27 +174,62 @@ def _fly(p, q0, q1, s, edge, left, field, fan):
 
 
 @exact
-def _leave_origin(p, ray, descents, field, fan):
-    """Where a particle goes that slid along a ray into the origin: direction and sector, -1 if it stays.
+def _way_out(p, field, fan):
+    """The way out of the origin that leads outwards fastest: direction, sector and ray; sector -1 if none.
 
-    At the origin the flow has more than one solution: to go on, to rest, to die in a sector without
-    active samples. This is the one of gradient descent with a vanishing learning rate: there p and the
-    fields are constant, and only steps have a length.
+    Near the origin p and the fields are constant, and only the direction of q counts. It turns to where
+    ``p F``, F(q) the sum of ``e_i relu(q . x_i)``, is least: inside a sector into which its own -p G points, or
+    along a ray to which both sides push. There the particle moves outwards if p F is negative. The ray is
+    -1 inside a sector.
     """
+    rays, sign = fan.rays, 1.0 if p > 0.0 else -1.0
+    u0, u1, sector, ray, fastest = 0.0, 0.0, -1, -1, 0.0
+    for s in range(rays.shape[0]):
+        G0, G1 = -sign * field[_G0, s], -sign * field[_G1, s]
+        speed = np.sqrt(field[_G2, s])
+        right = s + 1 if s + 1 < rays.shape[0] else 0
+        inside = rays[s, 0] * G1 - rays[s, 1] * G0 >= 0.0 and G0 * rays[right, 1] - G1 * rays[right, 0] >= 0.0
+        if inside and speed > fastest:
+            u0, u1, sector, ray, fastest = G0 / speed, G1 / speed, s, -1, speed
+        speed = rays[s, 0] * G0 + rays[s, 1] * G1
+        if speed > fastest:
+            left_turn, right_turn = _speeds(sign, rays[s, 0], rays[s, 1], s, field, fan)
+            if _side(left_turn, right_turn, fan.down[s]) == 0:
+                u0, u1, sector, ray, fastest = rays[s, 0], rays[s, 1], s, s, speed
+    return u0, u1, sector, ray
+
+
+@exact
+def _leave_origin(p, ray, rested, field, fan):
+    """Where a particle goes that slid along a ray into the origin: direction, sector and ray.
+
+    The sector is -1 if it stays; the ray is -1 if it does not slide. At the origin the flow has more than one
+    solution: to go on along any of the ways out, to rest, to die in a sector without active samples. This
+    is the one of gradient descent with a vanishing learning rate: there p and the fields are constant, and
+    only steps have a length. Descent that no dead sector catches steps around the origin until there is a way
+    out. A particle that ``rested`` therefore takes the first one that opens.
+    """
+    u0, u1, sector, out = _way_out(p, field, fan)
+    if sector >= 0 and rested:
+        return u0, u1, sector, out
+    if sector < 0 and np.min(fan.active) > 0:
+        return fan.rays[ray, 0], fan.rays[ray, 1], -1, ray
     step = 0.0
     for s in range(fan.rays.shape[0]):
         step = max(step, abs(p) * np.sqrt(field[_G2, s]))
-    q0, q1 = _NEAR * step * fan.rays[ray, 0], _NEAR * step * fan.rays[ray, 1]
-    for _ in range(descents):
+    q0, q1 = NEAR * step * fan.rays[ray, 0], NEAR * step * fan.rays[ray, 1]
+    for _ in range(DESCENTS_AGAIN if rested else DESCENTS):
         size = np.sqrt(q0 * q0 + q1 * q1)
         if size == 0.0:
             break
         s = _sector(q0, q1, fan)
-        if field[_G2, s] == 0.0 or size > _FAR * step:
-            return q0 / size, q1 / size, s
+        if field[_G2, s] == 0.0 or size > FAR * step:
+            return q0 / size, q1 / size, s, -1
         q0 -= p * field[_G0, s]
         q1 -= p * field[_G1, s]
-    return fan.rays[ray, 0], fan.rays[ray, 1], -1
+    if sector >= 0:
+        return u0, u1, sector, out
+    return fan.rays[ray, 0], fan.rays[ray, 1], -1, ray
 
 
 @exact
@@ -202,7 +239,7 @@ def _walk(p, q0, q1, s, edge, h, field, before, rounding, fan, stats):
     ``edge`` is the ray on which it lies, or -1.
     """
     rays = fan.rays.shape[0]
-    left, sliding, returns = h, False, 0
+    left, sliding = h, False
     if edge >= 0:
         side, doubtful = _side_at_start(p, q0, q1, edge, field, before, fan)
         sliding = side == 0
@@ -218,13 +255,11 @@ def _walk(p, q0, q1, s, edge, h, field, before, rounding, fan, stats):
                 return p, q0, q1, edge
             if event == 2:
                 stats[ORIGIN] += not near
-                returns += near
-                descents = _DESCENTS_AGAIN if near else _DESCENTS
-                u0, u1, s = _leave_origin(p, edge, descents, field, fan)
+                u0, u1, s, out = _leave_origin(p, edge, near, field, fan)
                 q0, q1 = _AT_ORIGIN * abs(p) * u0, _AT_ORIGIN * abs(p) * u1
-                if s < 0 or returns > _RETURNS:
+                if s < 0:
                     return p, q0, q1, edge  # wherever it goes it is pulled back: it rests
-                edge, sliding = -1, False
+                edge, sliding = out, out >= 0
                 continue
         else:
             if field[_G2, s] == 0.0 or left == 0.0:

@@ -358,6 +358,29 @@ class Particles:
             f += np.maximum(points @ self.w[chunk].T, 0.0) @ coefficient[chunk]
         return f
 
+    def pushed(self, size: float = 1e-6, *, rng: RNG = 0) -> Particles:
+        """The same particles with every w pushed a little, at random.
+
+        A flow that came to rest with status ``HELD`` goes on from there.
+
+        Parameters
+        ----------
+        size : float
+            Root mean square of the push, as a share of that of w.
+        rng : int, SeedSequence, Generator or None
+            Source of randomness.
+
+        Examples
+        --------
+        >>> held = Particles.from_arrays([1.0, 1.0], [[0.5, 0.0], [0.0, 0.0]], kappa=0.5, kappa_prime=1.0)
+        >>> bool(0 < abs(held.pushed().w[1]).max() < 1e-5)
+        True
+        """
+        size = number("size", size, "a positive number", above=0.0)
+        push = generator(rng).standard_normal(self.w.shape)
+        scale = float(np.sqrt(np.mean(self.w**2))) or 1.0
+        return self.moved(self.a, self.w + size * scale * push)
+
     def moved(self, a: NDArray[np.float64], w: NDArray[np.float64]) -> Particles:
         """The same particles (weights and scales) with other parameters."""
         return replace(self, a=a, w=w)

@@ -60,8 +60,12 @@ class StepControl:
 
     def accepts(self, before: State, attempt: Attempt, error: float, rounding: float) -> bool:
         """Whether an attempt of this error becomes the new state; ``rounding`` is that of outputs."""
-        highest = before.loss * (1.0 + _ROUNDING) + 8.0 * rounding**2
-        return error <= 1.0 and attempt.state.loss <= highest
+        rise = _ROUNDING * before.loss
+        if attempt.stiff:  # a rise that the estimated error explains is that error
+            error_size = _rms(attempt.output_error)
+            explained = error_size * (_rms(before.e) + 0.5 * error_size)
+            rise = max(rise, min(explained, self.rtol * before.loss))
+        return error <= 1.0 and attempt.state.loss <= before.loss + rise + 8.0 * rounding**2
 
     def next_h(self, h: float, error: float, accepted: bool) -> float:
         """Length of the next step after one of length h with this error."""

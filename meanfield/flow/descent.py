@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield import kernels
 from meanfield.arguments import number, progress_choice, whole_number
 from meanfield.flow.driver import FlowInterrupted, check_run
 from meanfield.flow.method import State
@@ -89,6 +91,7 @@ def gradient_descent(
     progress = progress_choice(progress, "a Snapshot")
     learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
     max_steps = whole_number("max_steps", max_steps)
+    deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
     system = CanonicalSystem(problem, particles)
     state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
     rules: list[StopRule] = [
@@ -114,25 +117,32 @@ def gradient_descent(
 
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a descent that overflows has diverged
-            return finish(_descend(system, observer, recorder, state, learning_rate))
+            return finish(_descend(system, observer, recorder, state, learning_rate, deadline))
+    except kernels.OutOfTime:
+        return finish(Status.MAX_SECONDS)
     except KeyboardInterrupt:
         raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
 
 
 def _descend(
-    system: CanonicalSystem, observer: Observer, recorder: Recorder, state: State, learning_rate: float
+    system: CanonicalSystem,
+    observer: Observer,
+    recorder: Recorder,
+    state: State,
+    learning_rate: float,
+    deadline: float,
 ) -> Status:
     # Descent in any of the parametrisations takes the same path: in canonical coordinates its step
     # is kappa times that of tbar.
     h = system.kappa * learning_rate
     velocity, steps = np.empty_like(state.theta), 0
-    loss_rate = math.nan
-    while True:
-        status = recorder.accept(steps * learning_rate, state, observer.measure(state), loss_rate)
-        if status is not None:
-            return status
-        system.pullback(state.theta, -state.e / system.n, velocity)
-        loss_rate = float(np.sum(system.weight * velocity**2)) * system.kappa**2
-        theta = state.theta + h * velocity
-        steps += 1
-        state = State(steps * h, theta, system.residual(theta))
+    status = recorder.accept(0.0, state, observer.measure(state), math.nan)
+    with kernels.until(deadline):
+        while status is None:
+            system.pullback(state.theta, -state.e / system.n, velocity)
+            loss_rate = float(np.sum(system.weight * velocity**2)) * system.kappa**2
+            theta = state.theta + h * velocity
+            steps += 1
+            state = State(steps * h, theta, system.residual(theta))
+            status = recorder.accept(steps * learning_rate, state, observer.measure(state), loss_rate)
+    return status

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +20,10 @@ from meanfield.flow.method import Method, State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
+from meanfield.flow.rest import Rest, test_rest
 from meanfield.flow.runge_kutta import RungeKutta
 from meanfield.flow.status import Status
+from meanfield.flow.stiff import Residual
 from meanfield.flow.stopping import (
     AtRounding,
     LossBelow,
@@ -38,7 +42,7 @@ from meanfield.problem import Problem
 
 #: Methods of integration by name.
 METHODS: dict[str, type[Method]] = {
-    ResidualSpace.name: ResidualSpace,
+    Residual.name: Residual,
     LinearlyImplicit.name: LinearlyImplicit,
     RungeKutta.name: RungeKutta,
 }
@@ -46,6 +50,8 @@ METHODS: dict[str, type[Method]] = {
 #: Share of the loss that a run at rest may still lose when the time doubles.
 STATIONARITY = 1e-6
 _SMALLEST_STEP = 1e-14
+#: Times that neurons at rest at the origin are let go.
+_FREED = 100
 #: Below this, the rounding of sums over the particles is taken for errors of the steps.
 _SMALLEST_RTOL = 1e-12
 
@@ -67,7 +73,7 @@ def gradient_flow(
     save_at: ArrayLike | None = None,
     rtol: float = 1e-3,
     atol: float = 1e-6,
-    method: str = ResidualSpace.name,
+    method: str = Residual.name,
     max_steps: int = 20_000,
     max_seconds: float | None = None,
     stationarity: float = STATIONARITY,
@@ -154,8 +160,8 @@ def gradient_flow(
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
     method = one_of("method", method, METHODS)
-    if flag("save_path", save_path) and method != ResidualSpace.name:
-        raise InputError(f"save_path needs method={ResidualSpace.name!r}, but method is {method!r}")
+    if flag("save_path", save_path) and method != Residual.name:
+        raise InputError(f"save_path needs method={Residual.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at)
     if t_end is None and loss_tol == 0 and save_times.last < math.inf:
         t_end = save_times.last
@@ -164,6 +170,7 @@ def gradient_flow(
     observer = Observer(system)
     control = StepControl(rtol, atol, METHODS[method].error_order)
     horizon = math.inf if t_end is None else t_end
+    deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
     recorder = Recorder(
         system,
         observer,
@@ -179,8 +186,11 @@ def gradient_flow(
 
     try:
         with kernels.one_blas_thread():
-            status = _integrate(METHODS[method](system), control, observer, recorder, save_times, horizon)
+            stepper = ResidualSpace(system) if save_path else METHODS[method](system)
+            status = _integrate(stepper, control, observer, recorder, save_times, horizon, deadline)
         return finish(status)
+    except kernels.OutOfTime:
+        return finish(Status.MAX_SECONDS)
     except KeyboardInterrupt:
         if recorder.empty:
             raise
@@ -205,6 +215,7 @@ def _integrate(
     recorder: Recorder,
     save_times: SaveTimes,
     t_end: float,
+    deadline: float,
 ) -> Status:
     system = recorder.system
     state = State(0.0, system.theta0, system.residual(system.theta0))
@@ -212,7 +223,22 @@ def _integrate(
     status = recorder.accept(0.0, state, seen, math.nan)
     if status is not None:
         return status
-    now, h = 0.0, first_h(system, state)
+    with kernels.until(deadline):
+        return _march(method, control, observer, recorder, save_times, t_end, state)
+
+
+def _march(
+    method: Method,
+    control: StepControl,
+    observer: Observer,
+    recorder: Recorder,
+    save_times: SaveTimes,
+    t_end: float,
+    state: State,
+) -> Status:
+    """Step from the first state until a rule fires."""
+    system = recorder.system
+    now, h, freed = 0.0, first_h(system, state), 0
     while True:
         # A step that would reach a time to be met ends exactly there; the length that the error
         # allows is kept for the step after it.
@@ -229,9 +255,15 @@ def _integrate(
             if meets:
                 h = max(h, allowed)
             now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
-            state, seen = attempt.state, seen_next
-            status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa, attempt)
-            if status is not None:
+            state = attempt.state
+            status = recorder.accept(now, state, seen_next, attempt.loss_rate * system.kappa, attempt)
+            if status is Status.STATIONARY:
+                rest = test_rest(system, state)
+                freed += rest is Rest.FREED
+                if rest is not Rest.FREED or freed > _FREED:
+                    return status if rest is Rest.STABLE else Status.HELD
+                state = replace(state, e=state.e.copy())  # methods know a state by its residual
+            elif status is not None:
                 return status
         else:
             recorder.reject()

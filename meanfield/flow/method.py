@@ -100,6 +100,8 @@ class Attempt:
         Events met in the step.
     motion : Motion, optional
         What moved the particles; None for methods that do not move them under constant residuals.
+    stiff : bool
+        Whether its error sits in fast modes, which decay at once but may raise the loss meanwhile.
     """
 
     state: State
@@ -109,6 +111,7 @@ class Attempt:
     dissipated: float = math.nan
     events: EventCounts = EventCounts()
     motion: Motion | None = None
+    stiff: bool = False
 
 
 class Method(Protocol):

@@ -7,8 +7,10 @@ O(N + n) for samples that span a plane.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield import kernels
 from meanfield.flow.tangent import DIRECT, Array, TangentKernel
@@ -69,6 +71,11 @@ class DensePasses:
         self.chunks = kernels.chunk_count(self.size)
         self.count = 0
 
+    @cached_property
+    def samples(self) -> kernels.Samples:
+        """What the motion needs to know of the samples."""
+        return kernels.as_samples(self.x)
+
     def output(self, theta: Array) -> Array:
         """``sum_k weight_k p_k relu(q_k . x_i)``, shape (n,)."""
         partial = np.empty((self.chunks, self.n))
@@ -112,7 +119,7 @@ class DensePasses:
         A sliding neuron counts with what is left to it.
         """
         # A matrix costs N n**2 once, a product with it without forming it 3 N n r each.
-        if self.n <= DIRECT or (self.n < 3 * _PRODUCTS * self.r and self.n**2 <= PARTIAL_SUMS):
+        if self.n <= DIRECT or (self.n < 3 * _PRODUCTS * self.r and 6 * self.n**2 <= PARTIAL_SUMS):
             return _MatrixKernel(scale * self._motion_gram(theta, e, before))
         return _ProductKernel(self, theta, e, before, scale)
 
@@ -120,42 +127,49 @@ class DensePasses:
         """Move all particles under residuals e[1:] (stages, n), each for a canonical time h (stages,)."""
         partial = np.empty((self.chunks, len(h), self.n))
         change = np.empty((self.chunks, 3))
-        events = np.empty((self.chunks, 5), dtype=np.int64)
+        events, samples = np.empty((self.chunks, 5), dtype=np.int64), self.samples
         self.run(
             len(h) * (4 * self.x.size + 20 * self.n),
             lambda lo, hi: kernels.move(
-                theta, self.weight, e, h, self.x, lo, hi, out, partial, change, events
+                theta, self.weight, e, h, samples, lo, hi, out, partial, change, events
             ),
             passes=len(h),
+            halt=samples.halt,
         )
         return Moved.of(partial.sum(axis=0), change.sum(axis=0), events.sum(axis=0))
 
     def motion_gram_product(self, theta: Array, e: Array, before: Array, v: Array) -> Array:
         """Product of the tangent kernel of the motion under e with v, shape (n,)."""
-        partial = np.empty((self.chunks, self.n))
+        partial, samples = np.empty((self.chunks, self.n)), self.samples
         self.run(
             6 * self.x.size + 6 * self.n,
             lambda lo, hi: kernels.motion_gram_product(
-                theta, self.weight, e, before, v, self.x, lo, hi, partial
+                theta, self.weight, e, before, v, samples, lo, hi, partial
             ),
         )
         total: Array = partial.sum(axis=0)
         return total
 
     def run(
-        self, flops: float, call: kernels.ChunkCall, *, passes: int = 1, chunks: int | None = None
+        self,
+        flops: float,
+        call: kernels.ChunkCall,
+        *,
+        passes: int = 1,
+        chunks: int | None = None,
+        halt: NDArray[np.int64] | None = None,
     ) -> None:
         """Run a kernel over all chunks, ``flops`` per particle, counted as so many passes."""
         self.count += passes
-        kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
+        kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call, halt=halt)
 
     def _motion_gram(self, theta: Array, e: Array, before: Array) -> Array:
-        length = self._gram_length()
+        length, samples = self._gram_length(), self.samples
         parts = np.empty((3, -(-self.size // length), self.n, self.n))
         self.run(
             2 * self.x.size + 2 * self.n**2,
             lambda lo, hi: kernels.motion_gram(
-                theta, self.weight, e, before, self.x, length, lo, hi, parts[0], parts[1], parts[2]
+                theta, self.weight, e, before, samples, length, lo, hi, parts[0], parts[1], parts[2]
             ),
             chunks=parts.shape[1],
         )

@@ -46,6 +46,8 @@ class ResidualSpace:
         self._spectrum_of: Array | None = None
         self._spectrum: Spectrum | None = None
         self._tried = 0
+        #: Decay of the fastest mode in the last attempt, in foldings.
+        self.stiffness = 0.0
 
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
@@ -53,6 +55,7 @@ class ResidualSpace:
         before, halves = _felt(state), np.array([0.5 * h, 0.5 * h])
         spectrum = self._spectrum_at(state)
         at_e = spectrum.expand(state.e, h)
+        self.stiffness = h * float(at_e.rates.max())
         decay, mean, _, _ = phi_functions(h * at_e.rates)
         predicted, decayed = at_e.apply(mean), at_e.apply(decay)
         first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])

@@ -12,7 +12,11 @@ class Status(enum.Enum):
     REACHED_TIME = "the flow reached t_end"
     STATIONARY = (
         "the flow came to rest at a loss above loss_tol: a stationary point; other seeds or a larger width "
-        "may avoid it, stationarity=0 goes on regardless"
+        "may avoid it, a smaller rtol shows whether the end hangs on it, stationarity=0 goes on regardless"
+    )
+    HELD = (
+        "the flow came to rest at a loss above loss_tol, where it is not unique: some neurons are held at the "
+        "origin of w, or on a kink, and a small push of them lowers the loss; run.final.pushed() pushes them"
     )
     MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"
     MAX_SECONDS = "the wall time reached max_seconds; raise max_seconds, or start again from run.final"

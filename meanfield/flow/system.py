@@ -24,6 +24,9 @@ from meanfield.flow.tangent import Array, TangentKernel
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 
+#: Neurons whose q is below this share of their first one are at the origin.
+_AT_ORIGIN = 1e-13
+
 
 class CanonicalSystem:
     """A problem and its particles as a dynamical system for the state ``theta``, shape (1 + r, N).
@@ -159,6 +162,13 @@ class CanonicalSystem:
             return self.particles.moved(theta[0] / self.root, np.ascontiguousarray(self.root * theta[1:].T))
         moved = (theta[1:] - self.theta0[1:]).T * self.root
         w = self.particles.w + moved @ self.problem.basis.T
+        # At the origin the direction of q, however short, is what knows where a neuron goes.
+        at_origin = np.sum(theta[1:] ** 2, axis=0) < _AT_ORIGIN**2 * np.sum(self.theta0[1:] ** 2, axis=0)
+        if at_origin.any():
+            inside = self.theta0[1:, at_origin].T * self.root
+            outside = self.particles.w[at_origin] - inside @ self.problem.basis.T
+            outside = outside if self.problem.rank < self.problem.d else 0.0
+            w[at_origin] = outside + self.root * theta[1:, at_origin].T @ self.problem.basis.T
         return self.particles.moved(theta[0] / self.root, w)
 
     def _stream(self, flops: float, call: kernels.ChunkCall) -> None:

@@ -17,16 +17,28 @@ from meanfield.kernels.dense import (
     pullback,
     tangent,
 )
+from meanfield.kernels.kinks import Samples, as_samples
 from meanfield.kernels.motion import move
 from meanfield.kernels.motion_gram import motion_gram, motion_gram_product
 from meanfield.kernels.phi import phi_functions
-from meanfield.kernels.threads import ChunkCall, get_threads, one_blas_thread, run_chunks, set_threads
+from meanfield.kernels.threads import (
+    ChunkCall,
+    OutOfTime,
+    get_threads,
+    one_blas_thread,
+    run_chunks,
+    set_threads,
+    until,
+)
 
 __all__ = [
     "BLOCK",
     "CHUNK",
     "ON_KINK",
     "ChunkCall",
+    "OutOfTime",
+    "Samples",
+    "as_samples",
     "chunk_count",
     "combination_norms",
     "combine",
@@ -45,4 +57,5 @@ __all__ = [
     "run_chunks",
     "set_threads",
     "tangent",
+    "until",
 ]

@@ -13,8 +13,10 @@ from meanfield.kernels.jit import inner
 CHUNK = 8 * 248
 #: Most chunks.
 CHUNKS = 64
-#: Particles per block: a few rows of this many doubles stay in the first-level cache.
+#: Most particles per block: a few rows of this many doubles stay in the first-level cache.
 BLOCK = 248
+#: Most numbers of a block's rows for all samples together (32 MB).
+_ENTRIES = 1 << 22
 
 
 def _length(size: int) -> int:
@@ -23,6 +25,12 @@ def _length(size: int) -> int:
 
 #: Particles per chunk, for kernels.
 chunk_length = inner(_length)
+
+
+@inner
+def block_length(n):
+    """Particles per block for n samples: fewer where n rows of a block would be too many numbers."""
+    return max(8, min(BLOCK, _ENTRIES // max(n, 1)))
 
 
 def chunk_count(size: int) -> int:

@@ -30,7 +30,7 @@ from meanfield.kernels.blocks import (
     _switched,
     row_lengths,
 )
-from meanfield.kernels.chunks import BLOCK, chunk_length
+from meanfield.kernels.chunks import block_length, chunk_length
 from meanfield.kernels.jit import inner, kernel
 
 
@@ -40,14 +40,14 @@ def output(theta, weight, x, first, last, partial):
 
     ``partial`` has shape (chunks, n). Cost: n (2 r + 3) flops per neuron.
     """
-    (n, r), size = x.shape, theta.shape[1]
-    q_scratch, z_scratch, wp_block = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(BLOCK)
+    (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
+    q_scratch, z_scratch, wp_block = np.empty(r * block), np.empty(n * block), np.empty(block)
     length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            hi = min(lo + block, stop)
             q, z = _block(q_scratch, r, hi - lo), _block(z_scratch, n, hi - lo)
             wp = wp_block[: hi - lo]
             _multiply(weight[lo:hi], theta[0, lo:hi], wp)
@@ -63,13 +63,14 @@ def pullback(theta, c, x, first, last, out):
 
     With ``c = -e/n`` this is the velocity of the gradient flow. Cost: n (4 r + 4) flops per neuron.
     """
-    (n, r), size, transposed = x.shape, theta.shape[1], np.ascontiguousarray(x.T)
-    q_scratch, z_scratch, c_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
+    (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
+    transposed = np.ascontiguousarray(x.T)
+    q_scratch, z_scratch, c_scratch = np.empty(r * block), np.empty(n * block), np.empty(n * block)
     length = chunk_length(size)
     for chunk in range(first, last):
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            hi = min(lo + block, stop)
             q, z = _block(q_scratch, r, hi - lo), _block(z_scratch, n, hi - lo)
             p, p_out, active = theta[0, lo:hi], out[0, lo:hi], _block(c_scratch, n, hi - lo)
             _load(theta[1:], lo, q)
@@ -89,14 +90,14 @@ def tangent(theta, weight, v, x, first, last, partial):
 
     ``v`` has the shape of ``theta``, ``partial`` (chunks, n). Cost: n (4 r + 5) flops per neuron.
     """
-    (n, r), size = x.shape, theta.shape[1]
-    q_scratch, z_scratch, dz_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
+    (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
+    q_scratch, z_scratch, dz_scratch = np.empty(r * block), np.empty(n * block), np.empty(n * block)
     length = chunk_length(size)
     for chunk in range(first, last):
         partial[chunk, :] = 0.0
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            hi = min(lo + block, stop)
             q, z, dz = (
                 _block(q_scratch, r, hi - lo),
                 _block(z_scratch, n, hi - lo),
@@ -128,15 +129,15 @@ def gram(theta, weight, x, length, first, last, partial_a, partial_w):
     here hold ``length`` neurons, the caller's choice: many n x n sums may be too many.
     Cost: 2 n r + 2 n (n + 1) flops per neuron.
     """
-    (n, r), size = x.shape, theta.shape[1]
-    lengths, q_scratch, z_scratch = row_lengths(x), np.empty(r * BLOCK), np.empty(n * BLOCK)
-    relu_scratch, on_scratch = np.empty(n * BLOCK), np.empty(n * BLOCK)
-    root_scratch, norm_scratch = np.empty(BLOCK), np.empty(BLOCK)
+    (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
+    lengths, q_scratch, z_scratch = row_lengths(x), np.empty(r * block), np.empty(n * block)
+    relu_scratch, on_scratch = np.empty(n * block), np.empty(n * block)
+    root_scratch, norm_scratch = np.empty(block), np.empty(block)
     for chunk in range(first, last):
         partial_a[chunk], partial_w[chunk] = 0.0, 0.0
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            hi = min(lo + block, stop)
             q, z = _block(q_scratch, r, hi - lo), _block(z_scratch, n, hi - lo)
             relu, on = _block(relu_scratch, n, hi - lo), _block(on_scratch, n, hi - lo)
             root, norm = root_scratch[: hi - lo], norm_scratch[: hi - lo]

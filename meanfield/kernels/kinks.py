@@ -13,17 +13,21 @@ from typing import NamedTuple
 import numpy as np
 
 from meanfield.kernels.blocks import ON_KINK, row_lengths
-from meanfield.kernels.jit import allocating, exact
+from meanfield.kernels.jit import allocating, exact, kernel
 
 #: Directions that differ by less are on one line: a particle on one's kink is then on the other's.
 _SAME_KINK = 0.5 * ON_KINK
+#: Up to this many samples all products of two are tabulated (8 MB).
+_TABLE = 1024
 
 
 class Samples(NamedTuple):
     """The samples x (n, r), their transpose, their lengths (n,), products x x' (n, n), and their kinks.
 
+    ``products`` is empty for many samples: they are then computed where they are needed.
     ``leader`` (n,) is the first sample with the same kink, ``same`` (n,) tells whether a sample is active
     where its leader is, and ``ring`` (n,) the next sample of the kink, round and round (itself if alone).
+    ``halt`` (1,) is set to something else than zero, from another thread, to make a motion end at once.
     """
 
     x: np.ndarray
@@ -33,24 +37,65 @@ class Samples(NamedTuple):
     leader: np.ndarray
     same: np.ndarray
     ring: np.ndarray
+    halt: np.ndarray
+
+
+def as_samples(x):
+    """What the motion needs to know of samples x, shape (n, r); a :class:`Samples` is returned as it is.
+
+    Cost: O(n log n + n r), and n**2 r for up to 1024 samples.
+    """
+    return x if isinstance(x, Samples) else _samples(x)
+
+
+@kernel
+def _samples(x):
+    """Cost: O(n log n + n r), and n**2 r for up to :data:`_TABLE` samples."""
+    n = x.shape[0]
+    lengths = row_lengths(x)
+    table = n if n <= _TABLE else 0
+    products = np.empty((table, table))
+    for i in range(table):
+        for j in range(table):
+            products[i, j] = _dot_row(x[i], x, j)
+    leader, same, ring = np.arange(n), np.ones(n, np.bool_), np.arange(n)
+    order, key, width = _neighbours(x, lengths)
+    lo = 0
+    for hi in range(1, n + 1):
+        if hi < n and key[order[hi]] - key[order[hi - 1]] <= width:
+            continue
+        if hi - lo > 1:
+            _find_leaders(np.sort(order[lo:hi]), x, lengths, leader, same, ring)
+        lo = hi
+    halt = np.zeros(1, np.int64)
+    return Samples(x, np.ascontiguousarray(x.T), lengths, products, leader, same, ring, halt)
 
 
 @allocating
-def _samples(x):
-    n = x.shape[0]
-    products, lengths = np.empty((n, n)), row_lengths(x)
+def _neighbours(x, lengths):
+    """Samples in an order in which those on one line through the origin are neighbours.
+
+    Their directions have the same projection onto any axis, but for the sign. Returns the order, the
+    projections and how far apart those of one kink may be.
+    """
+    n, r = x.shape
+    key, probe = np.empty(n), np.cos(np.arange(1.0, r + 1.0))
     for i in range(n):
-        for j in range(n):
-            products[i, j] = _dot_row(x[i], x, j)
-    leader, same, ring = np.arange(n), np.ones(n, np.bool_), np.arange(n)
-    for j in range(n):
-        for i in range(j):
-            sign = 1.0 if products[i, j] > 0.0 else -1.0
+        key[i] = abs(_dot_row(probe, x, i)) / lengths[i] if lengths[i] > 0.0 else -1.0
+    return np.argsort(key, kind="mergesort"), key, 4.0 * _SAME_KINK * np.sum(np.abs(probe))
+
+
+@exact
+def _find_leaders(group, x, lengths, leader, same, ring):
+    """Leaders, sides and rings of those samples of a group that share a kink."""
+    for b in range(group.shape[0]):
+        for a in range(b):
+            i, j = group[a], group[b]
+            sign = 1.0 if _dot_row(x[i], x, j) > 0.0 else -1.0
             if leader[i] == i and _apart(i, j, sign, x, lengths) <= _SAME_KINK:
                 leader[j], same[j] = i, sign > 0.0
                 ring[j], ring[i] = ring[i], j
                 break
-    return Samples(x, np.ascontiguousarray(x.T), lengths, products, leader, same, ring)
 
 
 @exact
@@ -72,6 +117,14 @@ def _dot_row(u, rows, i):
     for c in range(u.shape[0]):
         total += u[c] * rows[i, c]
     return total
+
+
+@exact
+def _product(i, j, samples):
+    """Product of two samples: from the table, or to the same bits without it."""
+    if samples.products.shape[0] > 0:
+        return samples.products[i, j]
+    return _dot_row(samples.x[i], samples.x, j)
 
 
 @allocating

@@ -18,9 +18,9 @@ from meanfield.kernels.blocks import (
     _norms,
     _switched,
 )
-from meanfield.kernels.chunks import BLOCK, chunk_length
+from meanfield.kernels.chunks import block_length, chunk_length
 from meanfield.kernels.jit import exact, inner, kernel
-from meanfield.kernels.kinks import Felt, _jump, _samples
+from meanfield.kernels.kinks import Felt, _jump, as_samples
 from meanfield.kernels.particle import _move_particle
 from meanfield.kernels.sliding import STEPPED_OVER, _rounding, _workspace
 
@@ -159,7 +159,6 @@ def _squared_distance(new, old, w):
     return total
 
 
-@kernel
 def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     """Move all particles under one constant residual after another; writes the new state to ``out``.
 
@@ -174,23 +173,34 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     ``stats[chunk]``, five numbers, counts kinks crossed, slides begun, passages of the origin, particles
     whose events were too many to follow, and slides whose end was stepped over.
 
+    ``x`` holds the samples, (n, r), or what :func:`as_samples` made of them, which is worth keeping.
+
     Cost: about n (4 r + 4) flops per particle and stage and n (4 r + 2) besides, in blocks that vectorise;
-    particles that may meet a kink are moved again one by one, at ten to thirty times that.
+    particles that may meet a kink are moved again one by one, at ten to thirty times that and n (2 r + 8) for
+    each kink.
     """
-    (n, r), size, stages = x.shape, theta.shape[1], h.shape[0]
+    _move(theta, weight, e, h, as_samples(x), first, last, out, partial, change, stats)
+
+
+@kernel
+def _move(theta, weight, e, h, samples, first, last, out, partial, change, stats):
+    x = samples.x
+    (n, r), size, stages, block = x.shape, theta.shape[1], h.shape[0], block_length(x.shape[0])
     length = chunk_length(size)
-    scaled, samples, particle = e / n, _samples(x), _workspace(n, r)
+    scaled, particle = e / n, _workspace(n, r)
     jumps = np.empty_like(scaled)
     for stage in range(1 + stages):
         jumps[stage] = _jump(scaled[stage], samples)
-    states, zs = np.empty((2, (1 + r) * BLOCK)), np.empty((2, n * BLOCK))
-    G_scratch, along_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK)
-    flag_scratch, work_scratch = np.empty(BLOCK), np.empty(5 * BLOCK)
+    states, zs = np.empty((2, (1 + r) * block)), np.empty((2, n * block))
+    G_scratch, along_scratch = np.empty(r * block), np.empty(n * block)
+    flag_scratch, work_scratch = np.empty(block), np.empty(5 * block)
     for chunk in range(first, last):
         partial[chunk], change[chunk], stats[chunk] = 0.0, 0.0, 0
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            if samples.halt[0] != 0:
+                return
+            hi = min(lo + block, stop)
             count, w = hi - lo, weight[lo:hi]
             start, z = _block(states[0], 1 + r, count), _block(zs[0], n, count)
             after, z_after = _block(states[1], 1 + r, count), _block(zs[1], n, count)
@@ -202,9 +212,9 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
                 e_now = scaled[stage + 1]
                 rounding = _rounding(e_now, samples)
                 felt = Felt(e_now, scaled[stage], jumps[stage + 1], jumps[stage], h[stage], rounding)
-                block = Block(start, z, after, z_after, G, along, flags, work)
-                _glide(block, felt, samples)
-                change[chunk, 2] += _move_flagged(block, w, felt, samples, particle, stats[chunk])
+                moving = Block(start, z, after, z_after, G, along, flags, work)
+                _glide(moving, felt, samples)
+                change[chunk, 2] += _move_flagged(moving, w, felt, samples, particle, stats[chunk])
                 _multiply(w, after[0], work[0])
                 for i in range(n):
                     partial[chunk, stage, i] += _dot_relu(work[0], z_after[i])

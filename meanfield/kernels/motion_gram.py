@@ -21,9 +21,9 @@ from meanfield.kernels.blocks import (
     _norms,
     _switched,
 )
-from meanfield.kernels.chunks import BLOCK, chunk_length
+from meanfield.kernels.chunks import block_length, chunk_length
 from meanfield.kernels.jit import exact, inner, kernel
-from meanfield.kernels.kinks import Felt, _jump, _samples
+from meanfield.kernels.kinks import Felt, _jump, as_samples
 from meanfield.kernels.motion import _flag_near
 from meanfield.kernels.sliding import (
     _classify,
@@ -62,7 +62,6 @@ def _settle_at(k, p, q, z, felt, samples, work, ignored):
     return count
 
 
-@kernel
 def motion_gram(theta, weight, e, before, x, length, first, last, partial_a, partial_w, partial_s):
     """Three parts of the tangent Gram matrix of the motion under e, (chunks, n, n), lower triangles.
 
@@ -72,19 +71,27 @@ def motion_gram(theta, weight, e, before, x, length, first, last, partial_a, par
     Cost: that of :func:`~meanfield.kernels.gram`, and about n (n + 2 r) flops for each neuron on a kink
     and 2 n**2 for each kink slid on.
     """
-    (n, r), size = x.shape, theta.shape[1]
-    samples, work, ignored = _samples(x), _workspace(n, r), np.zeros(5, np.int64)
+    _motion_gram(
+        theta, weight, e, before, as_samples(x), length, first, last, partial_a, partial_w, partial_s
+    )
+
+
+@kernel
+def _motion_gram(theta, weight, e, before, samples, length, first, last, partial_a, partial_w, partial_s):
+    x = samples.x
+    (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
+    work, ignored = _workspace(n, r), np.zeros(5, np.int64)
     now, then = e / n, before / n
     felt = Felt(now, then, _jump(now, samples), _jump(then, samples), 0.0, _rounding(now, samples))
-    q_scratch, z_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK)
-    relu_scratch, on_scratch = np.empty(n * BLOCK), np.empty(n * BLOCK)
-    root_scratch, flag_scratch, norm_scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    lost, columns = np.empty((n, max(BLOCK, r))), 0
+    q_scratch, z_scratch = np.empty(r * block), np.empty(n * block)
+    relu_scratch, on_scratch = np.empty(n * block), np.empty(n * block)
+    root_scratch, flag_scratch, norm_scratch = np.empty(block), np.empty(block), np.empty(block)
+    lost, columns = np.empty((n, max(block, r))), 0
     for chunk in range(first, last):
         partial_a[chunk], partial_w[chunk], partial_s[chunk] = 0.0, 0.0, 0.0
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            hi = min(lo + block, stop)
             count, p = hi - lo, theta[0, lo:hi]
             q, z = _block(q_scratch, r, count), _block(z_scratch, n, count)
             relu, on = _block(relu_scratch, n, count), _block(on_scratch, n, count)
@@ -142,24 +149,29 @@ def _add_particle(weight, p, v, count, samples, work, out):
         out[i] += weight * p * p * along[i] if on[i] else 0.0
 
 
-@kernel
 def motion_gram_product(theta, weight, e, before, v, x, first, last, partial):
     """Product of the matrix of :func:`motion_gram` with a vector v, ``partial`` (chunks, n).
 
     The matrix is not formed. Cost: n (6 r + 6) flops per neuron.
     """
-    (n, r), size = x.shape, theta.shape[1]
+    _motion_gram_product(theta, weight, e, before, v, as_samples(x), first, last, partial)
+
+
+@kernel
+def _motion_gram_product(theta, weight, e, before, v, samples, first, last, partial):
+    x = samples.x
+    (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
     length = chunk_length(size)
-    samples, work, ignored = _samples(x), _workspace(n, r), np.zeros(5, np.int64)
+    work, ignored = _workspace(n, r), np.zeros(5, np.int64)
     now, then = e / n, before / n
     felt = Felt(now, then, _jump(now, samples), _jump(then, samples), 0.0, _rounding(now, samples))
-    q_scratch, z_scratch, dz_scratch = np.empty(r * BLOCK), np.empty(n * BLOCK), np.empty(n * BLOCK)
-    pull_scratch, scratch = np.empty((1 + r) * BLOCK), np.empty((3, BLOCK))
+    q_scratch, z_scratch, dz_scratch = np.empty(r * block), np.empty(n * block), np.empty(n * block)
+    pull_scratch, scratch = np.empty((1 + r) * block), np.empty((3, block))
     for chunk in range(first, last):
         partial[chunk] = 0.0
         stop = min((chunk + 1) * length, size)
-        for lo in range(chunk * length, stop, BLOCK):
-            hi = min(lo + BLOCK, stop)
+        for lo in range(chunk * length, stop, block):
+            hi = min(lo + block, stop)
             count, p = hi - lo, theta[0, lo:hi]
             q, pull = _block(q_scratch, r, count), _block(pull_scratch, 1 + r, count)
             z, dz = _block(z_scratch, n, count), _block(dz_scratch, n, count)

@@ -13,7 +13,7 @@ import numpy as np
 
 from meanfield.kernels.blocks import ON_KINK, _dot
 from meanfield.kernels.jit import exact
-from meanfield.kernels.kinks import _dot_row
+from meanfield.kernels.kinks import _dot_row, _product
 from meanfield.kernels.sliding import (
     CROSSED,
     GAVE_UP,
@@ -31,8 +31,8 @@ from meanfield.kernels.sliding import (
 #: Distance from the origin, as a share of |p|, at which a particle that reached it goes on or rests: far
 #: below any |q| that a run may begin with, and far above underflow.
 _AT_ORIGIN = 1e-100
-#: Steps of descent from the origin, fewer for a particle that rests there already; where they begin and what is
-#: far, in steps.
+#: Steps of descent from the origin, fewer for a particle that rests there already; where they begin and
+#: what is far, in steps.
 DESCENTS, DESCENTS_AGAIN, NEAR, FAR = 10_000, 500, 20.0, 100.0
 
 
@@ -110,7 +110,7 @@ def _direction(count, rounding, samples, work):
             for c in range(r):
                 u[c] += pull * samples.x[kink, c]
             for i in range(n):
-                speeds[i] += pull * samples.products[kink, i]
+                speeds[i] += pull * _product(kink, i, samples)
     rate = np.sqrt(_dot(u, u))
     if rate <= rounding or count >= r:
         return 0.0, 0.0
@@ -176,7 +176,7 @@ def _descend(p, descents, felt, samples, work):
         q[c] *= NEAR * step
     for _ in range(descents):
         size = np.sqrt(_dot(q, q))
-        if size == 0.0:
+        if size == 0.0 or samples.halt[0] != 0:
             return False
         _products_with(q, samples, z)
         dead = True
@@ -227,6 +227,8 @@ def _move_particle(p, felt, samples, work, stats):
         return p
     left, tried = felt.time, -1
     for _ in range(8 * n + 16):
+        if samples.halt[0] != 0:
+            return p
         count = _settle(p, count, felt, samples, work)
         if tried >= 0:
             stats[SLID if count > tried else CROSSED] += 1

@@ -14,6 +14,7 @@ import numpy as np
 
 from meanfield.kernels.blocks import ON_KINK, _dot
 from meanfield.kernels.jit import allocating, exact
+from meanfield.kernels.kinks import _product
 
 #: Sliding directions that are dependent up to this share count once.
 _DEPENDENT = 1e-10
@@ -137,7 +138,7 @@ def _add_sample(change, i, samples, work):
     for c in range(samples.x.shape[1]):
         work.G[c] += change * samples.x[i, c]
     for j in range(samples.x.shape[0]):
-        work.along[j] += change * samples.products[i, j]
+        work.along[j] += change * _product(i, j, samples)
 
 
 @exact
@@ -170,7 +171,7 @@ def _pull(count, b, samples, work):
     for a in range(count):
         pulls[a] = b[a]
         for other in range(count):
-            matrix[a, other] = samples.products[slide[a], slide[other]]
+            matrix[a, other] = _product(slide[a], slide[other], samples)
     return _solve(matrix, pulls, count)
 
 
@@ -223,7 +224,7 @@ def _fill_lost(count, samples, work):
     for a in range(count):
         kink = slide[a]
         for i in range(lost.shape[1]):
-            lost[a, i] = samples.products[kink, i]
+            lost[a, i] = _product(kink, i, samples)
         for b in range(a):
             share = lost[b, kink]
             for i in range(lost.shape[1]):
@@ -266,8 +267,8 @@ def _classify(p, felt, samples, work, stats):
     if ended >= 0 and count == 0:  # beside another slide the speed that this leaves decides
         off_before = 0.0
         for i in range(n):
-            off_before -= p * felt.before[i] * samples.products[i, ended] if on[i] else 0.0
-        off, jump = -p * work.along[ended], -p * samples.products[ended, ended]
+            off_before -= p * felt.before[i] * _product(i, ended, samples) if on[i] else 0.0
+        off, jump = -p * work.along[ended], -p * _product(ended, ended, samples)
         # Where no other sample pulls (a neuron that died here) rounding must not: it stays.
         nothing = abs(p) * felt.rounding * samples.lengths[ended]
         off = off if abs(off) > nothing else 0.0

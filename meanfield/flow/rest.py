@@ -1,0 +1,137 @@
+"""Whether a flow at rest would leave its rest if neurons were pushed by next to nothing.
+
+The flow has more than one solution where a neuron is at the origin of q, or on a kink whose two sides push
+away from it. A neuron may stay there although the loss falls to one side. To first order a small push d
+of such a neuron changes the loss at the rate
+
+    weight kappa p (G . d + (1/n) sum_{i on its kinks} e_i relu(x_i . d)),
+
+G being the gradient of the samples that are active beside those on its kinks: at the origin every sample
+is on a kink, and G = 0. Any direction in which this is negative shows that the rest does not survive a push.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+
+from meanfield import kernels
+from meanfield.flow.method import State
+from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.tangent import Array
+
+#: A neuron is at the origin if |q| is below this share of |p|.
+_ORIGIN = 1e-50
+#: Directions from which a way down is looked for, and steps on the sphere from each of them.
+_STARTS, _STEPS = 64, 100
+#: Operations that a search may take, and neurons on kinks that are looked at.
+_OPERATIONS, _MOST = 2e9, 100
+#: A fall is one beyond this share of what its terms can be, and beyond ten times what goes on anyway.
+_RESOLVED, _CLEARLY = 1e-6, 10.0
+#: Distance, as a share of |p|, at which a neuron begins that is let go.
+_BESIDE = 1e-100
+
+
+class Rest(enum.Enum):
+    """What small pushes of the neurons do to a flow at rest."""
+
+    STABLE = "no push lowers the loss"
+    HELD = "a push of neurons that descent does not move lowers the loss"
+    FREED = "neurons that descent would move on were let go"
+
+
+def test_rest(system: CanonicalSystem, state: State) -> Rest:
+    """Push neurons at the origin and on kinks whose sides push away; let go those that only rested.
+
+    Of the neurons at the origin those that are active somewhere step around it under descent, and
+    find any way out: they leave along it (``state.theta`` is changed). Those that are dead there, or exactly
+    zero, and those on kinks, stay.
+    """
+    p, q = state.theta[0], state.theta[1:]
+    size = np.sqrt(np.einsum("ck,ck->k", q, q))
+    there = (size <= _ORIGIN * np.abs(p)) & (p != 0.0) & (system.weight > 0.0)
+    held, freed = False, False
+    for sign in (1.0, -1.0):
+        which = np.flatnonzero(there & (np.sign(p) == sign))
+        if not which.size:
+            continue
+        pull = sign * state.e / system.n
+        down = _way_down(np.zeros(len(q)), pull, system.x)
+        if down is None:
+            continue
+        resting = which[_is_active(q[:, which], size[which], system.x)]
+        q[:, resting] = _BESIDE * np.abs(p[resting]) * down[:, None]
+        freed, held = freed or resting.size > 0, held or resting.size < which.size
+    if freed:
+        return Rest.FREED
+    return Rest.HELD if held or _held_on_kinks(system, state, ~there & (size > 0.0)) else Rest.STABLE
+
+
+def _is_active(q: Array, size: Array, x: Array) -> Array:
+    """Which neurons of q (r, N) are active on a sample, or on the kink of one."""
+    directions = q / np.where(size > 0.0, size, 1.0)
+    reach = x @ directions / np.linalg.norm(x, axis=1)[:, None]
+    active: Array = (reach.max(axis=0) >= -kernels.ON_KINK) & (size > 0.0)
+    return active
+
+
+def _held_on_kinks(system: CanonicalSystem, state: State, candidates: Array) -> bool:
+    """Whether some neuron on a kink would lower the loss on the side of it that it does not see."""
+    x, e, lengths = system.x, state.e / system.n, np.linalg.norm(system.x, axis=1)
+    looked_at = 0
+    block = max(1, (1 << 22) // len(x))
+    for start in range(0, system.size, block):
+        theta = state.theta[:, start : start + block]
+        p, q = theta[0], theta[1:]
+        z = x @ q
+        on_kink = np.abs(z) <= kernels.ON_KINK * lengths[:, None] * np.linalg.norm(q, axis=0)
+        repelling = on_kink & (p * e[:, None] < 0.0) & candidates[start : start + block]
+        for k in np.flatnonzero(repelling.any(axis=0)):
+            here, active = on_kink[:, k], (z[:, k] > 0.0) & ~on_kink[:, k]
+            G = p[k] * (e[active] @ x[active])
+            pull = p[k] * e[here]
+            anyway = _way_down(G, np.maximum(pull, 0.0), x[here])
+            goes_on = 0.0 if anyway is None else _rate(anyway, G, np.maximum(pull, 0.0), x[here])
+            down = _way_down(G, pull, x[here])
+            if down is not None and _rate(down, G, pull, x[here]) < _CLEARLY * goes_on:
+                return True
+            looked_at += 1
+            if looked_at >= _MOST:
+                return False
+    return False
+
+
+def _rate(d: Array, G: Array, pull: Array, x: Array) -> float:
+    """Rate of the loss along d: ``G . d + sum_i pull_i relu(x_i . d)``."""
+    return float(G @ d + pull @ np.maximum(x @ d, 0.0))
+
+
+def _way_down(G: Array, pull: Array, x: Array) -> Array | None:
+    """A unit vector along which the rate is negative beyond rounding, the lowest that was found, or None.
+
+    Descent of the rate on the unit sphere from directions all around: of the samples, of what they pull, and
+    random ones.
+    """
+    scale = float(np.linalg.norm(G) + np.abs(pull) @ np.linalg.norm(x, axis=1))
+    if scale == 0.0:
+        return None
+    n, r = x.shape
+    starts = int(np.clip(_OPERATIONS / (4.0 * n * r * _STEPS), 4, _STARTS))
+    strongest = x[np.argsort(-np.abs(pull) * np.linalg.norm(x, axis=1))[: starts // 4]]
+    random = np.random.default_rng(0).standard_normal((starts, r))
+    d = np.concatenate([strongest, -strongest, random, [-G if G.any() else x[0]]])
+    best, lowest = None, -_RESOLVED * scale
+    length = np.linalg.norm(d, axis=1)
+    d = d[length > 0.0] / length[length > 0.0, None]
+    for step in np.geomspace(2.0, 0.005, _STEPS):
+        z = d @ x.T
+        gradient = G + (pull * (z > 0.0)) @ x
+        rates = np.einsum("kc,kc->k", gradient, d)
+        k = int(np.argmin(rates))
+        if rates[k] < lowest:
+            best, lowest = d[k].copy(), float(rates[k])
+        along = gradient - rates[:, None] * d
+        d = d - step * along / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)[:, None]
+        d /= np.linalg.norm(d, axis=1)[:, None]
+    return best

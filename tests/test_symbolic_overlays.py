@@ -49,7 +49,7 @@ class TestExponentMap:
 
     def test_kinks_turn_with_the_activation(self):
         ax = mf.plotting.exponent_map(
-            exponents(TwoLayer(homogeneity=2)), gamma=(1, 3), gamma_prime=(-1, -0.01)
+            exponents(TwoLayer(homogeneity=2, law="discrete")), gamma=(1, 3), gamma_prime=(-1, -0.01)
         )
         (kinks,) = labelled(ax, "theory: kinks")
         np.testing.assert_allclose(points(kinks)[:, 1], (1 - points(kinks)[:, 0]) / 2, atol=1e-12)

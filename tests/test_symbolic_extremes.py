@@ -229,7 +229,8 @@ class TestSeveralSamples:
     def test_slope_of_trained_networks(self):
         """Three samples in two dimensions, gradient flow until 0.6 of the initial loss.
 
-        Here neurons feel each other.         ReLU squared at (2.5, 0), where a discrete law has 1/2; own Runge-Kutta steps, as above.
+        Here neurons feel each other. ReLU squared at (2.5, 0), where a discrete law has 1/2; Runge-Kutta
+        steps as above.
         """
         x, y = np.array([[0.9, 1.0], [-0.4, 1.0], [0.2, 1.0]]), np.array([0.8, -0.5, 0.3])
 

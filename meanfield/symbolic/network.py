@@ -64,7 +64,7 @@ class Network(Hashable, Protocol):
 
     @property
     def fastest_wins(self) -> bool:
-        """Whether neurons grow by themselves, and the fastest of m is ahead of all others."""
+        """Whether neurons grow by themselves, and the fastest of m is ahead of all others; False if absent."""
 
 
 def change(layer: str) -> sp.Symbol:

@@ -118,7 +118,7 @@ def _exponents(network: Network) -> Exponents:
 
 def _stages(network: Network, cells: Sequence[Cell]) -> tuple[Stage, ...]:
     """How training ends, everywhere in the drive plane."""
-    if not network.fastest_wins:
+    if not getattr(network, "fastest_wins", False):  # a description of your own may leave it out
         return tuple(together(network, cells, cells))
     alike = [cell for cell in cells if not differs(network, cell)]
     return (*together(network, alike, cells), *won_by_the_fastest(network, cells))

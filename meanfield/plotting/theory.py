@@ -185,7 +185,7 @@ def draw_regimes(
     else:
         gamma = np.linspace(left, right, _MESH)
         (S_w,) = theory.numeric("S_w")(gamma, bottom + strip / 2)
-        below, zero = np.count_nonzero(S_w < 0.0), np.count_nonzero(S_w == 0.0)
+        below, zero = int(np.count_nonzero(S_w < 0.0)), int(np.count_nonzero(S_w == 0.0))
         zero = zero if zero > 1 else 0  # a point of the mesh may lie on a line
         middle, beyond = np.interp([below, below + zero], [0, _MESH], [left, right]).tolist()
     regimes = (

@@ -64,7 +64,7 @@ class Network(Hashable, Protocol):
 
     @property
     def fastest_wins(self) -> bool:
-        """Whether neurons grow by themselves, and the fastest of m is ahead of all others; False if absent."""
+        """Whether neurons grow by themselves and the fastest of m is ahead of all others; may be absent."""
 
 
 def change(layer: str) -> sp.Symbol:

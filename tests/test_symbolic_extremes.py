@@ -58,7 +58,7 @@ def grown(r, gamma, gamma_prime, m, a0, w0, weight):
     return np.array([w, a, tau + high])
 
 
-def gaussian_nodes(m, rings=80, angles=6):
+def gaussian_nodes(m, rings=60, angles=4):
     """(a, w) > 0 on rings beyond which there are m^0 to m^1 neurons, the last a single one."""
     beyond = m ** -(np.arange(rings + 1) / rings)
     radius = np.sqrt(-2 * np.log(beyond[1:]))

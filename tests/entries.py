@@ -176,7 +176,7 @@ ENTRIES = {
         symbolic.TwoLayer,
         {
             "homogeneity": 1, "train_input": True, "train_output": True, "input_rate": 0, "output_rate": 0,
-            "zero_initial_output": True, "target": 0, "loss_normalisation": 0,
+            "zero_initial_output": True, "target": 0, "loss_normalisation": 0, "law": "gaussian",
         },
     ),
     "Exponents.numeric": (numeric, {"name": "S_w"}),

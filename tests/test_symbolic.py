@@ -206,8 +206,9 @@ class TestSaturation:
 class TestOtherNetworks:
     @pytest.mark.parametrize("r", [1, Fraction(3, 2), 2, 3])
     def test_powers_of_relu(self, r):
-        """By hand from the conservation law u + max(u,0) = v + max(v,0) + 2 gamma', u = S_a, v = S_w.
+        """All neurons alike, by hand from the conservation law of a neuron.
 
+        It says u + max(u,0) = v + max(v,0) + 2 gamma', u = S_a, v = S_w.
         The output has to reach delta = max(u + r v+, v + u+ + (r-1) v+). If both move, u - v = gamma' and
         u + r v = delta; if only w moves, r v = delta. So the boundary of the regimes stays and the line on
         which a starts to move turns to gamma' = (1 - gamma)/r.
@@ -220,7 +221,7 @@ class TestOtherNetworks:
             ([DELTA, -DELTA - r * GP], DELTA / r, 2 * (DELTA / r + GP)),
             ([DELTA - GP, DELTA + r * GP], (DELTA - GP) / (r + 1), (DELTA + r * GP) / (r + 1)),
         ]
-        theory = exponents(TwoLayer(homogeneity=r))
+        theory = exponents(TwoLayer(homogeneity=r, law="discrete"))
         assert_same_function(polygons(theory, "S_w"), reference([(p, w) for p, w, _ in expected]))
         assert_same_function(polygons(theory, "S_a"), reference([(p, a) for p, _, a in expected]))
         lines = {(line.equation, line.regime) for line in theory.boundaries}
@@ -233,7 +234,7 @@ class TestOtherNetworks:
         The wait is that of the first e-folding: rate kappa' of w while a is frozen (gamma' < 0), else of
         order one in canonical time.
         """
-        theory = exponents(TwoLayer(homogeneity=2))
+        theory = exponents(TwoLayer(homogeneity=2, law="discrete"))
         growth = {region.name: region.growth for region in theory.regions}
         assert growth == {
             "lazy": Growth.POWER, "w-lag": Growth.POWER, "a-lag": Growth.EXPONENTIAL,
@@ -291,7 +292,7 @@ class TestOtherNetworks:
         widths = (1e12, 1e16)
         low, high = map(measured, widths)
         slopes = np.log(np.array(high) / np.array(low)) / np.log(widths[1] / widths[0])
-        expected = exponents(TwoLayer(homogeneity=r)).numeric()(gamma, gamma_prime)
+        expected = exponents(TwoLayer(homogeneity=r, law="discrete")).numeric()(gamma, gamma_prime)
         np.testing.assert_allclose(slopes, expected, atol=0.02)
 
     def test_frozen_output_layer(self):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import meanfield as mf
 from meanfield.kernel_law import KernelLaw
@@ -49,7 +50,7 @@ class TestExponentMap:
 
     def test_kinks_turn_with_the_activation(self):
         ax = mf.plotting.exponent_map(
-            exponents(TwoLayer(homogeneity=2)), gamma=(1, 3), gamma_prime=(-1, -0.01)
+            exponents(TwoLayer(homogeneity=2, law="discrete")), gamma=(1, 3), gamma_prime=(-1, -0.01)
         )
         (kinks,) = labelled(ax, "theory: kinks")
         np.testing.assert_allclose(points(kinks)[:, 1], (1 - points(kinks)[:, 0]) / 2, atol=1e-12)
@@ -112,6 +113,14 @@ class TestOverDiagram:
         ax = mf.plotting.phase_diagram(diagram, theory=frozen)
         (line,) = labelled(ax, "theory: boundary")
         assert np.all(points(line)[:, 0] == 1.0)
+
+    def test_an_interval_of_zeros_is_critical(self, diagram):
+        """ReLU cubed, gamma' = -0.5: S_w is 0 for 1 <= gamma <= 3/2, condensed begins beyond the view."""
+        names = {}
+        for homogeneity in (1, 3):
+            ax = mf.plotting.phase_diagram(diagram, theory=exponents(TwoLayer(homogeneity=homogeneity)))
+            names[homogeneity] = [text.get_text() for text in ax.findobj(Text)]
+        assert names[1].count("critical") + 1 == names[3].count("critical")
 
 
 class TestLawAgainstWidth:

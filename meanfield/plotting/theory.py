@@ -175,15 +175,25 @@ def _label_frame(
 def draw_regimes(
     ax: Axes, view: View, strip: float, obstacles: Obstacles, theory: Exponents | None = None
 ) -> None:
-    """Name the regimes in a strip below the measured cells, on their sides of the boundary."""
+    """Name the regimes in a strip below the measured cells, on their sides of the boundary.
+
+    A derived exponent may be zero on a whole interval, which is critical.
+    """
     bottom, (left, right) = view.gamma_prime[0], view.gamma
     if theory is None:
-        middle = float(np.clip(boundary_gamma(bottom + strip / 2), left, right))
+        middle = beyond = float(np.clip(boundary_gamma(bottom + strip / 2), left, right))
     else:
         gamma = np.linspace(left, right, _MESH)
         (S_w,) = theory.numeric("S_w")(gamma, bottom + strip / 2)
-        middle = float(np.interp(np.count_nonzero(S_w < 0.0), [0, _MESH], [left, right]))
-    for low, high, regime in ((left, middle, Regime.LINEAR), (middle, right, Regime.CONDENSED)):
+        below, zero = int(np.count_nonzero(S_w < 0.0)), int(np.count_nonzero(S_w == 0.0))
+        zero = zero if zero > 1 else 0  # a point of the mesh may lie on a line
+        middle, beyond = np.interp([below, below + zero], [0, _MESH], [left, right]).tolist()
+    regimes = (
+        (left, middle, Regime.LINEAR),
+        (middle, beyond, Regime.CRITICAL),
+        (beyond, right, Regime.CONDENSED),
+    )
+    for low, high, regime in regimes:
         if high > low:
             name = PlacedText(
                 regime.value, [((low + high) / 2, bottom + strip / 2, 0.0)], obstacles,

@@ -69,6 +69,11 @@ class ThreeLayer:
         """The loss is the mean square."""
         return sp.S.Zero
 
+    @property
+    def fastest_wins(self) -> bool:
+        """No unit grows by itself: the growth of each is carried by a matrix that all share."""
+        return False
+
     def displacement(self, layer: str) -> sp.Symbol:
         """Order of the layer's relative change; every layer is trained."""
         return change(one_of("layer", layer, self.layers))

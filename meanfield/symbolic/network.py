@@ -32,6 +32,8 @@ impulse = sp.Symbol("J", real=True)
 #: Order of the residual.
 residual = sp.Symbol("e", real=True)
 
+#: Laws of the initial weights.
+LAWS = ("gaussian", "discrete")
 #: What an exponent may be given as; a float would not be exact.
 Exponent: TypeAlias = int | Fraction | sp.Rational
 
@@ -59,6 +61,10 @@ class Network(Hashable, Protocol):
     @property
     def loss_exponent(self) -> sp.Rational:
         """Exponent of m by which the loss is divided."""
+
+    @property
+    def fastest_wins(self) -> bool:
+        """Whether neurons grow by themselves and the fastest of m is ahead of all others; may be absent."""
 
 
 def change(layer: str) -> sp.Symbol:
@@ -112,11 +118,18 @@ class TwoLayer:
         Targets are of order ``m**target``.
     loss_normalisation : exponent
         The loss is divided by ``m**loss_normalisation``.
+    law : str
+        Law of the initial weights: ``"gaussian"``, m independent draws; or ``"discrete"``, finitely many
+        values, each of a share of the neurons that does not depend on m (nodes of a fixed quadrature). They
+        differ for r > 1 only, where neurons grow at different speeds: of Gaussian neurons one wins, of
+        discrete ones the whole share that is the fastest. Continuous laws with a bound, such as directions
+        on a circle, are neither; see ``docs/theory.md``.
 
     Raises
     ------
     InputError
-        If an exponent is not rational, the activation not differentiable or nothing is trained.
+        If an exponent is not rational, the activation not differentiable, nothing is trained or law is not
+        one of the two.
 
     Examples
     --------
@@ -137,12 +150,14 @@ class TwoLayer:
     zero_initial_output: bool = True
     target: Exponent = 0
     loss_normalisation: Exponent = 0
+    law: str = "gaussian"
 
     def __post_init__(self) -> None:
         for name in ("homogeneity", "input_rate", "output_rate", "target", "loss_normalisation"):
             object.__setattr__(self, name, rational(name, getattr(self, name)))
         for name in ("train_input", "train_output", "zero_initial_output"):
             flag(name, getattr(self, name))
+        one_of("law", self.law, LAWS)
         if self.homogeneity < 1:
             raise InputError(f"homogeneity is {self.homogeneity}; give 1 for ReLU, r >= 1 for its powers")
         if not (self.train_input or self.train_output):
@@ -157,6 +172,11 @@ class TwoLayer:
     def loss_exponent(self) -> sp.Rational:
         """Exponent of m by which the loss is divided."""
         return sp.Rational(self.loss_normalisation)
+
+    @property
+    def fastest_wins(self) -> bool:
+        """For Gaussian weights; without effect where all neurons grow at one speed, as for r = 1."""
+        return self.law == "gaussian"
 
     def displacement(self, layer: str) -> sp.Symbol | None:
         """Order of the layer's relative change; None if it is not trained."""

@@ -1,4 +1,4 @@
-"""Piecewise-linear exponents as fast functions of NumPy arrays, for overlays."""
+"""Exponents as fast functions of NumPy arrays, for overlays."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from meanfield.symbolic.polyhedra import affine_coefficients
 if TYPE_CHECKING:
     from meanfield.symbolic.result import Exponents, Region
 
-#: A point this far outside a region counts as on its edge: exponents are continuous, and a point on an
-#: edge must not be lost to rounding.
+#: A point this far outside a region counts as on its edge: a point on an edge must not be lost to rounding.
+#: Where an exponent jumps there, it has the value of one of the two sides.
 _EDGE = 1e-12
 
+_PLANE = (gamma, gamma_prime)
 _Affine = tuple[float, float, float]
 
 
@@ -36,12 +37,12 @@ class NumericExponents:
     half_planes : tuple
         For each region the coefficients (of gamma, of gamma_prime, constant) of its half-planes.
     values : tuple
-        For each region the coefficients of each exponent.
+        For each region the coefficients of each exponent; its expression, where it is not affine.
     """
 
     names: tuple[str, ...]
     half_planes: tuple[tuple[_Affine, ...], ...]
-    values: tuple[tuple[_Affine, ...], ...]
+    values: tuple[tuple[_Affine | sp.Expr, ...], ...]
 
     @classmethod
     def of(cls, exponents: Exponents, names: Sequence[str]) -> NumericExponents:
@@ -65,7 +66,12 @@ class NumericExponents:
             for row in half_planes:
                 inside &= _affine(row, g, gp) >= -_EDGE
             for result, value in zip(results, values, strict=True):
-                np.copyto(result, _affine(value, g, gp), where=inside)
+                if isinstance(value, tuple):
+                    np.copyto(result, _affine(value, g, gp), where=inside)
+                else:
+                    at = (np.broadcast_to(v, shape)[inside] for v in (g, gp))
+                    with np.errstate(invalid="ignore"):  # pieces are evaluated where others hold, too
+                        result[inside] = sp.lambdify(_PLANE, value, "numpy")(*at)
         return results
 
 
@@ -81,8 +87,10 @@ def _named(region: Region, name: str) -> sp.Expr:
     return orders[name]
 
 
-def _coefficients(value: sp.Expr) -> _Affine:
+def _coefficients(value: sp.Expr) -> _Affine | sp.Expr:
     if value is sp.S.NegativeInfinity:
         return (0.0, 0.0, -np.inf)
-    g, gp, constant = map(float, affine_coefficients(value, (gamma, gamma_prime)))
+    if not value.is_polynomial(*_PLANE):  # pieces, within which it is not linear
+        return value
+    g, gp, constant = map(float, affine_coefficients(value, _PLANE))
     return (g, gp, constant)

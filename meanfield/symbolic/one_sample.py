@@ -59,16 +59,17 @@ def linear() -> tuple[ClosedForm, ClosedForm, ClosedForm]:
     return (
         _form(
             "one sample, linear: end of training", _sinh2, y / per_sinh, DERIVED,
+            r"for $p_0 = \pm \sqrt{\kappa'}$ in equal numbers and $q_0 = 1 / \sqrt{\kappa'}$, $d = 1$: "
             r"$f = m \kappa x\, E[p q]$ is proportional to $\sinh 2 \tau = X$ and ends at $y$",
             output - per_sinh * 2 * S * C, sp.diff(per_sinh, impulse), *motion,
         ),
         _form(
             "one sample, linear: RD_w", sp.Symbol("RD_w") ** 2, rd_w, DERIVED,
-            "mean of $(q - q_0)^2$ over both signs of $p_0$", rd_w - moved_w, *motion,
+            "for the same start: mean of $(q - q_0)^2$ over both signs of $p_0$", rd_w - moved_w, *motion,
         ),
         _form(
             "one sample, linear: RD_a", sp.Symbol("RD_a") ** 2, rd_a, DERIVED,
-            "mean of $(p - p_0)^2$ over both signs of $p_0$", rd_a - moved_a, *motion,
+            "for the same start: mean of $(p - p_0)^2$ over both signs of $p_0$", rd_a - moved_a, *motion,
         ),
     )  # fmt: skip
 
@@ -168,13 +169,15 @@ def relu() -> tuple[ClosedForm, ClosedForm]:
     return (
         _form(
             "one sample, relu: output", sp.Symbol("f"), output, DERIVED,
-            r"$m \kappa x$ times the mean of $p q$ over the active angles, which end at "
+            r"Gaussian weights, the sum over neurons replaced by its mean: $m \kappa x$ times that of $p q$ "
+            r"over the active angles of $(p, q)$, which end at "
             r"$\Phi = \pi - \arctan(\kappa' \tanh \tau)$",
             sp.expand(output - integrated), died,
         ),
         _form(
             "one sample, relu: RD_w", sp.Symbol("RD_w") ** 2, rd_w, DERIVED,
-            "mean of $(q - q_0)^2$ over the active and of $q_0^2$ over the angles that have died",
+            "for the same law and $d = 1$: mean of $(q - q_0)^2$ over the active and of $q_0^2$ over the "
+            "angles that have died",
             sp.expand(rd_w - moved), died,
         ),
     )  # fmt: skip

@@ -42,7 +42,7 @@ def _parts() -> dict[str, str]:
     def formulas(*names: str) -> str:
         return "\n".join(_formula(by_name[name]) for name in names)
 
-    in_text = {*_FLOW, *_EXPONENTS, *_OTHER_CLAIMS, _SATURATION}
+    in_text = {*_FLOW, *_EXPONENTS, *_OTHER_CLAIMS, _SATURATION, _BETWEEN}
     return {
         "flow": formulas(*_FLOW),
         "balances": "\n".join(_balances(theory)),
@@ -51,6 +51,9 @@ def _parts() -> dict[str, str]:
         "lines": _lines(theory.boundaries),
         "saturation": formulas(_SATURATION),
         "networks": "\n".join(_other(name, network) for name, network in _NETWORKS),
+        "gaussian": "\n".join(_other(f"ReLU to the power {r}", TwoLayer(homogeneity=r)) for r in (2, 3)),
+        "discrete": _other("ReLU to the power 2, discrete", TwoLayer(homogeneity=2, law="discrete")),
+        "between": formulas(_BETWEEN),
         "three layers": _other("three layers", ThreeLayer()),
         "schemes": "".join(_scheme_rows()),
         "features": "r = " + _latex(feature_exponent()),
@@ -62,19 +65,23 @@ def _parts() -> dict[str, str]:
 _FLOW = ("normalised flow", "canonical coordinates", "conservation law of a neuron", "energy law")
 _EXPONENTS = ("exponent of RD_w", "exponent of RD_a")
 _SATURATION = "without antisymmetric initialisation"
+_BETWEEN = "blow-up of a share of the neurons"
 #: Claims that the page shows in tables or sentences.
 _OTHER_CLAIMS = (
     "boundaries of the regimes",
     "further lines",
+    "powers of ReLU, Gaussian weights",
+    "powers of ReLU, discrete weights",
     "feature exponent of abc parametrisations",
 )
 
 _NETWORKS = (
-    ("ReLU squared, r = 2", TwoLayer(homogeneity=2)),
     ("only the input layer trained", TwoLayer(train_output=False)),
     ("only the output layer trained (random features)", TwoLayer(train_input=False)),
     ("learning rate of the input layer smaller by 1/m", TwoLayer(input_rate=1)),
 )
+
+_LOGARITHM = {Growth.EXPONENTIAL: r"\log m", Growth.SPREAD: r"\sqrt{\log m}"}
 
 
 def _latex(expression: sp.Basic) -> str:
@@ -108,7 +115,7 @@ def _region(region: Region) -> str:
     solved = [step for step in region.steps if not step.reason.startswith("the largest")]
     orders = ",\\ ".join(f"S_{layer} = {_latex(order)}" for layer, order in region.orders.items())
     power = f"m^{{{_latex(region.time)}}}" if region.time != 0 else ""
-    logarithm = r"\log m" if region.growth is Growth.EXPONENTIAL else ""
+    logarithm = _LOGARITHM.get(region.growth, "")
     time = f"{power} {logarithm}".strip() or "1"
     return (
         f"**{region.name}**, ${_latex(region.condition)}$. Dominant: {_equations(chosen)}. Solved: "

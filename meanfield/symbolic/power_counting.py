@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
 
 from meanfield.arguments import shown
 from meanfield.errors import InputError
+from meanfield.symbolic.extremes import won_by_the_fastest
 from meanfield.symbolic.maxplus import Cell, solve
 from meanfield.symbolic.network import (
     Network,
@@ -23,25 +23,13 @@ from meanfield.symbolic.network import (
     drive,
     gamma,
     gamma_prime,
-    impulse,
     residual,
-    size,
 )
 from meanfield.symbolic.polyhedra import Polyhedron, shared_edge
-from meanfield.symbolic.result import Boundary, Exponents, Growth, Region, Step
+from meanfield.symbolic.result import Boundary, Exponents, Region, Step
+from meanfield.symbolic.stages import DRIVE_PLANE, Stage, differs, together
 
-_DRIVE_PLANE = (drive, gamma_prime)
 _PLANE = (gamma, gamma_prime)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A cell of the drive plane, or a strip of one, with the impulse that training took to reach it."""
-
-    cell: Cell
-    region: Polyhedron
-    passed: sp.Expr
-    growth: Growth
 
 
 def exponents(network: Network | None = None) -> Exponents:
@@ -55,12 +43,17 @@ def exponents(network: Network | None = None) -> Exponents:
     Returns
     -------
     Exponents
-        Piecewise-linear functions of gamma and gamma_prime with regions, boundaries and derivation.
+        Functions of gamma and gamma_prime with regions, boundaries and derivation. They are piecewise
+        linear, but for ReLU squared with Gaussian weights in a part of gamma_prime < 0.
 
     Raises
     ------
     InputError
         If network describes none, or its balances have no unique solution.
+
+    Notes
+    -----
+    For homogeneity above 1 the law of the initial weights counts; see ``TwoLayer`` and ``docs/theory.md``.
 
     Examples
     --------
@@ -93,7 +86,7 @@ def regions(network: Network | None = None) -> tuple[Region, ...]:
 
 
 def boundaries(network: Network | None = None) -> tuple[Boundary, ...]:
-    """Lines on which an exponent has a kink or a layer starts to move; see :func:`exponents`.
+    """Lines on which an exponent has a kink or a jump, or a layer starts to move; see :func:`exponents`.
 
     Examples
     --------
@@ -109,9 +102,9 @@ def boundaries(network: Network | None = None) -> tuple[Boundary, ...]:
 @lru_cache(maxsize=32)
 def _exponents(network: Network) -> Exponents:
     balances = network.balances()
-    stages = _stages(solve(balances, network.unknowns, _DRIVE_PLANE))
+    ends = _stages(network, solve(balances, network.unknowns, DRIVE_PLANE))
     needed = network.residual_balance()
-    found = tuple(_regions(network, stages))
+    found = tuple(_regions(network, ends))
     steps = (
         *(Step(balance.equation, balance.reason) for balance in balances),
         Step(needed.equation, needed.reason),
@@ -123,85 +116,33 @@ def _exponents(network: Network) -> Exponents:
     return Exponents(network, found, _boundaries(found), steps)
 
 
-def _regions(network: Network, stages: Sequence[_Stage]) -> Iterator[Region]:
+def _stages(network: Network, cells: Sequence[Cell]) -> tuple[Stage, ...]:
+    """How training ends, everywhere in the drive plane."""
+    if not getattr(network, "fastest_wins", False):  # a description of your own may leave it out
+        return tuple(together(network, cells, cells))
+    alike = [cell for cell in cells if not differs(network, cell)]
+    return (*together(network, alike, cells), *won_by_the_fastest(network, cells))
+
+
+def _regions(network: Network, ends: Sequence[Stage]) -> Iterator[Region]:
     """Stages over the plane of gamma and gamma_prime, for each term that may dominate the residual."""
     needed = network.residual_balance()
     for index, term in enumerate(needed.terms):
         dominates = [term - other for i, other in enumerate(needed.terms) if i != index]
         values = {drive: sp.expand(gamma - 1 + term)}
-        for stage in stages:
+        largest = (Step(sp.Eq(residual, term, evaluate=False), "the largest term here"),) if dominates else ()
+        for stage in ends:
             inside = Polyhedron.where([*dominates, *stage.region.substituted(values)], _PLANE)
             if inside is None:
                 continue
-            moves = {layer: _moves(network, stage.cell, layer) for layer in network.layers}
-            orders = {
-                layer: sp.S.NegativeInfinity
-                if (unknown := network.displacement(layer)) is None
-                else sp.expand(stage.cell.values[unknown].xreplace(values))
-                for layer in network.layers
-            }
             yield Region(
                 region=inside,
-                orders=orders,
-                moving=tuple(layer for layer, moved in moves.items() if moved),
+                orders={layer: sp.expand(order.xreplace(values)) for layer, order in stage.orders.items()},
+                moving=stage.moving,
                 time=sp.expand(stage.passed.xreplace(values) - term + network.loss_exponent),
                 growth=stage.growth,
-                steps=_resolved(network, stage.cell, sp.Eq(residual, term, evaluate=False)),
+                steps=(*stage.chosen, *largest, *stage.solved),
             )
-
-
-def _moves(network: Network, cell: Cell, layer: str) -> bool:
-    """Whether the change of a layer is at least as large as its start throughout a cell."""
-    index = next(i for i, balance in enumerate(network.balances()) if balance.left == size(layer))
-    return cell.dominant[index] > 0
-
-
-def _resolved(network: Network, cell: Cell, needed: sp.Eq) -> tuple[Step, ...]:
-    """The balances with their dominant terms, and their solution."""
-    chosen = [
-        Step(balance.dominated_by(index), "the largest term here")
-        for balance, index in zip(network.balances(), cell.dominant, strict=True)
-        if len(balance.terms) > 1
-    ]
-    if len(network.residual_balance().terms) > 1:
-        chosen.append(Step(needed, "the largest term here"))
-    solved_for = [impulse, *(c for c in map(network.displacement, network.layers) if c is not None)]
-    solution = [
-        Step(sp.Eq(unknown, cell.values[unknown], evaluate=False), "the linear equations solved")
-        for unknown in solved_for
-    ]
-    return (*chosen, *solution)
-
-
-def _stages(cells: Sequence[Cell]) -> tuple[_Stage, ...]:
-    """Duration of the way to each cell.
-
-    At fixed gamma_prime the course of a training is a line of growing drive. Where the impulse grows
-    with it, displacements grow like powers of time. Where the impulse stays, they grow exponentially, and
-    the time it takes is larger by log m only. Where the impulse that the balances give falls, growth feeds
-    on itself and each further stage is faster than the last (a blow-up): the duration is that of the
-    slowest stage, which was at the entry.
-    """
-    return tuple(itertools.chain.from_iterable(_stages_of(cell, cells) for cell in cells))
-
-
-def _stages_of(cell: Cell, cells: Sequence[Cell]) -> Iterator[_Stage]:
-    slope = sp.diff(cell.values[impulse], drive)
-    if slope >= 0:
-        growth = Growth.POWER if slope > 0 else Growth.EXPONENTIAL
-        yield _Stage(cell, cell.region, cell.values[impulse], growth)
-        return
-    for other in cells:
-        edge = shared_edge(cell.region, other.region)
-        if edge is None or edge[0][0] <= 0:  # not an entry: the drive does not grow from there to here
-            continue
-        on_drive, on_gamma_prime, constant = edge[0]
-        entry = {drive: -(on_gamma_prime * gamma_prime + constant) / sp.Integer(on_drive)}
-        for before in _stages_of(other, cells):
-            from_here = [*before.region.substituted(entry), *cell.region.substituted(entry)]
-            strip = Polyhedron.where([*cell.region.substituted({}), *from_here], _DRIVE_PLANE)
-            if strip is not None:
-                yield _Stage(cell, strip, sp.expand(before.passed.xreplace(entry)), Growth.BLOW_UP)
 
 
 def _boundaries(found: Sequence[Region]) -> tuple[Boundary, ...]:

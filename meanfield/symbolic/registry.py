@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from meanfield.symbolic import closed_forms, flow, one_sample, parametrisations
+from meanfield.symbolic import closed_forms, extremes, flow, one_sample, parametrisations
 from meanfield.symbolic.network import TwoLayer
 from meanfield.symbolic.power_counting import exponents
 from meanfield.symbolic.result import LATEX_NAMES
@@ -124,6 +124,9 @@ def _power_counting_claims() -> tuple[Claim, ...]:
         ]
         return r",\quad ".join(text)
 
+    def powers(law: str) -> str:
+        return r",\quad ".join(exponents(TwoLayer(homogeneity=r, law=law)).latex() for r in (2, 3))
+
     def saturated() -> str:
         return exponents(TwoLayer(zero_initial_output=False)).latex()
 
@@ -139,6 +142,17 @@ def _power_counting_claims() -> tuple[Claim, ...]:
               theory + "test_lines"),
         Claim("without antisymmetric initialisation", closed_forms.DERIVED, Standing.DERIVED, saturated,
               "meanfield.regime.exponents", saturation),
+        Claim("powers of ReLU, Gaussian weights", closed_forms.DERIVED, Standing.DERIVED,
+              lambda: powers("gaussian"), None, "test_symbolic_extremes.py::TestNodes::test_slopes"),
+        Claim("powers of ReLU, discrete weights", closed_forms.DERIVED, Standing.DERIVED,
+              lambda: powers("discrete"), None,
+              "test_symbolic.py::TestOtherNetworks::test_powers_of_relu_against_an_integration"),
+        Claim("blow-up of a share of the neurons", closed_forms.DERIVED, Standing.DERIVED,
+              lambda: "S_w = " + sp.latex(extremes.share_that_blows_up(), symbol_names=LATEX), None,
+              "test_symbolic_extremes.py::TestBetween::test_circle",
+              r"shares $h^\beta$ of the neurons within a share $h$ of the shortest time; for "
+              r"$\gamma' \geq 0$, $\beta < 2/(r - 1)$ and "
+              r"$1 \leq \gamma - \gamma' \leq (r + 1)/(\beta (r - 1))$"),
         Claim("feature exponent of abc parametrisations", "Yang, Hu (2021)", Standing.DERIVED,
               lambda: "r = " + sp.latex(parametrisations.published_feature_exponent()), None,
               "test_symbolic_parametrisations.py::TestFeatureExponent::test_is_minus_S_w_on_the_linear_side"),
@@ -157,7 +171,7 @@ def _closed_form_claims() -> tuple[Claim, ...]:
         (closed_forms.kernels(), proven, "meanfield.arc_cosine.arc_cosine_kernels", kernels),
         (closed_forms.linear_regime(), derived, law, linear),
         (one_sample.linear(), proven, None, sample + "test_linear_exponents_are_the_map"),
-        (one_sample.relu(), proven, None, sample + "test_relu_exponents_are_the_map"),
+        (one_sample.relu(), derived, None, sample + "test_relu_exponents_are_the_map"),
         (closed_forms.early_stage()[:1], proven, None, growth),
         (closed_forms.early_stage()[1:], derived, None, growth),
         ((closed_forms.balanced_mode(),), proven, None, growth),

@@ -37,8 +37,13 @@ class Growth(enum.Enum):
     POWER = "power of time"
     #: Exponentially: training takes log m times longer than its power of m says.
     EXPONENTIAL = "exponential"
+    #: Exponentially, at rates that differ between neurons; a factor sqrt(log m) besides.
+    SPREAD = "exponential at different rates"
     #: Faster than exponentially, after a waiting time.
     BLOW_UP = "blow-up"
+    #: The same by one neuron, the fastest of m, which makes up for the targets alone; its waiting time is
+    #: shorter by a power of log m.
+    ONE_NEURON = "blow-up of one neuron"
 
 
 #: What a region of a two-layer network is called, by the layers that move.
@@ -52,14 +57,17 @@ _NAMES: Mapping[tuple[str, ...], str] = {
 
 @dataclass(frozen=True)
 class Region:
-    """A polygon of the plane in which all exponents are linear.
+    """A polygon of the plane in which one and the same balance holds.
+
+    All exponents are linear in it, except where growth is ``SPREAD``.
 
     Attributes
     ----------
     region : Polyhedron
         In gamma and gamma_prime.
     orders : dict
-        For each layer the exponent of its relative displacement; minus infinity if it is not trained.
+        For each layer the exponent of its relative displacement, the root mean square over all neurons;
+        minus infinity if it is not trained.
     moving : tuple of str
         Layers whose relative displacement does not vanish inside.
     time : Expr
@@ -79,9 +87,13 @@ class Region:
 
     @property
     def name(self) -> str:
-        """``lazy``, ``w-lag``, ``a-lag`` or ``both move``; for deeper networks the layers that move."""
+        """``lazy``, ``w-lag``, ``a-lag`` or ``both move``; for deeper networks the layers that move.
+
+        With ``one neuron,`` before it where one neuron makes up for the targets.
+        """
         if not self.moving or set(self.orders) == {"a", "w"}:
-            return _NAMES[self.moving]
+            alone = "one neuron, " if self.growth is Growth.ONE_NEURON else ""
+            return alone + _NAMES[self.moving]
         return f"{', '.join(self.moving)} {'move' if len(self.moving) > 1 else 'moves'}"
 
     @property
@@ -99,6 +111,12 @@ class Region:
         """Exponent of RD_a."""
         return self.orders["a"]
 
+    def sign(self, layer: str) -> int:
+        """Sign of the exponent of a layer inside; 0 if it is zero throughout."""
+        if self.orders[layer] == 0:
+            return 0
+        return 1 if layer in self.moving else -1
+
     @property
     def linear_pieces(self) -> tuple[sp.Expr, ...]:
         """All that is linear here."""
@@ -107,7 +125,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Boundary:
-    """A segment, ray or line of the plane on which an exponent has a kink or a layer starts to move.
+    """A segment, ray or line on which an exponent has a kink or a jump, or a layer starts to move.
 
     Attributes
     ----------
@@ -119,7 +137,7 @@ class Boundary:
         The regions on the side of smaller and of larger gamma (or gamma_prime, if the line has constant
         gamma_prime).
     critical : tuple of str
-        Layers that move on one side only: their exponent is zero on the line.
+        Layers whose exponent changes sign here, or is zero on one side throughout.
     row, ends : tuple
         The same as half-planes, for drawing.
     """
@@ -140,7 +158,7 @@ class Boundary:
         variable, value, _ = solved(row, _PLANE)
         along = tuple(v for v in _PLANE if v != variable)
         condition = Polyhedron(along, ends).condition
-        critical = tuple(layer for layer in low.orders if (layer in low.moving) != (layer in high.moving))
+        critical = tuple(layer for layer in low.orders if low.sign(layer) != high.sign(layer))
         return cls(sp.Eq(variable, value), condition, (low, high), critical, row, ends)
 
     @property

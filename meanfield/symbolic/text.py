@@ -11,6 +11,8 @@ All letters are exponents of the width m: a and w the size of the weights of the
 relative to their start, Delta_a and Delta_w that of their changes, J the time integral of the residual e in
 canonical time, delta the order by which a neuron's output has to grow relative to its start."""
 
+_LOGARITHM = {Growth.EXPONENTIAL: "log m", Growth.SPREAD: "sqrt(log m)"}
+
 
 def derivation_text(exponents: Exponents) -> str:
     """Balances, then for each region its dominant terms, the solution and what it means."""
@@ -49,7 +51,7 @@ def _region(region: Region) -> str:
     lines = [f"Region '{region.name}': {plain(region.condition)}"]
     lines += [f"  {plain(step.equation)}  ({step.reason})" for step in region.steps]
     power = f"m^({plain(region.time)})" if region.time != 0 else ""
-    logarithm = "log m" if region.growth is Growth.EXPONENTIAL else ""
+    logarithm = _LOGARITHM.get(region.growth, "")
     time = f"{power} {logarithm}".strip() or "1"
     exponents = [f"S_{layer} = {plain(order)}" for layer, order in region.orders.items()]
     lines.append(f"  so {', '.join(exponents)}; training takes s ~ {time}")

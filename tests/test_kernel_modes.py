@@ -217,7 +217,7 @@ class TestKernelLaw:
     def test_samples_of_one_ray_are_refused(self, x):
         law = KernelLaw(mf.Problem(x, [1.0, 2.0, 0.5], bias=False))
         with pytest.raises(
-            InputError, match="3 inputs is singular .of rank 2.; remove samples that coincide"
+            InputError, match=r"3 inputs is singular \(of rank 2\); remove samples that coincide"
         ):
             law.displacement(mf.Scaling(0.5), [1e6])
 

@@ -33,7 +33,8 @@ def usable_cores() -> int:
     cores = float(os.cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):
         cores = min(cores, len(os.sched_getaffinity(0)))
-    cores = min(cores, _cores_of_groups(), _variable("SLURM_CPUS_PER_TASK"))
+    job = _variable("SLURM_CPUS_PER_TASK")
+    cores = min(cores, _cores_of_groups(), _variable("SLURM_CPUS_ON_NODE") if job == math.inf else job)
     return max(1, math.floor(cores))
 
 
@@ -43,7 +44,7 @@ def check_fits(what: str, size: float, remedy: str = "give fewer samples or inpu
     Parameters
     ----------
     what : str
-        What is to be held, for the error: "two kernels of 100000 x 100000 inputs".
+        What is to be held, for the error, in the plural: "two kernels of 100000 x 100000 inputs".
     size : float
         Bytes that it needs.
     remedy : str
@@ -56,7 +57,7 @@ def check_fits(what: str, size: float, remedy: str = "give fewer samples or inpu
 
     Examples
     --------
-    >>> check_fits("a kernel of 10 x 10 inputs", 800.0)
+    >>> check_fits("two kernels of 10 x 10 inputs", 1600.0)
     """
     if size < _UNASKED:
         return
@@ -101,13 +102,21 @@ def _free_in_groups() -> float:
 
 
 def _free_in_job() -> float:
-    """What Slurm gave the job on this machine, less what this process holds; infinity without a job."""
+    """What Slurm gave the job on this machine, less what this process and its children hold."""
     cores = _variable("SLURM_CPUS_ON_NODE")
     per_core = _variable("SLURM_MEM_PER_CPU") * (cores if cores < math.inf else 1.0)
-    limit = min(_variable("SLURM_MEM_PER_NODE"), per_core)
+    limit = 2.0**20 * min(_variable("SLURM_MEM_PER_NODE"), per_core)
     if limit == math.inf:
         return math.inf
-    return max(0.0, limit * 2.0**20 - float(psutil.Process().memory_info().rss))
+    me = psutil.Process()
+    return max(0.0, limit - sum(map(_held, [me, *me.children(recursive=True)])))
+
+
+def _held(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss)
+    except psutil.Error:  # it has ended meanwhile
+        return 0.0
 
 
 def _cores_of_groups() -> float:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import double_double as dd
-from meanfield.arguments import real_array
+from meanfield.arguments import instance, real_array
 from meanfield.errors import InputError
+from meanfield.problem import Problem
 from meanfield.resources import check_fits
 
 Array = NDArray[np.float64]
@@ -24,13 +25,18 @@ _SERIES_BELOW = 0.7
 _TERMS = 10
 
 
-def arc_cosine_kernels(x: ArrayLike, other: ArrayLike | None = None) -> tuple[Array, Array]:
+def arc_cosine_kernels(
+    x: ArrayLike, other: ArrayLike | None = None, *, problem: Problem | None = None
+) -> tuple[Array, Array]:
     """Kernels of the two layers between rows of x and of another array.
 
     Parameters
     ----------
     x, other : array_like, shapes (n, d) and (k, d)
         Inputs with the bias as their last coordinate; ``other`` is x by default.
+    problem : Problem, optional
+        Then x and ``other`` are inputs as the user has them, of shape (n,) or (n, d_in): without the bias
+        column, which the problem adds if it has one.
 
     Returns
     -------
@@ -59,8 +65,14 @@ def arc_cosine_kernels(x: ArrayLike, other: ArrayLike | None = None) -> tuple[Ar
     >>> G_w
     array([[0.5, 0. ],
            [0. , 0.5]])
+
+    With a problem, inputs are as its user has them:
+
+    >>> problem = Problem([-1.0, 1.0], [0.0, 1.0])
+    >>> bool(np.all(arc_cosine_kernels([-1.0, 1.0], problem=problem)[0] == arc_cosine_kernels(problem.x)[0]))
+    True
     """
-    rows, columns = _rows("x", x), _rows("x" if other is None else "other", x if other is None else other)
+    rows, columns = input_rows(x, other, problem)
     if rows.shape[1] != columns.shape[1]:
         raise InputError(f"x has {rows.shape[1]} columns and other {columns.shape[1]}; give as many")
     shape = (len(rows), len(columns))
@@ -178,6 +190,16 @@ def _sin_minus(psi: Array) -> Array:
         # terms are (-1)^(k+1) 2k / (2k+1)! psi^(2k+1)
         term = term * -square / (2 * k * (2 * k + 3))
     return np.where(psi < _SERIES_BELOW, total, np.sin(psi) - psi * np.cos(psi))
+
+
+def input_rows(x: ArrayLike, other: ArrayLike | None, problem: Problem | None) -> tuple[Array, Array]:
+    """Inputs as rows of d entries, for both places of a kernel; those of the second are x by default."""
+    if problem is None:
+        rows = _rows("x", x)
+        return rows, rows if other is None else _rows("other", other)
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    rows = problem.with_bias(x)
+    return rows, rows if other is None else problem.with_bias(other)
 
 
 def _rows(name: str, values: ArrayLike) -> Array:

@@ -57,6 +57,13 @@ class Differences:
     order: NDArray[np.intp]
 
     @classmethod
+    def none(cls, x: Array) -> Differences:
+        """All samples by themselves."""
+        k = len(x)
+        none = np.full(k, -1, dtype=np.intp)
+        return cls(x, np.ones(k), none, np.zeros(k), np.zeros(0, dtype=np.intp))
+
+    @classmethod
     def of(cls, x: Array, size: Array) -> Differences:
         """Choose the neighbours: in each cloud of samples the next is the one farthest from those before."""
         lengths = np.linalg.norm(x, axis=1)
@@ -188,14 +195,29 @@ class KernelModes:
         if len(differences.order):
             values, vectors, initial, dual = _graded(layers[0] + layers[1], differences, residual)
         else:
-            values, vectors = positive_modes(layers[0] + layers[1])
+            values, vectors = _positive(layers[0] + layers[1])
             initial, dual = vectors.T @ residual, vectors
         on_samples = spread[:, None] * vectors[index]
-        if len(values) == n:
-            rest = np.zeros(n)
-        else:
-            rest = -problem.y - on_samples @ initial
+        rest = np.zeros(n) if len(values) == n else -problem.y - on_samples @ initial
         return cls(values, on_samples, initial, rest, dual, layers, differences)
+
+    @classmethod
+    def of_network(cls, problem: Problem, layers: Pair, residual: Array) -> KernelModes:
+        """The modes of a network's own kernel.
+
+        Parameters
+        ----------
+        problem : Problem
+            The data.
+        layers : tuple of ndarray, shape (n, n)
+            Parts of its kernel.
+        residual : ndarray, shape (n,)
+            Its initial residual.
+        """
+        values, vectors = _positive(layers[0] + layers[1])
+        initial = vectors.T @ residual
+        rest = np.zeros(problem.n) if len(values) == problem.n else residual - vectors @ initial
+        return cls(values, vectors, initial, rest, vectors, layers, Differences.none(problem.x))
 
     @property
     def complete(self) -> bool:
@@ -244,7 +266,7 @@ class KernelModes:
         return np.asarray((G_a / kappa_prime + kappa_prime * G_w) @ (self.dual @ modes))
 
 
-def positive_modes(M: Array) -> Pair:
+def _positive(M: Array) -> Pair:
     """Eigenvalues that are not zero to rounding, ascending, and their vectors, of a kernel (n, n)."""
     values, vectors = np.linalg.eigh(M)
     here = values > len(M) * _EPS * values[-1]

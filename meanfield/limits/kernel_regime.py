@@ -20,13 +20,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arc_cosine import arc_cosine_kernels
-from meanfield.arguments import instance, number, real_array, scale
+from meanfield.arc_cosine import arc_cosine_kernels, input_rows
+from meanfield.arguments import instance, number, scale
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.linear_flow import LinearFlow, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem
+from meanfield.resources import check_fits
 from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -251,7 +252,7 @@ class KernelRegime:
 
 
 def empirical_kernels(
-    particles: Particles, x: ArrayLike, other: ArrayLike | None = None
+    particles: Particles, x: ArrayLike, other: ArrayLike | None = None, *, problem: Problem | None = None
 ) -> tuple[Array, Array]:
     """Kernels of a finite network, the counterparts of :func:`arc_cosine_kernels`, in O(n^2) memory.
 
@@ -261,12 +262,24 @@ def empirical_kernels(
         The network, at any time.
     x, other : array_like, shapes (n, d) and (k, d)
         Inputs with the bias as their last coordinate; ``other`` is x by default.
+    problem : Problem, optional
+        Then x and ``other`` are inputs as the user has them, of shape (n,) or (n, d_in): without the bias
+        column, which the problem adds if it has one.
 
     Returns
     -------
     K_a, K_w : ndarray, shape (n, k)
         Weighted means over neurons of ``relu(w.x) relu(w.x')`` and of ``a^2 relu' relu' x.x'``; the
         tangent kernel is ``m kappa^2 (K_a / kappa' + kappa' K_w)``.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or the kernels do not fit into memory.
+
+    See Also
+    --------
+    Linearised : the flow that this kernel drives.
 
     Examples
     --------
@@ -278,13 +291,14 @@ def empirical_kernels(
     True
     """
     instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
-    rows = real_array("x", x)
-    columns = rows if other is None else real_array("other", other)
+    rows, columns = input_rows(x, other, problem)
     for name, array in (("x", rows), ("other", columns)):
-        if array.ndim != 2 or array.shape[1] != particles.d:
+        if array.shape[1] != particles.d:
             raise InputError(
-                f"{name} has shape {array.shape}; give (k, {particles.d}), the bias column included"
+                f"{name} has shape {array.shape}; give (k, {particles.d}), the bias column included, or give "
+                "problem= and the inputs without it"
             )
+    check_fits(f"two kernels of {len(rows)} x {len(columns)} inputs", 4 * 8.0 * len(rows) * len(columns))
     K_a, K_w = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
     step = max(1, _BLOCK // max(len(rows), len(columns)))
     for start in range(0, particles.size, step):

@@ -169,6 +169,7 @@ def _to_nearer_ray(x: Array, other: Array) -> tuple[Array, NDArray[np.bool_]]:
     rounding of u and v still costs the relative accuracy of tiny angles. Here ``r = x' - c x`` with
     ``c = x.x' / |x|^2`` is formed with error-free products, so that the small part is right in every digit.
     """
+    x, other = x / _power_of_two(x), other / _power_of_two(other)  # exactly, so that squares stay in range
     lengths = np.linalg.norm(x, axis=1)
     unit = x / lengths[:, None]
     c = np.einsum("pc,pc->p", x, other) / np.einsum("pc,pc->p", x, x)

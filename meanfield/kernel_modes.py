@@ -28,8 +28,8 @@ _EPS = float(np.finfo(np.float64).eps)
 _NEAR = 1e-2
 #: Rounding of an entry of a kernel, relative.
 _ROUNDING = 8.0 * _EPS
-#: Matrices of n x n numbers that are held at once.
-_MATRICES = 12
+#: Matrices of n x n numbers that are held at once; with 32 digits of all of them.
+_MATRICES, _WITH_DIFFERENCES = 12, 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +186,11 @@ class KernelModes:
             If the kernels do not fit into memory.
         """
         n = problem.n
-        check_fits(f"the kernels between {n} samples, {n} x {n} numbers each,", _MATRICES * 8.0 * n**2)
+        what = f"the kernels between {n} samples, {n} x {n} numbers each,"
+        check_fits(what, _MATRICES * 8.0 * n**2)
         differences, spread, index = _samples(problem)
+        if len(differences.order):
+            check_fits(what, _WITH_DIFFERENCES * 8.0 * n**2)
         G_a, G_w = differences.kernels()
         layers = G_a / kappa_prime, kappa_prime * G_w
         residual = np.zeros(len(differences.x))
@@ -301,7 +304,9 @@ def _graded(M: Array, differences: Differences, residual: Array) -> tuple[Array,
     rows = solve_triangular(factor, unit[chosen], lower=True).T * scale[:, None]
     rows[chosen] = factor * scale[chosen, None]  # without what rounding leaves above the diagonal
     F = differences.values(rows)
-    sva, left, right, work, _, _ = lapack.dgejsv(F, joba=0, jobu=0, jobv=0)
+    sva, left, right, work, _, info = lapack.dgejsv(F, joba=0, jobu=0, jobv=0)
+    if info:
+        raise np.linalg.LinAlgError("the singular values of the kernel's factor did not converge")
     sigma = sva[:rank] * (work[0] / work[1])
     up = np.argsort(sigma, kind="stable")
     sigma, left, right = sigma[up], left[:, :rank][:, up], right[:, up]

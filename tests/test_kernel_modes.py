@@ -185,6 +185,30 @@ class TestModes:
         assert law.unlearnable == pytest.approx(problem.loss_floor, rel=1e-12)
         np.testing.assert_allclose(law.output(x, 40.0), problem.y + law.residual(40.0), atol=1e-12)
 
+    @pytest.mark.parametrize("h", [1e-3, 1e-7])
+    def test_singular_kernels_of_nearly_coincident_samples(self, h):
+        """Three opposite pairs in a plane: relu(z) - relu(-z) = z, of which two directions have three."""
+        x = np.array([[1.0, 0.2], [0.3, 1.0], [-0.6, 0.9]])
+        x = np.vstack([x, -x, x[0] + [0.0, h]])
+        problem = mf.Problem(x, [1.0, -0.4, 0.3, 0.6, -0.2, 0.5, 0.9], bias=False)
+        law = KernelRegime(problem, 1e6, 1e-3, 0.7)
+        with mpmath.workdps(60):
+            G_a, G_w = exact(x, x)
+            values, vectors = mpmath.eigsy(G_a / 0.7 + 0.7 * G_w)
+            e = [-mpmath.mpf(float(v)) for v in problem.y]
+            modes = [mpmath.fdot(vectors[:, k], e) for k in range(7)]
+            rates = [float(value) / 7 for value in values]
+            left = [
+                float(part * mpmath.exp(-value * 40 / 7)) for part, value in zip(modes, values, strict=True)
+            ]
+            wanted = [float(v) for v in vectors * mpmath.matrix(left)]
+        assert rates[0] < 1e-50  # zero, in 60 digits
+        assert np.sum(law.rates == 0.0) == 1
+        np.testing.assert_allclose(law.rates[1:], rates[1:], rtol=1e-11)
+        np.testing.assert_allclose(law.residual(40.0), wanted, atol=1e-10)
+        assert law.unlearnable == pytest.approx(float(modes[0]) ** 2 / 14, rel=1e-9)
+        np.testing.assert_allclose(law.output(x, 40.0), problem.y + law.residual(40.0), atol=1e-9)
+
     @pytest.mark.parametrize("t", [1e-9, 0.3, 40.0, 1e9, np.inf])
     def test_double_integral_of_rates_far_apart(self, t):
         rates = np.array([1e-12, 1e-3, 0.9, 3.0])

@@ -1,6 +1,7 @@
 """The linearised flow of a finite network against its weights, integrated; kernels of the inputs of users."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy import integrate
 import meanfield as mf
 import meanfield.kernel_law
 from meanfield.errors import InputError
-from meanfield.limits import KernelRegime, Linearised, arc_cosine_kernels, empirical_kernels
+from meanfield.limits import KernelRegime, Linearised, arc_cosine_kernels, early_alignment, empirical_kernels
 
 X = np.random.default_rng(0).uniform(-1.0, 1.0, (6, 2))
 SIX = mf.Problem(X, np.sin(3 * X[:, 0]) - X[:, 1])
@@ -172,3 +173,15 @@ class TestMemory:
 
     def test_few_against_many_is_not(self):
         assert empirical_kernels(self.NETWORK, self.BIG.x[:2], self.BIG.x)[0].shape == (2, 100_000)
+
+    def test_alignment_in_the_plane_needs_none(self):
+        """All samples against all cones at once: 20 000 samples would have been 6.4 GB."""
+        x = np.random.default_rng(4).uniform(-1.0, 1.0, 4000)
+        tracemalloc.start()
+        try:
+            found = early_alignment(mf.Problem(x, np.abs(x)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert found.extremals
+        assert peak < 1.2e8  # 0.26 GB and more before

@@ -199,6 +199,7 @@ class KernelRegime:
             a_part, w_part = self._modes.forms(impulse)
             C = kappa**2 * (vectors @ self._flow.impulse_products(time) @ vectors.T)
             w_square, a_square = self._second_order(C, self._nodes if nodes is None else nodes)
+            rounding = self._modes.rounding(impulse)
         if not math.isfinite(w_square + a_square):
             raise InputError(
                 f"neurons move by about {kappa * math.sqrt(max(a_part, w_part)):.0e} of their size, which "
@@ -209,7 +210,7 @@ class KernelRegime:
             first_a=kappa * math.sqrt(a_part / kappa_prime),
             second_w=math.sqrt(w_square / self.problem.d),
             second_a=math.sqrt(a_square),
-            rounding=self._modes.rounding(impulse),
+            rounding=rounding,
         )
 
     def time_to(self, loss: float) -> float:

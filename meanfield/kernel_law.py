@@ -6,18 +6,22 @@ While no weight moves appreciably the residual obeys ``e' = -(m kappa^2 / n) M e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.errors import InputError
+from meanfield.kernel_modes import KernelModes
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
+
+#: Relative error by rounding from which on a displacement is not given.
+_LOST = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +66,10 @@ class KernelLaw:
         Raises
         ------
         InputError
-            If the kernel is singular: two samples are the same point or all neurons are dead on one.
+            If the kernel is singular: two samples are the same point, or on one ray, or all neurons are dead
+            on one; if samples are so close to each other that rounding leaves less than two digits.
         """
-        x, y = self.problem.x, self.problem.y
-        G_a, G_w = arc_cosine_kernels(x)
-        rows = [self._at(scaling, float(m), G_a, G_w, y) for m in widths]
-        rd = np.array(rows, dtype=np.float64).reshape(-1, 2)
+        rd = np.array([self._at(scaling, float(m)) for m in widths], dtype=np.float64).reshape(-1, 2)
         return rd[:, 0], rd[:, 1]
 
     def slopes(self, scaling: Scaling, widths: Sequence[float] | Array) -> tuple[float, float]:
@@ -78,14 +80,22 @@ class KernelLaw:
         rd_w, rd_a = self.displacement(scaling, widths)
         return float(np.polyfit(logs, np.log(rd_w), 1)[0]), float(np.polyfit(logs, np.log(rd_a), 1)[0])
 
-    def _at(self, scaling: Scaling, m: float, G_a: Array, G_w: Array, y: Array) -> tuple[float, float]:
+    def _at(self, scaling: Scaling, m: float) -> tuple[float, float]:
         d = self.problem.x.shape[1]
         kappa, kappa_prime = scaling.kappa(m, d), scaling.kappa_prime(m, d)
-        try:
-            solved = np.linalg.solve(G_a / kappa_prime + kappa_prime * G_w, y)
-        except np.linalg.LinAlgError:
-            raise InputError("the kernel of these inputs is singular; remove samples that coincide") from None
+        modes = KernelModes.of(self.problem, kappa_prime)
+        if not modes.complete:
+            raise InputError(
+                f"the kernel of these {self.problem.n} inputs is singular (of rank {len(modes.values)}); "
+                "remove samples that coincide or lie on one ray"
+            )
+        solved = modes.initial / modes.values
+        lost = modes.rounding(solved)
+        if not lost < _LOST:
+            raise InputError(
+                f"samples are so close to each other that double precision loses the displacement (relative "
+                f"error {lost:.0e}); remove samples that nearly coincide"
+            )
+        a_part, w_part = modes.forms(solved)
         unit = 1.0 / (self.neurons_per_width * m * kappa)
-        rd_w = kappa_prime * unit * np.sqrt(solved @ G_w @ solved / d)
-        rd_a = unit / kappa_prime * np.sqrt(solved @ G_a @ solved)
-        return float(rd_w), float(rd_a)
+        return unit * math.sqrt(kappa_prime * w_part / d), unit * math.sqrt(a_part / kappa_prime)

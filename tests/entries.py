@@ -8,10 +8,12 @@ import meanfield as mf
 from meanfield import datasets, experiments, figures, flow, limits, plotting, symbolic
 
 PROBLEM = mf.datasets.four_points()
+INPUTS = PROBLEM.x[:, 0]
 SCALING = mf.Scaling(0.5, 0.0)
 NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
 RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_tol=1e-3, save_path=True, progress=False)
 LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
+LINEAR = limits.Linearised(PROBLEM, NETWORK)
 LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
 ALIGNMENT = limits.early_alignment(PROBLEM)
 DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
@@ -113,11 +115,19 @@ ENTRIES = {
     "limits.KernelRegime.output": (LAW.output, {"x": [1.0], "t": 1.0}),
     "limits.KernelRegime.time_to": (LAW.time_to, {"loss": 1e-3}),
     "limits.KernelRegime.displacement": (LAW.displacement, {"t": 1.0, "nodes": NETWORK}),
+    "limits.Linearised": (limits.Linearised, {"problem": PROBLEM, "network": NETWORK}),
+    "limits.Linearised.loss": (LINEAR.loss, {"t": 1.0}),
+    "limits.Linearised.output": (LINEAR.output, {"x": [1.0], "t": 1.0}),
+    "limits.Linearised.time_to": (LINEAR.time_to, {"loss": 1e-3}),
+    "limits.Linearised.displacement": (LINEAR.displacement, {"t": 1.0}),
     "limits.empirical_kernels": (
         limits.empirical_kernels,
-        {"particles": NETWORK, "x": PROBLEM.x, "other": PROBLEM.x},
+        {"particles": NETWORK, "x": INPUTS, "other": INPUTS, "problem": PROBLEM},
     ),
-    "limits.arc_cosine_kernels": (limits.arc_cosine_kernels, {"x": PROBLEM.x, "other": PROBLEM.x}),
+    "limits.arc_cosine_kernels": (
+        limits.arc_cosine_kernels,
+        {"x": INPUTS, "other": INPUTS, "problem": PROBLEM},
+    ),
     "limits.early_alignment": (limits.early_alignment, {"problem": PROBLEM, "rng": 0}),
     "EarlyAlignment.escape_time": (ALIGNMENT.escape_time, {"scaling": SCALING, "width": 1e3}),
     "limits.compare": (limits.compare, {"run": RUN, "limit": LIMIT}),
@@ -221,6 +231,9 @@ ENTRIES = {
     "Boundary.to_csv": (BOUNDARY.to_csv, {"path": "table.csv"}),
     "limits.KernelRegime.impulse": (LAW.impulse, {"t": 1.0}),
     "limits.KernelRegime.residual": (LAW.residual, {"t": 1.0}),
+    "limits.Linearised.impulse": (LINEAR.impulse, {"t": 1.0}),
+    "limits.Linearised.impulse_products": (LINEAR.impulse_products, {"t": 1.0}),
+    "limits.Linearised.residual": (LINEAR.residual, {"t": 1.0}),
     "limits.KernelRegime.nonlinearity": (LAW.nonlinearity, {"t": 1.0}),
     "EarlyAlignment.shares": (ALIGNMENT.shares, {"scaling": SCALING, "width": 1e3, "nodes": 64}),
     "flow.tangent_kernel": (flow.tangent_kernel, {"problem": PROBLEM, "particles": NETWORK}),

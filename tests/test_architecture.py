@@ -11,7 +11,6 @@ import pytest
 from importlinter.cli import lint_imports
 
 import meanfield
-from meanfield.kernels import jit
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,16 +76,6 @@ def test_writes_only_into_given_folders_and_the_cache(tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "phase-diagram.svg", "rd-against-width.svg", "runs.csv", "summary.csv", "sweep.sqlite",
     }  # fmt: skip
-
-
-def test_versions_of_numba_do_not_share_machine_code(tmp_path, monkeypatch):
-    """Each would take the other's files for stale, and write over them."""
-    monkeypatch.setattr(jit.numba.config, "CACHE_DIR", str(tmp_path))
-    here = jit._cache_folder.__wrapped__()
-    assert here == jit._cache_folder.__wrapped__()
-    monkeypatch.setattr(jit.numba, "__version__", "0.0.1")
-    assert jit._cache_folder.__wrapped__() != here
-    assert len(list((tmp_path / "meanfield").iterdir())) == 2
 
 
 def test_same_bits_from_a_cold_cache(tmp_path):

@@ -1,7 +1,6 @@
 """Where cells run: order, memory, lost workers, threads of workers, a real Dask cluster."""
 
 import json
-import math
 import multiprocessing
 import os
 import re
@@ -22,12 +21,12 @@ from sweeps import FOUR, SMALL, numbers
 
 from meanfield import InputError, Problem, phase_diagram
 from meanfield.errors import MissingExtraError, WorkerLostError
-from meanfield.experiments import Cell, CellSettings, pools, queueing, run_cell
+from meanfield.experiments import Cell, CellSettings, pools, run_cell
 from meanfield.experiments.cells import cell_memory, cost
 from meanfield.experiments.executors import LOSSES, run_cells
 from meanfield.experiments.grid import shard_of
 from meanfield.experiments.pools import DaskPool, LostCellError, own_processes
-from meanfield.experiments.queueing import CellQueue, free_memory
+from meanfield.experiments.queueing import CellQueue
 
 SETTINGS = CellSettings(loss_tol=1e-4)
 #: Some seconds long, with cells of some tenths of a second.
@@ -184,13 +183,6 @@ class TestMemory:
             "2 cells, longest first, in this process; a cell needs up to 0.51 MB, all that run at once stay "
             "below 0.3 GB"
         )
-
-    def test_free_memory(self, monkeypatch):
-        assert 1e7 < free_memory() < 1e14
-        monkeypatch.setattr(queueing, "Path", lambda name: Path("/nowhere"))
-        assert free_memory() >= 1e7  # all that the machine has
-        monkeypatch.delattr(os, "sysconf")
-        assert free_memory() == math.inf
 
     def test_executors_that_cannot_be_used(self, monkeypatch):
         class Asynchronous(ThreadPoolExecutor):

@@ -16,6 +16,7 @@ from meanfield.cli import report
 from meanfield.errors import InputError
 from meanfield.particles import Particles
 from meanfield.problem import Problem
+from meanfield.resources import usable_cores
 from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -255,8 +256,7 @@ def executor_of(arguments: argparse.Namespace) -> int | str | None:
                 f"--dask is {arguments.dask!r}; give a scheduler's address such as tcp://host:8786"
             )
         return str(arguments.dask)
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = count if arguments.workers is None else arguments.workers
+    workers = usable_cores() if arguments.workers is None else arguments.workers
     if workers < 1:
         raise InputError(f"--workers is {workers}; give at least 1")
     return None if workers == 1 else workers

@@ -19,14 +19,9 @@ from meanfield.errors import InputError, MissingExtraError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
 from meanfield.experiments.origin import Outcome, here
 from meanfield.experiments.pools import DaskPool, GivenPool, LostCellError, Pool, own_processes
-from meanfield.experiments.queueing import (
-    PROCESS_BYTES,
-    CellQueue,
-    check_memory,
-    free_memory,
-    gigabytes,
-)
+from meanfield.experiments.queueing import PROCESS_BYTES, CellQueue, check_memory
 from meanfield.problem import Problem
+from meanfield.resources import free_memory, gigabytes
 
 #: None, a number of processes, an executor of concurrent.futures, a Dask client or scheduler's address.
 AnyExecutor: TypeAlias = "int | str | Executor | Any | None"
@@ -80,7 +75,8 @@ def run_cells(
         Is told how it goes.
     memory : float, optional
         Bytes that all cells at once may need, worker processes included; by default four fifths of
-        what is free, or three fifths of the limits of Dask workers.
+        what is free in this machine, its container and its job, or three fifths of the limits of Dask
+        workers.
 
     Raises
     ------

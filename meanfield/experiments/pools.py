@@ -26,6 +26,7 @@ from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings, run_cell
 from meanfield.experiments.origin import Outcome, here
 from meanfield.problem import Problem
+from meanfield.resources import usable_cores
 
 #: Workers that may die before any has finished a cell.
 _STILLBORN = 2
@@ -192,7 +193,7 @@ class GivenPool:
 
     def __init__(self, executor: Executor, problem: Problem, settings: CellSettings) -> None:
         self._executor, self._problem, self._settings = executor, problem, settings
-        self.slots = self._AHEAD * (getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
+        self.slots = self._AHEAD * (getattr(executor, "_max_workers", None) or usable_cores())
 
     def submit(self, cell: Cell) -> Future[Outcome]:
         """Start a cell."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, cell_memory, cost
 from meanfield.experiments.grid import astuple
 from meanfield.problem import Problem
+from meanfield.resources import gigabytes
 
 #: Share of the started work that is taken from the short end: partial pictures fill from there.
 _SHORT_SHARE = 0.25
@@ -80,28 +79,3 @@ def check_memory(problem: Problem, cells: Sequence[Cell], per_half: bool, budget
             f"{gigabytes(budget)} for it; give smaller widths, or the memory that there really is"
         )
     return need
-
-
-def free_memory() -> float:
-    """Bytes that this machine can give now, four fifths of what it has free; infinity if unknown."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 0.8 * 1024 * float(line.split()[1])
-    except OSError:
-        pass
-    try:
-        return 0.8 * float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return float("inf")
-
-
-def gigabytes(size: float) -> str:
-    """A size in bytes for readers.
-
-    Examples
-    --------
-    >>> gigabytes(3.2e6), gigabytes(4.5e9)
-    ('3.2 MB', '4.5 GB')
-    """
-    return f"{size / 1e6:.2g} MB" if size < 0.0995e9 else f"{size / 1e9:.2g} GB"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
+
+from meanfield.kernels.code_cache import CodeCache, find_folder
 
 #: LLVM's rewrites that kernels may use. Sums may be reordered (that is what makes them vectorise)
 #: and a*b + c contracted; NaN and infinity keep their meaning, unlike under ``fastmath=True``.
@@ -52,44 +49,24 @@ def allocating(function: Callable[..., Any]) -> Any:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function with Numba: without the GIL, with :data:`SAFE_FLAGS`, cached on disk.
+    """Compile a function with Numba: without the GIL, with :data:`SAFE_FLAGS`, cached on disk if possible.
 
-    Machine code is kept in the user's cache folder (or ``NUMBA_CACHE_DIR``) rather than beside the
-    sources, which may be read-only or shared; a folder that cannot be written means no cache, not a
-    failure. Numba does not notice that a function called from another file has changed, and versions
-    of Numba write over each other's files, so every state of the sources has a folder of its own for
-    every version of Numba.
+    See :mod:`meanfield.kernels.code_cache`: a folder that cannot be used means no cache, not a failure.
     """
-    folder = _cache_folder()
+    folder, why = find_folder()
     previous = numba.config.CACHE_DIR
     if folder is not None:
-        numba.config.CACHE_DIR = folder  # read by Numba when the function is decorated
+        numba.config.CACHE_DIR = folder  # read by Numba when the cache is made
     try:
-        return numba.njit(function, **_OPTIONS, cache=folder is not None)
+        compiled = numba.njit(function, **_OPTIONS)
+        if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT leaves functions to Python
+            return compiled
+        try:
+            if folder is not None:
+                compiled.enable_caching()
+        except RuntimeError:  # Numba has found no folder
+            why = f"no file can be made in {folder}"
+        compiled._cache = CodeCache(compiled._cache, why)
+        return compiled
     finally:
         numba.config.CACHE_DIR = previous
-
-
-@functools.cache
-def _cache_folder() -> str | None:
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    folder = _cache_base() / digest.hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return str(folder) if os.access(folder, os.W_OK) else None
-
-
-def _cache_base() -> Path:
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR) / "meanfield"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "meanfield" / "numba"

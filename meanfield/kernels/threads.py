@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from meanfield.resources import usable_cores
+
 #: Below about this many floating-point operations a second thread costs more than it saves.
 _WORTH_A_THREAD = 400_000
 
@@ -45,6 +47,8 @@ _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_process: int | None = None
 _threads: int = int(numba.config.NUMBA_NUM_THREADS)
+if "NUMBA_NUM_THREADS" not in os.environ:  # Numba knows nothing of containers and jobs
+    _threads = min(_threads, usable_cores())
 _blas_users = 0
 _blas_limit: Any = None
 
@@ -52,8 +56,8 @@ _blas_limit: Any = None
 def set_threads(threads: int) -> None:
     """Number of threads that kernels use from now on in this process.
 
-    By default that of Numba: the environment variable ``NUMBA_NUM_THREADS``, or all cores that the
-    process may use. Results do not depend on it.
+    By default the environment variable ``NUMBA_NUM_THREADS``, or all cores that the process may use (those
+    that its container or job was given). Results do not depend on it.
     """
     global _threads
     if threads < 1:

@@ -5,6 +5,7 @@ from meanfield.limits.comparison import Comparison, Rate, compare, convergence_r
 from meanfield.limits.condensed import EarlyAlignment, Extremal, early_alignment
 from meanfield.limits.displacement import LimitDisplacement, limit_displacements
 from meanfield.limits.kernel_regime import Displacement, KernelRegime, empirical_kernels
+from meanfield.limits.linearised import Linearised
 from meanfield.limits.mean_field import infinite_width
 from meanfield.limits.result import InfiniteWidth
 
@@ -16,6 +17,7 @@ __all__ = [
     "InfiniteWidth",
     "KernelRegime",
     "LimitDisplacement",
+    "Linearised",
     "Rate",
     "arc_cosine_kernels",
     "compare",

@@ -32,6 +32,8 @@ _STARTS, _GROWTH, _ROUNDS = 1024, 8.0, 100
 _AT_REST = 1e-7
 #: Directions whose distance is below this are one; a search ends near an attractor, not in it.
 _SAME = 1e-3
+#: Entries of a block of directions x samples held at a time (32 MB).
+_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +157,12 @@ def early_alignment(problem: Problem, *, rng: int = 0) -> EarlyAlignment:
 
 def _drift(problem: Problem, unit: Array) -> Array:
     """``D`` in the cones of unit vectors, shape (K, r), for units of shape (K, r)."""
-    x = problem.reduced
-    return np.asarray(((unit @ x.T > 0.0) * problem.y) @ x / problem.n)
+    x, step = problem.reduced, max(1, _BLOCK // problem.n)
+    D = np.empty_like(unit)
+    for start in range(0, len(unit), step):
+        block = slice(start, start + step)
+        D[block] = ((unit[block] @ x.T > 0.0) * problem.y) @ x / problem.n
+    return D
 
 
 def _scale(problem: Problem) -> float:

@@ -20,11 +20,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arc_cosine import arc_cosine_kernels
-from meanfield.arguments import instance, number, real_array, scale
+from meanfield.arc_cosine import arc_cosine_kernels, input_rows
+from meanfield.arguments import instance, number, scale
 from meanfield.errors import InputError
+from meanfield.kernel_modes import KernelModes
+from meanfield.limits.linear_flow import LinearFlow, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem
+from meanfield.resources import check_fits
 from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -35,10 +38,6 @@ _CAUTION = 10.0
 _NODES = 2048
 #: Entries of a block of particles x samples held at a time (32 MB).
 _BLOCK = 1 << 22
-
-
-#: The smallest number above zero: a loss that underflows has a logarithm, too.
-_SMALLEST = 5e-324
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,16 @@ class Displacement:
         First order: each layer under the initial weights of the other.
     second_w, second_a : float
         Second order: under the displacement of the other.
+    rounding : float
+        Estimated relative error of the first order by rounding: large where samples nearly coincide so that
+        not even 32 digits tell them apart.
     """
 
     first_w: float
     first_a: float
     second_w: float
     second_a: float
+    rounding: float = 0.0
 
     @property
     def rd_w(self) -> float:
@@ -123,39 +126,35 @@ class KernelRegime:
         return G_a / self.kappa_prime, self.kappa_prime * G_w
 
     @cached_property
-    def _spectrum(self) -> tuple[Array, Array]:
-        values, vectors = np.linalg.eigh(sum(self.layers))
-        rounding = self.problem.n * np.finfo(np.float64).eps * values[-1]
-        return np.where(values > rounding, values, 0.0), vectors
+    def _modes(self) -> KernelModes:
+        return KernelModes.of(self.problem, self.kappa_prime)
+
+    @cached_property
+    def _flow(self) -> LinearFlow:
+        modes, rate = self._modes, self.width * self.kappa**2 / self.problem.n
+        return LinearFlow(rate, modes.values, modes.vectors, modes.initial, modes.rest)
 
     @property
     def rates(self) -> Array:
         """Rates of decay of the residual's modes in 1/tbar, ascending, shape (n,); 0: never learned."""
-        return self.width * self.kappa**2 / self.problem.n * self._spectrum[0]
-
-    @cached_property
-    def _initial(self) -> Array:
-        """The initial residual -y in the modes."""
-        return -self._spectrum[1].T @ self.problem.y
+        return self._flow.rates
 
     @property
     def unlearnable(self) -> float:
         """Loss that is left at infinite time: of the targets' part in the kernel's null space."""
-        left = self._initial[self.rates == 0.0]
-        return float(left @ left) / (2 * self.problem.n)
+        return self._flow.unlearnable
 
     def residual(self, t: float) -> Array:
         """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,)."""
-        return np.asarray(self._spectrum[1] @ (self._decay(_time(t)) * self._initial))
+        return self._flow.residual(a_time(t))
 
     def loss(self, t: float) -> float:
         """``R = (1/2n) sum_i e_i**2`` at the time tbar = t."""
-        e = self._decay(_time(t)) * self._initial
-        return float(e @ e) / (2 * self.problem.n)
+        return self._flow.loss(a_time(t))
 
     def impulse(self, t: float) -> Array:
         """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,)."""
-        return np.asarray(self._spectrum[1] @ self._impulse_modes(_time(t)))
+        return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
 
     def output(self, x: ArrayLike, t: float = math.inf) -> Array:
         """Output on new inputs at the time tbar = t.
@@ -171,9 +170,9 @@ class KernelRegime:
         -------
         ndarray, shape (k,)
         """
-        G_a, G_w = arc_cosine_kernels(self.problem.with_bias(x), self.problem.x)
-        kernel = G_a / self.kappa_prime + self.kappa_prime * G_w
-        return np.asarray(self.width * self.kappa**2 * (kernel @ self.impulse(t)))
+        impulse = self._flow.impulse(a_time(t))
+        outputs = self._modes.output(self.problem.with_bias(x), impulse, self.kappa_prime)
+        return np.asarray(self.width * self.kappa**2 * outputs)
 
     def displacement(self, t: float = math.inf, nodes: Particles | None = None) -> Displacement:
         """Displacements of the layers at the time tbar = t, to second order.
@@ -193,46 +192,33 @@ class KernelRegime:
         """
         if nodes is not None:
             instance("nodes", nodes, Particles, "Particles.quadrature")
-        time, kappa, kappa_prime = _time(t), self.kappa, self.kappa_prime
-        vectors = self._spectrum[1]
+        time, kappa, kappa_prime = a_time(t), self.kappa, self.kappa_prime
+        vectors = self._modes.vectors
         with np.errstate(over="ignore", invalid="ignore"):  # looked at below
-            impulse = vectors @ self._impulse_modes(time)
-            a_part, w_part = (float(impulse @ part @ impulse) for part in self.layers)
-            C = kappa**2 * (vectors @ self._impulse_products(time) @ vectors.T)
+            impulse = self._flow.impulse(time)
+            a_part, w_part = self._modes.forms(impulse)
+            C = kappa**2 * (vectors @ self._flow.impulse_products(time) @ vectors.T)
             w_square, a_square = self._second_order(C, self._nodes if nodes is None else nodes)
+            rounding = self._modes.rounding(impulse)
         if not math.isfinite(w_square + a_square):
             raise InputError(
                 f"neurons move by about {kappa * math.sqrt(max(a_part, w_part)):.0e} of their size, which "
                 "double precision cannot square twice; give smaller targets, or scales closer to one"
             )
         return Displacement(
-            first_w=kappa * math.sqrt(max(w_part, 0.0) * kappa_prime / self.problem.d),
-            first_a=kappa * math.sqrt(max(a_part, 0.0) / kappa_prime),
+            first_w=kappa * math.sqrt(w_part * kappa_prime / self.problem.d),
+            first_a=kappa * math.sqrt(a_part / kappa_prime),
             second_w=math.sqrt(w_square / self.problem.d),
             second_a=math.sqrt(a_square),
+            rounding=rounding,
         )
 
     def time_to(self, loss: float) -> float:
         """Time tbar at which the loss has fallen to a value; infinite if it never does."""
-        loss = number("loss", loss, "a number >= 0", least=0.0)
-        if loss >= self.loss(0.0):
-            return 0.0
-        if loss <= self.unlearnable:
-            return math.inf
-        from scipy.optimize import brentq
-
-        def excess(log_t: float) -> float:
-            return math.log(max(self.loss(math.exp(log_t)), _SMALLEST)) - math.log(loss)
-
-        # In log t: times are of any order. The fastest mode alone bounds the time from below.
-        low = high = 1e-12 / float(self.rates[-1])
-        while self.loss(high) > loss:
-            low, high = high, 4.0 * high
-        root = brentq(excess, math.log(low), math.log(high))
-        return math.exp(root)
+        return self._flow.time_to(loss)
 
     def nonlinearity(self, t: float = math.inf) -> float:
-        """Estimated relative change of the kernel up to the time t: where it is not small, do not believe.
+        """Estimated relative error by the kernel's change up to the time t, and by rounding.
 
         Both kernels depend on w, through activations and patterns, and that of the input weights on a. First
         orders are odd in a, and cancel, but for neurons at a kink: those that leave its active side are
@@ -240,31 +226,15 @@ class KernelRegime:
         a Gaussian pre-activation z. Else what is left is the square of first orders, and the second order.
         """
         moved = self.displacement(t)
-        a_part, w_part = (float(np.trace(part)) for part in self.layers)
+        share = self.kappa_prime**2 / (1.0 + self.kappa_prime**2)  # of the kernel's trace, that of w
         at_kinks = math.sqrt(self.problem.d / (2.0 * math.pi)) * moved.first_w
         by_w = at_kinks + _CAUTION * (moved.first_w**2 + moved.second_w)
         by_a = moved.first_a**2 + moved.second_a
-        return by_w + _CAUTION * by_a * w_part / (a_part + w_part)
+        return by_w + _CAUTION * by_a * share + moved.rounding
 
     @cached_property
     def _nodes(self) -> Particles:
         return Particles.quadrature(self.problem, Scaling(0.0, 0.0), 2.0, nodes=_NODES)
-
-    def _decay(self, t: float) -> Array:
-        with np.errstate(invalid="ignore"):  # infinite times zero: a mode that is never learned
-            return np.where(self.rates > 0.0, np.exp(-self.rates * t), 1.0)
-
-    def _impulse_modes(self, t: float) -> Array:
-        return -self._initial / self.problem.n * _integral(self.rates, t)
-
-    def _impulse_products(self, t: float) -> Array:
-        """``int T_k dT_l`` for the modes k and l: ``c_k c_l (I(l) - I(k + l)) / k``, I of exp."""
-        rates, start = self.rates, -self._initial / self.problem.n
-        learned = rates > 0.0
-        safe = np.where(learned, rates, 1.0)
-        k, other = safe[:, None], safe[None, :]
-        products = start[:, None] * start[None, :] * (_integral(other, t) - _integral(k + other, t)) / k
-        return np.where(learned[:, None] & learned[None, :], products, 0.0)
 
     def _second_order(self, C: Array, nodes: Particles) -> tuple[float, float]:
         """Means of ``|sum C_ij relu_i 1_j x_j|^2`` and ``a^2 (sum C_ij 1_i 1_j x_i.x_j)^2``."""
@@ -283,7 +253,7 @@ class KernelRegime:
 
 
 def empirical_kernels(
-    particles: Particles, x: ArrayLike, other: ArrayLike | None = None
+    particles: Particles, x: ArrayLike, other: ArrayLike | None = None, *, problem: Problem | None = None
 ) -> tuple[Array, Array]:
     """Kernels of a finite network, the counterparts of :func:`arc_cosine_kernels`, in O(n^2) memory.
 
@@ -293,12 +263,24 @@ def empirical_kernels(
         The network, at any time.
     x, other : array_like, shapes (n, d) and (k, d)
         Inputs with the bias as their last coordinate; ``other`` is x by default.
+    problem : Problem, optional
+        Then x and ``other`` are inputs as the user has them, of shape (n,) or (n, d_in): without the bias
+        column, which the problem adds if it has one.
 
     Returns
     -------
     K_a, K_w : ndarray, shape (n, k)
         Weighted means over neurons of ``relu(w.x) relu(w.x')`` and of ``a^2 relu' relu' x.x'``; the
         tangent kernel is ``m kappa^2 (K_a / kappa' + kappa' K_w)``.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or the kernels do not fit into memory.
+
+    See Also
+    --------
+    Linearised : the flow that this kernel drives.
 
     Examples
     --------
@@ -310,13 +292,14 @@ def empirical_kernels(
     True
     """
     instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
-    rows = real_array("x", x)
-    columns = rows if other is None else real_array("other", other)
+    rows, columns = input_rows(x, other, problem)
     for name, array in (("x", rows), ("other", columns)):
-        if array.ndim != 2 or array.shape[1] != particles.d:
+        if array.shape[1] != particles.d:
             raise InputError(
-                f"{name} has shape {array.shape}; give (k, {particles.d}), the bias column included"
+                f"{name} has shape {array.shape}; give (k, {particles.d}), the bias column included, or give "
+                "problem= and the inputs without it"
             )
+    check_fits(f"two kernels of {len(rows)} x {len(columns)} inputs", 4 * 8.0 * len(rows) * len(columns))
     K_a, K_w = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
     step = max(1, _BLOCK // max(len(rows), len(columns)))
     for start in range(0, particles.size, step):
@@ -326,13 +309,3 @@ def empirical_kernels(
         K_a += (np.maximum(z, 0.0) * weight[:, None]).T @ np.maximum(other_z, 0.0)
         K_w += ((z > 0.0) * (weight * particles.a[block] ** 2)[:, None]).T @ (other_z > 0.0)
     return K_a, K_w * (rows @ columns.T)
-
-
-def _integral(rates: Array, t: float) -> Array:
-    """``int_0^t exp(-rate s) ds`` for positive rates; 0 at rate 0, where nothing is learned."""
-    safe = np.where(rates > 0.0, rates, 1.0)
-    return np.where(rates > 0.0, -np.expm1(-safe * t) / safe, 0.0)
-
-
-def _time(t: float) -> float:
-    return number("t", t, "a time tbar >= 0, or infinity", least=0.0, most=math.inf)

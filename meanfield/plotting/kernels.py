@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from meanfield.errors import InputError
-from meanfield.flow import Trajectory, tangent_kernel
+from meanfield.flow import Trajectory
+from meanfield.limits import Linearised
 from meanfield.plotting.placing import key_outside
 from meanfield.plotting.style import COLOURS, THEORY, WIDTHS, settle, styled
 
@@ -94,8 +95,5 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
 
 def linearised_loss(run: Trajectory, time: Array) -> Array:
     """Loss at times tbar if the tangent kernel stayed what it is at the start, shape of ``time``."""
-    n = run.problem.n
-    rates, modes = np.linalg.eigh(tangent_kernel(run.problem, run.initial))
-    e = modes.T @ (run.output[0] - run.problem.y)
-    decayed = e * np.exp(-np.outer(time, np.maximum(rates, 0.0)) / n)
-    return np.asarray(np.sum(decayed**2, axis=1) / (2 * n))
+    linear = Linearised(run.problem, run.initial)
+    return np.array([linear.loss(float(t)) for t in time])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.flow import Trajectory
-from meanfield.limits import empirical_kernels
+from meanfield.limits import Linearised
 
 Array = NDArray[np.float64]
 
@@ -31,39 +31,22 @@ class OwnKernel:
 
     def __init__(self, run: Trajectory) -> None:
         self._run = run
-        K_a, K_w = empirical_kernels(run.initial, run.problem.x)
-        rates, self._vectors = np.linalg.eigh(self._combined(K_a, K_w) / run.problem.n)
-        self._rates = np.maximum(rates, 1e-14 * rates[-1])  # those of kernels without full rank
-        self._start = self._vectors.T @ run.problem.y / run.problem.n
+        self._linear = Linearised(run.problem, run.initial)
 
     def predict(self, x: ArrayLike) -> Array:
         """The learned function on new inputs, shape (k,)."""
-        run = self._run
-        K_a, K_w = empirical_kernels(run.initial, run.problem.with_bias(x), run.problem.x)
-        return np.asarray(self._combined(K_a, K_w) @ self._impulse())
+        return self._linear.output(x, self._end)
 
     def rd_w(self) -> float:
         """Relative displacement of the input weights."""
         network, x = self._run.initial, self._run.problem.x
         z = network.w @ x.T
-        first = network.a[:, None] * self._impulse()
-        second = network.kappa / network.kappa_prime * (np.maximum(z, 0.0) @ self._products())
+        first = network.a[:, None] * self._linear.impulse(self._end)
+        products = self._linear.impulse_products(self._end)
+        second = network.kappa / network.kappa_prime * (np.maximum(z, 0.0) @ products)
         moved = network.kappa * network.kappa_prime * (((first + second) * (z > 0.0)) @ x)
         return float(np.linalg.norm(moved) / np.linalg.norm(network.w))
 
-    def _combined(self, K_a: Array, K_w: Array) -> Array:
-        network = self._run.initial
-        return network.width * network.kappa**2 * (K_a / network.kappa_prime + network.kappa_prime * K_w)
-
-    def _grown(self, rates: Array) -> Array:
-        """``int_0^t exp(-rate s) ds``."""
-        return np.asarray(-np.expm1(-rates * self._run.time[-1]) / rates)
-
-    def _impulse(self) -> Array:
-        return np.asarray(self._vectors @ (self._start * self._grown(self._rates)))
-
-    def _products(self) -> Array:
-        """``int T_i dT_j``, shape (n, n)."""
-        k, j = self._rates[:, None], self._rates[None, :]
-        modes = np.outer(self._start, self._start) * (self._grown(j) - self._grown(k + j)) / k
-        return np.asarray(self._vectors @ modes @ self._vectors.T)
+    @property
+    def _end(self) -> float:
+        return float(self._run.time[-1])

@@ -1,0 +1,155 @@
+"""The linearised flow of a finite network: what it would do if its tangent kernel stayed as it starts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.arguments import instance
+from meanfield.errors import InputError
+from meanfield.kernel_modes import KernelModes
+from meanfield.limits.kernel_regime import Displacement, empirical_kernels
+from meanfield.limits.linear_flow import LinearFlow, a_time
+from meanfield.particles import Particles
+from meanfield.problem import Problem
+from meanfield.resources import check_fits
+
+Array = NDArray[np.float64]
+
+#: Matrices of n x n numbers that are held at once.
+_MATRICES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """A finite network to first order in its weights, in closed form at any time.
+
+    With the features ``df/dtheta`` of the initial network the flow is linear: the residual obeys
+    ``de/dtbar = -K e / n`` with the network's own tangent kernel K, and outputs anywhere follow its
+    integral. No average, no limit: a network that stays near its start follows it.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    network : Particles
+        The network at the start; its output need not be zero.
+
+    See Also
+    --------
+    KernelRegime : the same with the kernel of infinitely many neurons.
+
+    Notes
+    -----
+    Modes whose eigenvalue is zero to rounding, below n 2.2e-16 of the largest, are never learned.
+
+    Source: Jacot, Gabriel, Hongler (2018); Lee, Xiao and others (2019).
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> problem = mf.datasets.four_points()
+    >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=10_000, rng=0)
+    >>> linear = mf.limits.Linearised(problem, network)
+    >>> run = mf.gradient_flow(problem, network, loss_tol=0.0, t_end=50.0)
+    >>> bool(abs(run.predict([0.1, 0.6]) - linear.output([0.1, 0.6], 50.0)).max() < 0.01)
+    True
+    """
+
+    problem: Problem
+    network: Particles
+
+    def __post_init__(self) -> None:
+        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
+        instance("network", self.network, Particles, "Particles.sample, .quadrature or .from_arrays")
+        if self.network.d != self.problem.d:
+            raise InputError(
+                f"the network has input weights of {self.network.d} entries, but the problem has d = "
+                f"{self.problem.d}; draw the network for this problem"
+            )
+
+    @cached_property
+    def _modes(self) -> KernelModes:
+        n, network = self.problem.n, self.network
+        check_fits(f"the kernels between {n} samples, {n} x {n} numbers each,", _MATRICES * 8.0 * n**2)
+        K_a, K_w = empirical_kernels(network, self.problem.x)
+        layers = K_a / network.kappa_prime, network.kappa_prime * K_w
+        return KernelModes.of_network(self.problem, layers, network.output(self.problem.x) - self.problem.y)
+
+    @property
+    def _factor(self) -> float:
+        return self.network.width * self.network.kappa**2
+
+    @cached_property
+    def _flow(self) -> LinearFlow:
+        modes = self._modes
+        return LinearFlow(
+            self._factor / self.problem.n, modes.values, modes.vectors, modes.initial, modes.rest
+        )
+
+    @property
+    def rates(self) -> Array:
+        """Rates of decay of the residual's modes in 1/tbar, ascending, shape (n,); 0: never learned."""
+        return self._flow.rates
+
+    @property
+    def unlearnable(self) -> float:
+        """Loss that is left at infinite time."""
+        return self._flow.unlearnable
+
+    def residual(self, t: float) -> Array:
+        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,)."""
+        return self._flow.residual(a_time(t))
+
+    def loss(self, t: float) -> float:
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite)."""
+        return self._flow.loss(a_time(t))
+
+    def time_to(self, loss: float) -> float:
+        """Time tbar at which the loss has fallen to a value; infinite if it never does."""
+        return self._flow.time_to(loss)
+
+    def impulse(self, t: float) -> Array:
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,)."""
+        return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
+
+    def impulse_products(self, t: float) -> Array:
+        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n)."""
+        vectors = self._modes.vectors
+        return np.asarray(vectors @ self._flow.impulse_products(a_time(t)) @ vectors.T)
+
+    def output(self, x: ArrayLike, t: float = math.inf) -> Array:
+        """Output on any inputs at the time tbar = t.
+
+        Parameters
+        ----------
+        x : array_like, shape (k,) or (k, d_in)
+            Inputs as the user gives them, without a bias column.
+        t : float
+            By default infinite.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+        """
+        network, points = self.network, self.problem.with_bias(x)
+        K_a, K_w = empirical_kernels(network, points, self.problem.x)
+        kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
+        return np.asarray(network.output(points) + self._factor * (kernel @ self.impulse(t)))
+
+    def displacement(self, t: float = math.inf) -> Displacement:
+        """Relative displacements of the layers at the time tbar = t; there is no second order."""
+        network, impulse = self.network, self._flow.impulse(a_time(t))
+        a_part, w_part = self._modes.forms(impulse)
+        a_size, w_size = network.weight @ network.a**2, network.weight @ network.w_squared
+        return Displacement(
+            first_w=network.kappa * math.sqrt(network.kappa_prime * network.width * w_part / w_size),
+            first_a=network.kappa * math.sqrt(network.width * a_part / (network.kappa_prime * a_size)),
+            second_w=0.0,
+            second_a=0.0,
+            rounding=self._modes.rounding(impulse),
+        )

@@ -15,8 +15,8 @@ class Status(enum.Enum):
         "may avoid it, a smaller rtol shows whether the end hangs on it, stationarity=0 goes on regardless"
     )
     HELD = (
-        "the flow came to rest at a loss above loss_tol, where it is not unique: some neurons are held at the "
-        "origin of w, or on a kink, and a small push of them lowers the loss; run.final.pushed() pushes them"
+        "the flow came to rest at a loss above loss_tol, where it is not unique: some neurons are held at "
+        "the origin of w, or on a kink, and a small push of them lowers the loss; run.final.pushed() gives it"
     )
     MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"
     MAX_SECONDS = "the wall time reached max_seconds; raise max_seconds, or start again from run.final"

@@ -2,11 +2,11 @@
 
 The residual method freezes K during a step. If a fast mode turns slowly, by an angle delta in a step of
 length h, then a frozen K feeds it with delta |e| for all of the step: particles are off by h lambda delta |e|
-before that is corrected, lambda being the mode's rate. In a valley that is steep and nearly flat along its floor
-(a first output thousands of times the targets leaves the flow there) steps end at ``h**2 lambda = T``, T the
-time in which the mode turns, and a run never ends. A linearly implicit step meets the mode with its
-own decay at every stage. It knows no kinks: it counts only if no neuron changes its pattern, or is on a kink. Once
-its steps are no longer than those at which the residual method stalled, that goes on.
+before that is corrected, lambda being the mode's rate. In a valley that is steep and nearly flat along its
+floor (a first output thousands of times the targets leaves the flow there) steps end at ``h**2 lambda = T``, T
+the time in which the mode turns, and a run never ends. A linearly implicit step meets the mode with its own
+decay at every stage. It knows no kinks: it counts only if no neuron changes its pattern, or is on a kink.
+Once its steps are no longer than those at which the residual method stalled, that goes on.
 """
 
 from __future__ import annotations

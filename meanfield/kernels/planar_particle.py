@@ -178,9 +178,9 @@ def _way_out(p, field, fan):
     """The way out of the origin that leads outwards fastest: direction, sector and ray; sector -1 if none.
 
     Near the origin p and the fields are constant, and only the direction of q counts. It turns to where
-    ``p F``, F(q) the sum of ``e_i relu(q . x_i)``, is least: inside a sector into which its own -p G points, or
-    along a ray to which both sides push. There the particle moves outwards if p F is negative. The ray is
-    -1 inside a sector.
+    ``p F``, F(q) the sum of ``e_i relu(q . x_i)``, is least: inside a sector into which its own -p G points,
+    or along a ray to which both sides push. There the particle moves outwards if p F is negative. The ray
+    is -1 inside a sector.
     """
     rays, sign = fan.rays, 1.0 if p > 0.0 else -1.0
     u0, u1, sector, ray, fastest = 0.0, 0.0, -1, -1, 0.0
@@ -200,6 +200,15 @@ def _way_out(p, field, fan):
 
 
 @exact
+def _has_dead_sector(fan):
+    """Whether there are directions of q without active samples."""
+    dead = False
+    for s in range(fan.rays.shape[0]):
+        dead |= fan.active[s] == 0
+    return dead
+
+
+@exact
 def _leave_origin(p, ray, rested, field, fan):
     """Where a particle goes that slid along a ray into the origin: direction, sector and ray.
 
@@ -212,7 +221,7 @@ def _leave_origin(p, ray, rested, field, fan):
     u0, u1, sector, out = _way_out(p, field, fan)
     if sector >= 0 and rested:
         return u0, u1, sector, out
-    if sector < 0 and np.min(fan.active) > 0:
+    if sector < 0 and not _has_dead_sector(fan):
         return fan.rays[ray, 0], fan.rays[ray, 1], -1, ray
     step = 0.0
     for s in range(fan.rays.shape[0]):

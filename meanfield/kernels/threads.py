@@ -76,7 +76,7 @@ class OutOfTime(Exception):  # noqa: N818 - no error: a run ends as it was told 
 
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
-    """Let :func:`run_chunks` raise :class:`OutOfTime`, in this thread, once ``time.monotonic`` reads so much."""
+    """Let :func:`run_chunks` raise :class:`OutOfTime`, in this thread, from that ``time.monotonic`` on."""
     previous = _deadline.get()
     _deadline.set(min(deadline, previous))
     try:

@@ -207,6 +207,13 @@ class Problem:
         """Loss of the function that is zero: where antisymmetric networks start."""
         return float(self.y @ self.y) / (2 * self.n)
 
+    @property
+    def learnable(self) -> float:
+        """What can be learned: ``zero_loss - loss_floor``, 0 for targets that are all zero."""
+        # Not as the difference: where labels contradict each other, both may be equal to rounding.
+        learned = float(self.rays.y @ self.rays.y) / (2 * len(self.rays.y))
+        return learned if learned > _LABEL_ROUNDING**2 * self.zero_loss else 0.0
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the data: two problems with the same samples and targets share it."""

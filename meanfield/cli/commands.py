@@ -65,6 +65,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
     from meanfield import experiments
 
     preset = experiments.PRESETS[arguments.preset]
+    asked = (arguments.loss_tol, arguments.loss_atol)
     return {
         "gamma": _numbers("--gamma", arguments.gamma) or preset.gamma,
         "gamma_prime": _numbers("--gamma-prime", arguments.gamma_prime) or preset.gamma_prime,
@@ -74,6 +75,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "memory": _bytes(arguments.memory),
         "per_half": True,
         "loss_tol": arguments.loss_tol,
+        "loss_atol": preset.loss_atol if asked == (None, None) else arguments.loss_atol,
         "rng": arguments.rng,
         "progress": False if arguments.quiet else arguments.progress,
     }
@@ -119,7 +121,6 @@ def regime(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """``meanfield train``."""
-    from meanfield.experiments.grid import as_loss_tol
     from meanfield.flow import FlowInterrupted, gradient_flow
 
     problem = problem_of(arguments)
@@ -129,12 +130,12 @@ def train(arguments: argparse.Namespace) -> int:
     network = Particles.sample(
         problem, scaling, arguments.width, antisymmetric=not arguments.no_asi, rng=arguments.rng
     )
-    loss_tol = as_loss_tol(problem, None) if arguments.loss_tol is None else arguments.loss_tol
     try:
         run = gradient_flow(
             problem,
             network,
-            loss_tol=loss_tol,
+            loss_tol=arguments.loss_tol,
+            loss_atol=arguments.loss_atol,
             t_end=arguments.t_end,
             max_seconds=arguments.max_seconds,
             progress=False if arguments.quiet else None,

@@ -42,7 +42,8 @@ def gradient_descent(
     particles: Particles,
     *,
     learning_rate: float,
-    loss_tol: float = 1e-6,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     max_steps: int = 100_000,
     max_seconds: float | None = None,
     stop: Callable[[Snapshot], bool] | None = None,
@@ -53,7 +54,7 @@ def gradient_descent(
 
     Parameters
     ----------
-    problem, particles, loss_tol, max_seconds, stop, save_parameters, progress
+    problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters, progress
         As in :func:`~meanfield.flow.gradient_flow`.
     learning_rate : float
         Step of normalised time per iteration. A learning rate of the user's own parameters is
@@ -83,8 +84,8 @@ def gradient_descent(
     >>> run.status.name
     'CONVERGED'
     """
-    loss_tol, max_seconds, save_parameters = check_run(
-        problem, particles, loss_tol, max_seconds, stop, save_parameters
+    target, max_seconds, save_parameters = check_run(
+        problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
     )
     progress = progress_choice(progress, "a Snapshot")
     learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
@@ -95,7 +96,7 @@ def gradient_descent(
         _LossAbove(1e6 * (state.loss + problem.zero_loss)),  # first: infinity is below its own rounding
         AtRounding(problem.zero_loss),
     ]
-    rules += [LossBelow(loss_tol)] if loss_tol > 0 else []
+    rules += [LossBelow(target.loss)] if target is not None else []
     rules += [UserRule(stop)] if stop is not None else []
     rules += [StepsReached(max_steps)]
     rules += [SecondsReached(max_seconds)] if max_seconds is not None else []
@@ -105,8 +106,9 @@ def gradient_descent(
         save_times=SaveTimes(None),
         save_parameters=save_parameters,
         save_path=False,
+        target=target,
         rules=rules,
-        progress=Progress(progress, loss_tol=loss_tol, t_end=learning_rate * max_steps),
+        progress=Progress(progress, target=target, t_end=learning_rate * max_steps),
     )
 
     def finish(status: Status) -> Trajectory:

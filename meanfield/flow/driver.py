@@ -32,6 +32,7 @@ from meanfield.flow.stopping import (
     UserRule,
 )
 from meanfield.flow.system import CanonicalSystem, check_pair
+from meanfield.flow.target import LossTarget, loss_target
 from meanfield.flow.trajectory import Trajectory
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -62,7 +63,8 @@ def gradient_flow(
     problem: Problem,
     particles: Particles,
     *,
-    loss_tol: float = 1e-6,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     t_end: float | None = None,
     save_at: ArrayLike | None = None,
     rtol: float = 1e-3,
@@ -84,9 +86,14 @@ def gradient_flow(
         The data.
     particles : Particles
         The network at time 0.
-    loss_tol : float
-        Stop once ``R <= loss_tol``; 0 switches the rule off. (On the mean square without the 1/2,
-        a tolerance of 1e-6 is ``loss_tol=5e-7`` here.)
+    loss_tol : float, optional
+        Stop once ``R <= floor + loss_tol (zero_loss - floor)``: once this share of what can be learned is
+        left. ``zero_loss`` is the loss of the function that is zero and ``floor`` what contradictory labels
+        keep (see :class:`~meanfield.Problem`). By default 1e-6, or no such rule if ``loss_atol`` is given;
+        0 switches the rule off.
+    loss_atol : float, optional
+        Stop once ``R <= loss_atol``; with ``loss_tol`` too, at whichever is met first. (On the mean square
+        without the 1/2, a tolerance of 1e-6 is ``loss_atol=5e-7`` here.)
     t_end : float, optional
         Stop at this normalised time tbar.
     save_at : array_like, optional
@@ -118,12 +125,13 @@ def gradient_flow(
     Returns
     -------
     Trajectory
-        ``status`` says which rule fired and ``status.remedy`` what to do about it.
+        ``status`` says which rule fired and ``status.remedy`` what to do about it; ``loss_target`` is the
+        loss that was asked for.
 
     Raises
     ------
     InputError
-        For arguments that cannot be used, and for a ``loss_tol`` below what any network can reach
+        For arguments that cannot be used, and for a ``loss_atol`` below what any network can reach
         on these data (contradictory labels).
     FlowInterrupted
         On Ctrl-C; the exception holds the trajectory so far.
@@ -134,11 +142,11 @@ def gradient_flow(
     >>> problem = mf.datasets.four_points()
     >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=1000, rng=0)
     >>> run = mf.gradient_flow(problem, network)
-    >>> run.status.name, bool(run.loss[-1] <= 1e-6)
+    >>> run.status.name, bool(run.loss[-1] <= 1e-6 * problem.zero_loss)
     ('CONVERGED', True)
     """
-    loss_tol, max_seconds, save_parameters = check_run(
-        problem, particles, loss_tol, max_seconds, stop, save_parameters
+    target, max_seconds, save_parameters = check_run(
+        problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
     )
     progress = progress_choice(progress, "a Snapshot")
     # As Python's floats: a single-precision tolerance would make the times of the run as coarse.
@@ -157,7 +165,7 @@ def gradient_flow(
     if flag("save_path", save_path) and method != ResidualSpace.name:
         raise InputError(f"save_path needs method={ResidualSpace.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at)
-    if t_end is None and loss_tol == 0 and save_times.last < math.inf:
+    if t_end is None and target is None and save_times.last < math.inf:
         t_end = save_times.last
     _compile(method, min(problem.rank, 3))  # other kernels serve a plane, and all else
     system = CanonicalSystem(problem, particles)
@@ -170,8 +178,9 @@ def gradient_flow(
         save_times=save_times,
         save_parameters=save_parameters,
         save_path=save_path,
-        rules=_rules(system, loss_tol, horizon, max_steps, max_seconds, stationarity, stop),
-        progress=Progress(progress, loss_tol=loss_tol, t_end=horizon),
+        target=target,
+        rules=_rules(system, target, horizon, max_steps, max_seconds, stationarity, stop),
+        progress=Progress(progress, target=target, t_end=horizon),
     )
 
     def finish(status: Status) -> Trajectory:
@@ -241,7 +250,7 @@ def _integrate(
 
 def _rules(
     system: CanonicalSystem,
-    loss_tol: float,
+    target: LossTarget | None,
     t_end: float,
     max_steps: int,
     max_seconds: float | None,
@@ -249,8 +258,8 @@ def _rules(
     stop: Callable[[Snapshot], bool] | None,
 ) -> list[StopRule]:
     rules: list[StopRule] = []
-    if loss_tol > 0:
-        rules.append(LossBelow(loss_tol))
+    if target is not None:
+        rules.append(LossBelow(target.loss))
     if stop is not None:
         rules.append(UserRule(stop))
     if math.isfinite(t_end):
@@ -268,25 +277,21 @@ def _rules(
 def check_run(
     problem: Problem,
     particles: Particles,
-    loss_tol: float,
+    loss_tol: float | None,
+    loss_atol: float | None,
     max_seconds: float | None,
     stop: Callable[[Snapshot], bool] | None,
     save_parameters: bool,
-) -> tuple[float, float | None, bool]:
+) -> tuple[LossTarget | None, float | None, bool]:
     """Check what every way of training takes, see :func:`gradient_flow`.
 
-    Returns ``loss_tol``, ``max_seconds`` and ``save_parameters``.
+    Returns the target of the loss, ``max_seconds`` and ``save_parameters``.
     """
     check_pair(problem, particles)
-    loss_tol = number("loss_tol", loss_tol, "a number >= 0 (0 switches the rule off)", least=0.0)
+    target = loss_target(problem, loss_tol, loss_atol)
     if max_seconds is not None:
         max_seconds = number("max_seconds", max_seconds, "a positive number", above=0.0)
     if stop is not None:
         called("stop", stop, "a Snapshot")
     save_parameters = flag("save_parameters", save_parameters)
-    if 0 < loss_tol <= problem.loss_floor:
-        raise InputError(
-            f"loss_tol is {loss_tol:g}, but contradictory labels keep the loss of any network on these data "
-            f"above {problem.loss_floor:.4g}; give a larger loss_tol, or 0 to train until the flow rests"
-        )
-    return loss_tol, max_seconds, save_parameters
+    return target, max_seconds, save_parameters

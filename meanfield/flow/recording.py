@@ -21,6 +21,7 @@ from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
+from meanfield.flow.target import LossTarget
 from meanfield.flow.trajectory import Stats, Trajectory
 
 #: Without save times of the user's own, at most this many states per decade of time are kept.
@@ -84,6 +85,7 @@ class Recorder:
         save_times: SaveTimes,
         save_parameters: bool,
         save_path: bool,
+        target: LossTarget | None,
         rules: list[StopRule],
         progress: Progress,
     ) -> None:
@@ -92,6 +94,7 @@ class Recorder:
         self._save_times = save_times
         self._save_parameters = save_parameters
         self._path = ResidualPath() if save_path else None
+        self._target = target
         self._rules = rules
         self._progress = progress
         self._rows: list[tuple[float, float, Array, float, float]] = []
@@ -196,6 +199,7 @@ class Recorder:
             saved_a=saved_a,
             saved_w=saved_w,
             path=self._path,
+            loss_target=self._target,
         )
 
     def _loss(self, state: State) -> float:
@@ -218,8 +222,10 @@ class Progress:
     progress : None, bool or callable
         True and False switch the bar on and off; None shows it on a terminal once the run has
         lasted two seconds; a callable is called with a :class:`Snapshot` after each step.
-    loss_tol, t_end : float
-        Where the run will end, as far as is known.
+    target : LossTarget or None
+        The loss at which the run will end, if at one.
+    t_end : float
+        The time at which it will end; infinite if at none.
     label : str
         What the bar is called.
     since : float, optional
@@ -231,14 +237,14 @@ class Progress:
         self,
         progress: bool | Callable[[Snapshot], object] | None,
         *,
-        loss_tol: float,
+        target: LossTarget | None,
         t_end: float,
         label: str = "gradient flow",
         since: float | None = None,
     ) -> None:
         self._callback = progress if callable(progress) else None
         shown = progress is True or (progress is None and sys.stderr.isatty())
-        self._loss_tol, self._t_end = loss_tol, t_end
+        self._target, self._t_end = 0.0 if target is None else target.loss, t_end
         self._first_loss: float | None = None
         self._bar: Any = None
         if shown:
@@ -265,9 +271,9 @@ class Progress:
 
     def _fraction(self, now: Snapshot) -> float:
         done = now.time / self._t_end if math.isfinite(self._t_end) else 0.0
-        if self._loss_tol > 0 and self._first_loss is not None and self._first_loss > self._loss_tol:
-            fallen = math.log(self._first_loss / max(now.loss, self._loss_tol))
-            done = max(done, fallen / math.log(self._first_loss / self._loss_tol))
+        if self._target > 0 and self._first_loss is not None and self._first_loss > self._target:
+            fallen = math.log(self._first_loss / max(now.loss, self._target))
+            done = max(done, fallen / math.log(self._first_loss / self._target))
         return min(max(done, 0.0), 1.0)
 
     def close(self) -> None:

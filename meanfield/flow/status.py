@@ -8,10 +8,10 @@ import enum
 class Status(enum.Enum):
     """Reason for the end of a run; the value says what to do."""
 
-    CONVERGED = "the loss reached loss_tol"
+    CONVERGED = "the loss reached what loss_tol or loss_atol asked for"
     REACHED_TIME = "the flow reached t_end"
     STATIONARY = (
-        "the flow came to rest at a loss above loss_tol: a stationary point; other seeds or a larger width "
+        "the flow came to rest at a loss above its target: a stationary point; other seeds or a larger width "
         "may avoid it, stationarity=0 goes on regardless"
     )
     MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"

@@ -1,4 +1,4 @@
-"""What a tolerance on the loss means: a share of what can be learned, or an absolute loss, the same everywhere."""
+"""What a tolerance on the loss means: a share of what can be learned, or an absolute loss, everywhere."""
 
 import json
 
@@ -58,14 +58,14 @@ class TestMeaning:
         assert run.status is mf.Status.CONVERGED
         assert run.loss_target.loss == pytest.approx(loss, rel=1e-12)
         assert run.loss_target.asked.startswith(asked)
-        assert 1e-3 * loss < run.loss[-1] <= loss
+        assert run.loss[-1] <= loss < run.loss[-2]
         assert f"{run.loss_target.asked}, R <= " in repr(run)
 
     def test_nothing_to_learn(self):
-        """Zero targets: a network that is zero has converged, another one trains until rounding."""
+        """Zero targets: any network trains until its outputs are zero to rounding."""
         problem = mf.Problem([-1.0, 0.3, 1.0], np.zeros(3))
         at_once = mf.gradient_flow(problem, network(problem), progress=False)
-        assert (at_once.status, at_once.stats.steps) == (mf.Status.CONVERGED, 0)
+        assert (at_once.status, at_once.stats.steps) == (mf.Status.ROUNDING, 0)
         start = network(problem, width=20, antisymmetric=False)
         run = mf.gradient_flow(problem, start, progress=False)
         assert run.status is mf.Status.ROUNDING
@@ -80,12 +80,12 @@ class TestMeaning:
         [
             (
                 {"loss_tol": 1.0},
-                r"loss_tol is 1.0; give a share of what can be learned, .* loss_atol is for an",
+                r"loss_tol is 1.0; give a share of what can be learned, .* loss_atol is for",
             ),
             ({"loss_atol": 0.0}, r"loss_atol is 0.0; give a positive loss R"),
             (
                 {"loss_atol": 0.08},
-                r"loss_atol is 0.08, but contradictory labels .* above 0.08333; give a larger",
+                r"loss_atol is 0.08, but contradictory labels .* above 0.08333; give",
             ),
         ],
     )

@@ -13,6 +13,7 @@ from meanfield.flow.driver import FlowInterrupted, check_run
 from meanfield.flow.method import State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
+from meanfield.flow.start import first_state, split_start
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import (
     AtRounding,
@@ -39,7 +40,7 @@ class _LossAbove:
 
 def gradient_descent(
     problem: Problem,
-    particles: Particles,
+    particles: Particles | Trajectory,
     *,
     learning_rate: float,
     loss_tol: float | None = None,
@@ -84,6 +85,7 @@ def gradient_descent(
     >>> run.status.name
     'CONVERGED'
     """
+    particles, before = split_start(problem, particles)
     target, max_seconds, save_parameters = check_run(
         problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
     )
@@ -91,7 +93,7 @@ def gradient_descent(
     learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
     max_steps = whole_number("max_steps", max_steps)
     system = CanonicalSystem(problem, particles)
-    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    now, state = first_state(system, before)
     rules: list[StopRule] = [
         _LossAbove(1e6 * (state.loss + problem.zero_loss)),  # first: infinity is below its own rounding
         AtRounding(problem.zero_loss),
@@ -103,12 +105,13 @@ def gradient_descent(
     recorder = Recorder(
         system,
         observer := Observer(system),
-        save_times=SaveTimes(None),
-        save_parameters=save_parameters,
+        save_times=SaveTimes(None, now),
+        save_parameters=save_parameters or (before is not None and before.saved_a is not None),
         save_path=False,
         target=target,
         rules=rules,
-        progress=Progress(progress, target=target, t_end=learning_rate * max_steps),
+        progress=Progress(progress, target=target, t_end=now + learning_rate * max_steps),
+        before=before,
     )
 
     def finish(status: Status) -> Trajectory:
@@ -116,13 +119,18 @@ def gradient_descent(
 
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a descent that overflows has diverged
-            return finish(_descend(system, observer, recorder, state, learning_rate))
+            return finish(_descend(system, observer, recorder, now, state, learning_rate))
     except KeyboardInterrupt:
         raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
 
 
 def _descend(
-    system: CanonicalSystem, observer: Observer, recorder: Recorder, state: State, learning_rate: float
+    system: CanonicalSystem,
+    observer: Observer,
+    recorder: Recorder,
+    start: float,
+    state: State,
+    learning_rate: float,
 ) -> Status:
     # Descent in any of the parametrisations takes the same path: in canonical coordinates its step
     # is kappa times that of tbar.
@@ -130,11 +138,11 @@ def _descend(
     velocity, steps = np.empty_like(state.theta), 0
     loss_rate = math.nan
     while True:
-        status = recorder.accept(steps * learning_rate, state, observer.measure(state), loss_rate)
+        status = recorder.accept(start + steps * learning_rate, state, observer.measure(state), loss_rate)
         if status is not None:
             return status
         system.pullback(state.theta, -state.e / system.n, velocity)
         loss_rate = float(np.sum(system.weight * velocity**2)) * system.kappa**2
         theta = state.theta + h * velocity
         steps += 1
-        state = State(steps * h, theta, system.residual(theta))
+        state = State(state.s + h, theta, system.residual(theta))

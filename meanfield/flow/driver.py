@@ -19,6 +19,7 @@ from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.runge_kutta import RungeKutta
+from meanfield.flow.start import end_after, first_state, first_step, split_start
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import (
     AtRounding,
@@ -55,13 +56,16 @@ class FlowInterrupted(KeyboardInterrupt):
     """Ctrl-C during a run; ``.trajectory`` holds the run so far (status INTERRUPTED)."""
 
     def __init__(self, trajectory: Trajectory) -> None:
-        super().__init__(f"interrupted at tbar = {trajectory.time[-1]:.4g}; the run so far is in .trajectory")
+        super().__init__(
+            f"interrupted at tbar = {trajectory.time[-1]:.4g}; the run so far is in .trajectory: give it in "
+            "place of the network, as in gradient_flow(problem, run), to go on"
+        )
         self.trajectory = trajectory
 
 
 def gradient_flow(
     problem: Problem,
-    particles: Particles,
+    particles: Particles | Trajectory,
     *,
     loss_tol: float | None = None,
     loss_atol: float | None = None,
@@ -84,8 +88,10 @@ def gradient_flow(
     ----------
     problem : Problem
         The data.
-    particles : Particles
-        The network at time 0.
+    particles : Particles or Trajectory
+        The network at time 0; or a run to go on with, also one from a file. Then time goes on (``t_end`` and
+        ``save_at`` are times since the first start), displacements count from the first start, and the
+        result holds the record of both. ``max_steps`` and ``max_seconds`` count anew.
     loss_tol : float, optional
         Stop once ``R <= floor + loss_tol (zero_loss - floor)``: once this share of what can be learned is
         left. ``zero_loss`` is the loss of the function that is zero and ``floor`` what contradictory labels
@@ -114,7 +120,8 @@ def gradient_flow(
     stop : callable, optional
         Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
     save_parameters : bool
-        Keep a and w at the saved times, too (memory: T N (d + 1) doubles).
+        Keep a and w at the saved times, too (memory: T N (d + 1) doubles). A run that goes on keeps them if
+        the run before did.
     save_path : bool
         Keep the residual that particles felt in each step, with which :func:`~meanfield.flow.replay` moves
         others (method "residual" only; memory: 2 n doubles for each step).
@@ -145,6 +152,7 @@ def gradient_flow(
     >>> run.status.name, bool(run.loss[-1] <= 1e-6 * problem.zero_loss)
     ('CONVERGED', True)
     """
+    particles, before = split_start(problem, particles)
     target, max_seconds, save_parameters = check_run(
         problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
     )
@@ -161,10 +169,11 @@ def gradient_flow(
     max_steps = whole_number("max_steps", max_steps)
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
+        end_after(before, t_end)
     method = one_of("method", method, METHODS)
     if flag("save_path", save_path) and method != ResidualSpace.name:
         raise InputError(f"save_path needs method={ResidualSpace.name!r}, but method is {method!r}")
-    save_times = SaveTimes(save_at)
+    save_times = SaveTimes(save_at, 0.0 if before is None else float(before.time[-1]))
     if t_end is None and target is None and save_times.last < math.inf:
         t_end = save_times.last
     _compile(method, min(problem.rank, 3))  # other kernels serve a plane, and all else
@@ -176,11 +185,12 @@ def gradient_flow(
         system,
         observer,
         save_times=save_times,
-        save_parameters=save_parameters,
+        save_parameters=save_parameters or (before is not None and before.saved_a is not None),
         save_path=save_path,
         target=target,
         rules=_rules(system, target, horizon, max_steps, max_seconds, stationarity, stop),
         progress=Progress(progress, target=target, t_end=horizon),
+        before=before,
     )
 
     def finish(status: Status) -> Trajectory:
@@ -188,7 +198,9 @@ def gradient_flow(
 
     try:
         with kernels.one_blas_thread():
-            status = _integrate(METHODS[method](system), control, observer, recorder, save_times, horizon)
+            status = _integrate(
+                METHODS[method](system), control, observer, recorder, save_times, horizon, before
+            )
         return finish(status)
     except KeyboardInterrupt:
         if recorder.empty:
@@ -214,14 +226,17 @@ def _integrate(
     recorder: Recorder,
     save_times: SaveTimes,
     t_end: float,
+    before: Trajectory | None,
 ) -> Status:
     system = recorder.system
-    state = State(0.0, system.theta0, system.residual(system.theta0))
+    now, state = first_state(system, before)
     seen = observer.measure(state)
-    status = recorder.accept(0.0, state, seen, math.nan)
+    recorder.next_step = first_step(before)
+    status = recorder.accept(now, state, seen, math.nan)
     if status is not None:
         return status
-    now, h = 0.0, first_h(system, state)
+    known = math.isfinite(recorder.next_step)
+    h = system.kappa * recorder.next_step if known else first_h(system, state)
     while True:
         # A step that would reach a time to be met ends exactly there; the length that the error
         # allows is kept for the step after it.
@@ -237,6 +252,7 @@ def _integrate(
         if accepted:
             if meets:
                 h = max(h, allowed)
+            recorder.next_step = h / system.kappa
             now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
             state, seen = attempt.state, seen_next
             status = recorder.accept(now, state, seen, attempt.loss_rate * system.kappa, attempt)

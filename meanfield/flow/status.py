@@ -14,8 +14,14 @@ class Status(enum.Enum):
         "the flow came to rest at a loss above its target: a stationary point; other seeds or a larger width "
         "may avoid it, stationarity=0 goes on regardless"
     )
-    MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"
-    MAX_SECONDS = "the wall time reached max_seconds; raise max_seconds, or start again from run.final"
+    MAX_STEPS = (
+        "the number of steps reached max_steps; give the run in place of the network, as in "
+        "gradient_flow(problem, run), to go on, or raise rtol or loss_tol"
+    )
+    MAX_SECONDS = (
+        "the wall time reached max_seconds; give the run in place of the network, as in "
+        "gradient_flow(problem, run), to go on"
+    )
     ROUNDING = (
         "the residual reached the rounding of the outputs: nothing is left to learn in double precision"
     )
@@ -28,7 +34,10 @@ class Status(enum.Enum):
         "the step size fell below rounding; raise rtol, or check the data for entries of very different size"
     )
     DIVERGED = "the loss grew without bound; lower learning_rate, or use gradient_flow, which has none"
-    INTERRUPTED = "the run was interrupted; start again from run.final"
+    INTERRUPTED = (
+        "the run was interrupted; give it in place of the network, as in gradient_flow(problem, run), "
+        "to go on"
+    )
 
     @property
     def remedy(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from dataclasses import asdict, dataclass, field, replace
@@ -58,6 +59,11 @@ class Stats:
         half a step: this is how coarse that was. nan for methods that do not know it.
     capacity : float
         Largest ratio of an output to its bound by the weights' norms; at most 1 for the exact flow.
+    next_step : float
+        The step (tbar) that would have been tried next, with which a run goes on; nan where it is not known.
+
+    In a run that went on from another one, counts and times are of both together; ``method``, ``rtol`` and
+    ``atol`` are those of the last part.
     """
 
     method: str
@@ -73,6 +79,23 @@ class Stats:
     energy_drift: float
     capacity: float
     events: EventCounts = field(default_factory=EventCounts)
+    next_step: float = math.nan
+
+    def after(self, before: Stats) -> Stats:
+        """Statistics of a run that went on from another one, for both together."""
+        return replace(
+            self,
+            steps=before.steps + self.steps,
+            rejected=before.rejected + self.rejected,
+            passes=before.passes + self.passes,
+            seconds=before.seconds + self.seconds,
+            rd_w_max=max(before.rd_w_max, self.rd_w_max),
+            rd_a_max=max(before.rd_a_max, self.rd_a_max),
+            conservation_drift=max(before.conservation_drift, self.conservation_drift),
+            energy_drift=before.energy_drift + self.energy_drift,
+            capacity=max(before.capacity, self.capacity),
+            events=before.events + self.events,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,12 @@ class Status(enum.Enum):
         "may avoid it, stationarity=0 goes on regardless"
     )
     MAX_STEPS = (
-        "the number of steps reached max_steps; give the run in place of the network, as in "
-        "gradient_flow(problem, run), to go on, or raise rtol or loss_tol"
+        "the number of steps reached max_steps; raise max_steps, rtol or loss_tol, or give the run in "
+        "place of the network, as in gradient_flow(problem, run), to go on"
     )
     MAX_SECONDS = (
-        "the wall time reached max_seconds; give the run in place of the network, as in "
-        "gradient_flow(problem, run), to go on"
+        "the wall time reached max_seconds; raise max_seconds, or give the run in place of the network, "
+        "as in gradient_flow(problem, run), to go on"
     )
     ROUNDING = (
         "the residual reached the rounding of the outputs: nothing is left to learn in double precision"

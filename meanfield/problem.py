@@ -7,7 +7,7 @@ Gradient flow moves every input weight inside the span of the samples only, so t
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield.arguments import flag, real_array, squarable_array, text
 from meanfield.errors import InputError
 
-#: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
-#: cosine would not do: it is 1 to double precision up to angles of 1e-8.)
+#: Unit vectors whose entries are closer than this are one ray to the flow: the rounding of the normalisation
+#: is a few ulp. (Their cosine would not do: it is 1 to double precision up to angles of 1e-8.)
 _SAME_RAY = 1e-14
+#: Rays closer than this have kinks that the flow does not tell apart in double precision.
+_SEPARATE = 1e-11
+#: Ratios of entries of two samples that agree up to this share are the same: each is a rounded product.
+_RATIO_ROUNDING = 4.0 * float(np.finfo(np.float64).eps)
 #: Labels on one ray that agree up to this share are the same.
 _LABEL_ROUNDING = 1e-14
 
@@ -42,30 +46,41 @@ class Rays:
         The ray of each sample, 0 for a sample that is zero; None if each has a ray of its own.
     share : ndarray, shape (n,)
         What is multiplied to a ray's output to get a sample's.
+    first : ndarray of int, shape (n,)
+        The first sample on the ray of each, -1 for a sample that is zero.
+    lost : float
+        The constant of the loss R: what is left of it whatever the network does.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     index: NDArray[np.int64] | None
     share: NDArray[np.float64]
+    first: NDArray[np.int64]
+    lost: float = 0.0
 
     @classmethod
-    def of(cls, x: NDArray[np.float64], y: NDArray[np.float64]) -> Rays:
-        """Merge samples x (n, r) with targets y (n,)."""
+    def of(
+        cls, x: NDArray[np.float64], y: NDArray[np.float64], first: NDArray[np.int64] | None = None
+    ) -> Rays:
+        """Merge samples x (n, r) with targets y (n,); by default those whose directions are the same."""
         lengths = np.linalg.norm(x, axis=1)
+        first = _same_direction(x, _SAME_RAY) if first is None else first
+        if np.array_equal(first, np.arange(len(x))):
+            return cls(x, y, None, np.ones(len(x)), first)
         here = np.flatnonzero(lengths)
-        first = _first_on_ray(x[here] / lengths[here, None])
-        if len(here) == len(x) and np.array_equal(first, np.arange(len(x))):
-            return cls(x, y, None, np.ones(len(x)))
-        leaders, ray = np.unique(first, return_inverse=True)
+        leaders, ray = np.unique(first[here], return_inverse=True)
         c = lengths[here]
         size = np.sqrt(np.bincount(ray, c**2))
-        merged = x[here][leaders] * (size / c[leaders])[:, None]
+        merged = x[leaders] * (size / lengths[leaders])[:, None]
         targets = np.bincount(ray, c * y[here]) / size
         scale = np.sqrt(len(leaders) / len(x))
         index, share = np.zeros(len(x), dtype=np.int64), np.zeros(len(x))
         index[here], share[here] = ray, c / size[ray] / scale
-        return cls(_frozen(scale * merged), _frozen(scale * targets), index, share)
+        rays = cls(_frozen(scale * merged), _frozen(scale * targets), index, share, first)
+        e = rays.expand(rays.y) - y
+        lost = float(e @ e) / (2 * len(y))
+        return replace(rays, lost=lost if lost > _LABEL_ROUNDING**2 * float(y @ y) / (2 * len(y)) else 0.0)
 
     def expand(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values on the samples (n, ...) of what is linear along rays, from those on the rays (k, ...)."""
@@ -74,18 +89,43 @@ class Rays:
         return (self.share * values[self.index].T).T
 
 
-def _first_on_ray(directions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each unit vector the first one that is on the same ray, shape (n,)."""
-    first = np.arange(len(directions))
-    # Neighbours on the sphere are neighbours in any projection: only those need to be compared.
-    probe = np.cos(np.arange(1.0, directions.shape[1] + 1.0))
-    key = directions @ probe
+def _same_direction(x: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:
+    """For each sample the first one whose unit vector is the same, entry by entry; -1 for zeros; (n,)."""
+    lengths = np.linalg.norm(x, axis=1)
+    here = np.flatnonzero(lengths)
+    directions = x[here] / lengths[here, None]
+    first = np.full(len(x), -1)
+    first[here] = here[_first_equal(directions, np.full(directions.shape, resolution))]
+    return first
+
+
+def _same_ray(x: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each sample that is not zero the first one on its ray, in the samples' own coordinates, shape (n,).
+
+    Unit vectors of inputs far from zero agree in all their digits where the inputs do not. With a constant
+    column, as the bias is, samples on one ray are equal; without, ratios of all entries agree to rounding.
+    """
+    if np.any((x == x[0]).all(axis=0) & (x[0] != 0.0)):
+        _, first, inverse = np.unique(x + 0.0, axis=0, return_index=True, return_inverse=True)
+        return first[inverse.ravel()]
+    pivot = np.abs(x[np.arange(len(x)), np.argmax(x != 0.0, axis=1)])
+    ratios = x / pivot[:, None]
+    return _first_equal(ratios, _RATIO_ROUNDING * np.abs(ratios))
+
+
+def _first_equal(rows: NDArray[np.float64], allowed: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each row the first one whose entries differ from it by no more than is allowed, shape (n,)."""
+    first = np.arange(len(rows))
+    # Rows that are close are close in any projection: only those need to be compared.
+    probe = np.cos(np.arange(1.0, rows.shape[1] + 1.0))
+    rounding = float(np.finfo(np.float64).eps) * rows.shape[1] * np.abs(rows)
+    key, doubt = rows @ probe, (allowed + rounding) @ np.abs(probe)
     order = np.argsort(key, kind="stable")
-    gaps = np.flatnonzero(np.diff(key[order]) > 4.0 * _SAME_RAY * np.linalg.norm(probe))
+    gaps = np.flatnonzero(np.diff(key[order]) > 2.0 * (doubt[order][1:] + doubt[order][:-1]))
     for near in np.split(order, gaps + 1):
         left = np.sort(near)
         while len(left) > 1:
-            on = np.linalg.norm(directions[left] - directions[left[0]], axis=1) <= _SAME_RAY
+            on = np.all(np.abs(rows[left] - rows[left[0]]) <= allowed[left[0]], axis=1)
             first[left[on]] = left[0]
             left = left[~on]
     return first
@@ -190,17 +230,73 @@ class Problem:
         return Rays.of(self.reduced, self.y)
 
     @cached_property
+    def _own_rays(self) -> Rays:
+        """The samples with one for each ray that they are on, whether or not the flow tells those apart."""
+        near = self.rays
+        if near.index is None:
+            return near
+        first = near.first.copy()
+        counts = np.bincount(first[first >= 0], minlength=self.n)
+        merged = np.flatnonzero((first >= 0) & (counts[first] > 1))
+        if merged.size:
+            first[merged] = merged[_same_ray(self.x[merged])]
+        return near if np.array_equal(first, near.first) else Rays.of(self.x, self.y, first)
+
+    @property
     def loss_floor(self) -> float:
         """A loss R that no network can go below: contradictory labels, and samples on one ray.
 
         The network is positively homogeneous, so on samples ``c_i u`` (c_i >= 0, all on one ray)
         it takes the values ``c_i t`` for a single t; the best t leaves
         ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``. Duplicates are the case c_i = 1 and zero rows
-        the case c_i = 0.
+        the case c_i = 0. Samples are on one ray if they are so as they are given: with a bias, if they are
+        equal; without, to the rounding of c_i u.
         """
-        e = self.rays.expand(self.rays.y) - self.y
-        floor = float(e @ e) / (2 * self.n)
-        return floor if floor > _LABEL_ROUNDING**2 * self.zero_loss else 0.0
+        return self._own_rays.lost
+
+    @cached_property
+    def flow_floor(self) -> float:
+        """A loss R that training in double precision does not go below, though a network might.
+
+        Larger than ``loss_floor`` if samples with different targets lie within 1e-11 of one direction from
+        the origin, as inputs do that are far from zero for their spread.
+        """
+        unresolved = Rays.of(self.reduced, self.y, _same_direction(self.reduced, _SEPARATE))
+        return max(unresolved.lost, self.rays.lost, self.loss_floor)
+
+    @property
+    def far_from_zero(self) -> str:
+        """A sentence if a feature varies little around a mean far from zero, where few random neurons bend.
+
+        Empty if none does, and for problems without a bias, which have no place to shift to.
+
+        Examples
+        --------
+        >>> Problem([1990.0, 2000.0, 2010.0], [0.0, 1.0, 0.0]).far_from_zero.split(";")[0]
+        'feature 1 of data runs from 1990 to 2010, far from zero, where random neurons bend'
+        """
+        features = self.x[:, : self.d_in]
+        far = np.flatnonzero(np.abs(features.mean(axis=0)) > 3.0 * features.std(axis=0))
+        far = far[np.ptp(features, axis=0)[far] > 0.0]
+        if not self.bias or not far.size:
+            return ""
+        low, high = features[:, far[0]].min(), features[:, far[0]].max()
+        return (
+            f"feature {far[0] + 1} of {self.name} runs from {low:g} to {high:g}, far from zero, where random "
+            "neurons bend; subtract its mean and divide by its standard deviation, as standardise=True of "
+            "datasets.load and --standardise do"
+        )
+
+    def unseparated(self) -> tuple[int, int] | None:
+        """Two samples with different targets that double precision does not tell apart, if any."""
+        first = _same_direction(self.reduced, _SEPARATE)
+        # Not those that are on one ray, of which the one function of a network says what is possible.
+        own = self._own_rays.first
+        apart = np.flatnonzero((first >= 0) & (first != np.arange(self.n)) & (own != own[first]))
+        if not apart.size:
+            return None
+        worst = apart[np.argmax(np.abs(self.y[apart] - self.y[first[apart]]))]
+        return int(first[worst]), int(worst)
 
     @property
     def zero_loss(self) -> float:
@@ -211,7 +307,8 @@ class Problem:
     def learnable(self) -> float:
         """What can be learned: ``zero_loss - loss_floor``, 0 for targets that are all zero."""
         # Not as the difference: where labels contradict each other, both may be equal to rounding.
-        learned = float(self.rays.y @ self.rays.y) / (2 * len(self.rays.y))
+        y = self._own_rays.y
+        learned = float(y @ y) / (2 * len(y))
         return learned if learned > _LABEL_ROUNDING**2 * self.zero_loss else 0.0
 
     @cached_property

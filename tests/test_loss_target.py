@@ -1,6 +1,7 @@
 """What a tolerance on the loss means: a share of what can be learned, or an absolute loss, everywhere."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -154,6 +155,69 @@ class TestEverywhere:
             assert main([*sweep, out, *options]) == 0
             kept = json.loads(capsys.readouterr().out)["settings"]["loss_atol"]
             assert kept == pytest.approx(loss, rel=1e-12)
+
+
+class TestDataThatDoublePrecisionCannotSeparate:
+    """They are said to be so before anything is trained, with the remedy; no floor is claimed."""
+
+    T = 1.6e9 + 3600.0 * np.arange(30)
+    TIMES = mf.Problem(T, np.sin(np.arange(30) / 3), name="hours")
+    SENTENCE = (
+        r"samples \d+ and \d+ of hours lie in one direction .* cannot tell them apart, but their targets "
+        r"differ; feature 1 of hours runs from 1\.6e\+09 to 1\.6001e\+09, far from zero, .* standardise=True"
+    )
+
+    @pytest.mark.parametrize("tolerances", [{}, {"loss_tol": 0}, {"loss_atol": 0.1}])
+    def test_flow(self, tolerances):
+        with pytest.raises(mf.InputError, match=self.SENTENCE):
+            mf.gradient_flow(self.TIMES, network(self.TIMES), **tolerances)
+        with pytest.raises(mf.InputError, match=self.SENTENCE):
+            mf.gradient_descent(self.TIMES, network(self.TIMES), learning_rate=0.1, **tolerances)
+
+    def test_limits_and_sweeps(self):
+        with pytest.raises(mf.InputError, match=self.SENTENCE):
+            mf.infinite_width(self.TIMES, mf.Scaling(0.5), width=1e6)
+        with pytest.raises(mf.InputError, match=self.SENTENCE):
+            mf.phase_diagram(self.TIMES, gamma=[0.5], gamma_prime=[0.0], widths=[10, 20])
+
+    def test_the_command_line_says_the_same(self, capsys, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        np.savetxt("hours.csv", np.column_stack([self.T, self.TIMES.y]), delimiter=",", fmt="%.17g")
+        assert main(["train", "--data", "hours.csv"]) == 2
+        said = capsys.readouterr().err
+        assert f"note: {self.TIMES.far_from_zero}\n" in said
+        assert re.search(self.SENTENCE, said)
+
+    def test_the_remedy_helps(self, tmp_path):
+        path = tmp_path / "hours.csv"
+        np.savetxt(path, np.column_stack([self.T, np.sin(np.arange(30) / 10)]), delimiter=",", fmt="%.17g")
+        problem = mf.datasets.load(path, standardise=True)
+        assert problem.far_from_zero == ""
+        run = mf.gradient_flow(problem, network(problem, width=400), loss_tol=1e-3, progress=False)
+        assert run.status is mf.Status.CONVERGED
+
+    def test_what_is_close_but_agrees_is_trained(self):
+        problem = mf.Problem([0.5, 0.5 + 1e-13, -0.5], [1.0, 1.0, 2.0])
+        assert mf.gradient_flow(problem, network(problem), progress=False).status is mf.Status.CONVERGED
+
+    @pytest.mark.parametrize("gap", [1e-15, 1e-13, 5e-12])
+    def test_what_is_close_and_differs(self, gap):
+        problem = mf.Problem([0.5, 0.5 + gap, -0.5], [1.0, 0.0, 2.0])
+        assert problem.loss_floor == 0.0
+        with pytest.raises(mf.InputError, match=r"samples 1 and 2 .* average the targets of such samples"):
+            mf.gradient_flow(problem, network(problem))
+        # What is asked for is above what they leave, (1/6) (1/4 + 1/4).
+        run = mf.gradient_flow(problem, network(problem), loss_atol=0.1, progress=False)
+        assert run.status is mf.Status.CONVERGED
+        assert run.loss[-1] == pytest.approx(problem.loss(run.final.output(problem.x)), rel=1e-9)
+
+    def test_contradictory_labels_far_from_zero(self):
+        """Two labels at one of the times: the floor is theirs alone."""
+        t = 19_000.0 + 100.0 * np.arange(5)
+        problem = mf.Problem(np.append(t, t[0]), [0.0, 1.0, 2.0, 1.0, 0.0, 1.0])
+        assert problem.loss_floor == pytest.approx((0.25 + 0.25) / 12, rel=1e-12)
+        far = mf.Problem(np.append(self.T, self.T[0]), np.append(self.TIMES.y, 1.0))
+        assert far.loss_floor == pytest.approx((0.25 + 0.25) / 62, rel=1e-12)
 
 
 class TestKept:

@@ -186,23 +186,9 @@ def problem_of(arguments: argparse.Namespace) -> Problem:
         standardise=arguments.standardise,
         targets=arguments.labels,
     )
-    if note := _far_from_neurons(problem):
-        print(f"meanfield: note: {note}", file=sys.stderr)
+    if problem.far_from_zero:
+        print(f"meanfield: note: {problem.far_from_zero}", file=sys.stderr)
     return problem
-
-
-def _far_from_neurons(problem: Problem) -> str:
-    """Say so if a feature varies little around a mean far from zero: few random neurons bend there."""
-    features = problem.x[:, : problem.d_in]
-    far = np.flatnonzero(np.abs(features.mean(axis=0)) > 3.0 * features.std(axis=0))
-    far = far[np.ptp(features, axis=0)[far] > 0.0]
-    if not problem.bias or not far.size:
-        return ""
-    low, high = features[:, far[0]].min(), features[:, far[0]].max()
-    return (
-        f"feature {far[0] + 1} of {problem.name} runs from {low:g} to {high:g}, far from zero, where random "
-        "neurons bend; --standardise shifts and scales it"
-    )
 
 
 def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:

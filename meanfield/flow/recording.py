@@ -221,7 +221,7 @@ class Recorder:
         )
 
     def _loss(self, state: State) -> float:
-        return state.loss + self.system.problem.loss_floor
+        return state.loss + self.system.problem.rays.lost
 
     def _keep(self) -> None:
         assert self._last is not None

@@ -12,7 +12,8 @@ class Status(enum.Enum):
     REACHED_TIME = "the flow reached t_end"
     STATIONARY = (
         "the flow came to rest at a loss above its target: a stationary point; other seeds or a larger width "
-        "may avoid it, stationarity=0 goes on regardless"
+        "may avoid it, inputs far from zero for their spread must be standardised (problem.far_from_zero "
+        "says so), stationarity=0 goes on regardless"
     )
     MAX_STEPS = (
         "the number of steps reached max_steps; raise max_steps, rtol or loss_tol, or give the run in "

@@ -35,7 +35,7 @@ class CanonicalSystem:
     ----------
     x, y : ndarray, shapes (n, r) and (n,)
         Samples and targets, one for each ray of samples: see :class:`~meanfield.problem.Rays`. Losses here
-        lack the problem's ``loss_floor``.
+        lack the rays' constant ``lost``.
     theta0 : ndarray, shape (1 + r, N)
         Initial state.
     y_scale : float

@@ -76,7 +76,25 @@ def loss_target(problem: Problem, loss_tol: float | None, loss_atol: float | Non
     if loss_tol > 0.0:
         loss = problem.loss_floor + loss_tol * problem.learnable
         found.append(LossTarget(loss, f"loss_tol={loss_tol:g} of what can be learned"))
-    return max(found, key=lambda target: target.loss, default=None)
+    target = max(found, key=lambda target: target.loss, default=None)
+    default = problem.loss_floor + LOSS_TOL * problem.learnable
+    _check_separated(problem, default if target is None else target.loss)
+    return target
+
+
+def _check_separated(problem: Problem, loss: float) -> None:
+    """Refuse data that a network could fit to this loss, but training in double precision cannot."""
+    if problem.flow_floor <= max(loss, problem.loss_floor) or (pair := problem.unseparated()) is None:
+        return
+    one, other = pair
+    remedy = problem.far_from_zero or (
+        "shift and scale the inputs so that they lie around 0, or average the targets of such samples"
+    )
+    raise InputError(
+        f"seen from the origin, samples {one + 1} and {other + 1} of {problem.name} lie in one direction to "
+        "1e-11, so that training in double precision cannot tell them apart, but their targets differ; "
+        f"{remedy}"
+    )
 
 
 def needed_target(problem: Problem, loss_tol: float | None, loss_atol: float | None) -> LossTarget:

@@ -34,7 +34,7 @@ class CanonicalSystem:
     Attributes
     ----------
     x, y : ndarray, shapes (n, r) and (n,)
-        Samples and targets, one for each ray of samples: see :class:`~meanfield.problem.Rays`. Losses here
+        Samples and targets, one for each ray of samples: see :class:`~meanfield.rays.Rays`. Losses here
         lack the rays' constant ``lost``.
     theta0 : ndarray, shape (1 + r, N)
         Initial state.

@@ -44,7 +44,7 @@ class Row:
 
 
 def ours(problem: mf.Problem, network: mf.Particles, gamma: float, rtol: float, cap: float) -> Row:
-    run = mf.gradient_flow(problem, network, loss_tol=TARGET, rtol=rtol, max_seconds=cap, progress=False)
+    run = mf.gradient_flow(problem, network, loss_atol=TARGET, rtol=rtol, max_seconds=cap, progress=False)
     name, stats = f"meanfield, rtol = {rtol:g}", run.stats
     return Row(
         gamma, network.size, name, rtol, run.status.name.lower(), stats.passes, stats.seconds, run.loss[-1]

@@ -40,7 +40,7 @@ def main() -> None:
         network = mf.Particles.sample(problem, mf.Scaling(gamma, 0.0), args.width, rng=0)
 
         def flow(rtol: float, network: mf.Particles = network) -> mf.Trajectory:
-            return mf.gradient_flow(problem, network, loss_tol=TARGET, rtol=rtol, progress=False)
+            return mf.gradient_flow(problem, network, loss_atol=TARGET, rtol=rtol, progress=False)
 
         reference = flow(1e-4)
         for rtol in args.rtol:
@@ -51,7 +51,7 @@ def main() -> None:
         rate = network.kappa * largest_rate(problem.x, network.kappa, np.vstack([network.a, network.w.T]))
         for share in fastest / np.array([1.0, 2.0, 4.0]):
             run = mf.gradient_descent(
-                problem, network, learning_rate=share / rate, loss_tol=TARGET, max_steps=3000, progress=False
+                problem, network, learning_rate=share / rate, loss_atol=TARGET, max_steps=3000, progress=False
             )
             print(
                 f"gamma {gamma:g}  descent at {share:.3g} / lambda_max: {distance(run, reference):.1e}",

@@ -13,7 +13,7 @@ import meanfield as mf
 from meanfield.flow import METHODS
 from meanfield.flow.system import CanonicalSystem
 
-LOSS_TOL = 5e-7
+LOSS_ATOL = 5e-7
 PROBLEM = mf.datasets.four_points()
 REGIMES = {"linear": 0.5, "critical": 1.0, "condensed": 1.75}
 
@@ -34,12 +34,12 @@ def test_four_points_ours(benchmark, method, regime):
     run = benchmark.pedantic(
         mf.gradient_flow,
         (PROBLEM, particles),
-        {"loss_tol": LOSS_TOL, "method": method, "rtol": 1e-2, "progress": False},
+        {"loss_atol": LOSS_ATOL, "method": method, "rtol": 1e-2, "progress": False},
         rounds=5,
         warmup_rounds=1,
     )
     assert run.converged
-    np.testing.assert_allclose(run.predict(PROBLEM.x[:, 0]), PROBLEM.y, atol=np.sqrt(8 * LOSS_TOL))
+    np.testing.assert_allclose(run.predict(PROBLEM.x[:, 0]), PROBLEM.y, atol=np.sqrt(8 * LOSS_ATOL))
     describe(
         benchmark, f"four points to 5e-7, m = 1000, {regime}", f"meanfield, {method}",
         evaluations=run.stats.passes,
@@ -56,7 +56,7 @@ def test_four_points_scipy(benchmark, regime):
 
     def reached(_, u):
         e = system.residual(u.reshape(shape))
-        return e @ e / (2 * system.n) - LOSS_TOL
+        return e @ e / (2 * system.n) - LOSS_ATOL
 
     reached.terminal = True
 
@@ -116,7 +116,7 @@ def digits():
 
 def test_digits_ours(benchmark, digits):
     problem, _ = digits
-    settings = {"loss_tol": TARGET, "progress": False}
+    settings = {"loss_atol": TARGET, "progress": False}
     run = benchmark.pedantic(mf.gradient_flow, digits, settings, rounds=3, warmup_rounds=1)
     assert np.mean((run.predict(problem.x[:, :-1]) - problem.y) ** 2) <= 2 * TARGET
     describe(benchmark, DIGITS_GROUP, "meanfield, residual", evaluations=run.stats.passes)

@@ -14,7 +14,7 @@ QUICK = {
     "gamma_prime": [0.0],
     "widths": [10, 20],
     "seeds": 100,
-    "loss_tol": 1e-3,
+    "loss_atol": 1e-3,
     "progress": False,
 }
 CELLS = 2000

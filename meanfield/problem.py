@@ -15,80 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import flag, real_array, squarable_array, text
 from meanfield.errors import InputError
-
-#: Unit vectors closer than this are one ray: the rounding of the normalisation is a few ulp. (Their
-#: cosine would not do: it is 1 to double precision up to angles of 1e-8.)
-_SAME_RAY = 1e-14
-#: Labels on one ray that agree up to this share are the same.
-_LABEL_ROUNDING = 1e-14
-
-
-@dataclass(frozen=True, eq=False)
-class Rays:
-    """Samples with those on one ray merged, as a ReLU network without biases of its own sees them.
-
-    On samples ``c_i u`` of one ray a positively homogeneous network takes the values ``c_i f(u)``. Their
-    squared errors and their pull on every neuron are those of a single sample of length sqrt(sum c_i**2) with
-    the target ``sum c_i y_i / sqrt(sum c_i**2)``, but for a constant of the loss: the floor that
-    contradictory labels leave. Both times sqrt(k / n) for k rays, means over k samples are those over n.
-
-    Attributes
-    ----------
-    x : ndarray, shape (k, r)
-        One sample for each ray, in the order of their first samples; read-only.
-    y : ndarray, shape (k,)
-        Its targets; read-only.
-    index : ndarray of int, shape (n,), or None
-        The ray of each sample, 0 for a sample that is zero; None if each has a ray of its own.
-    share : ndarray, shape (n,)
-        What is multiplied to a ray's output to get a sample's.
-    """
-
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    index: NDArray[np.int64] | None
-    share: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, x: NDArray[np.float64], y: NDArray[np.float64]) -> Rays:
-        """Merge samples x (n, r) with targets y (n,)."""
-        lengths = np.linalg.norm(x, axis=1)
-        here = np.flatnonzero(lengths)
-        first = _first_on_ray(x[here] / lengths[here, None])
-        if len(here) == len(x) and np.array_equal(first, np.arange(len(x))):
-            return cls(x, y, None, np.ones(len(x)))
-        leaders, ray = np.unique(first, return_inverse=True)
-        c = lengths[here]
-        size = np.sqrt(np.bincount(ray, c**2))
-        merged = x[here][leaders] * (size / c[leaders])[:, None]
-        targets = np.bincount(ray, c * y[here]) / size
-        scale = np.sqrt(len(leaders) / len(x))
-        index, share = np.zeros(len(x), dtype=np.int64), np.zeros(len(x))
-        index[here], share[here] = ray, c / size[ray] / scale
-        return cls(_frozen(scale * merged), _frozen(scale * targets), index, share)
-
-    def expand(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values on the samples (n, ...) of what is linear along rays, from those on the rays (k, ...)."""
-        if self.index is None:
-            return values
-        return (self.share * values[self.index].T).T
-
-
-def _first_on_ray(directions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each unit vector the first one that is on the same ray, shape (n,)."""
-    first = np.arange(len(directions))
-    # Neighbours on the sphere are neighbours in any projection: only those need to be compared.
-    probe = np.cos(np.arange(1.0, directions.shape[1] + 1.0))
-    key = directions @ probe
-    order = np.argsort(key, kind="stable")
-    gaps = np.flatnonzero(np.diff(key[order]) > 4.0 * _SAME_RAY * np.linalg.norm(probe))
-    for near in np.split(order, gaps + 1):
-        left = np.sort(near)
-        while len(left) > 1:
-            on = np.linalg.norm(directions[left] - directions[left[0]], axis=1) <= _SAME_RAY
-            first[left[on]] = left[0]
-            left = left[~on]
-    return first
+from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, frozen, same_direction, same_ray
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -147,8 +74,8 @@ class Problem:
             )
         if bias:
             inputs = np.column_stack([inputs, np.ones(inputs.shape[0])])
-        object.__setattr__(self, "x", _frozen(inputs))
-        object.__setattr__(self, "y", _frozen(targets))
+        object.__setattr__(self, "x", frozen(inputs))
+        object.__setattr__(self, "y", frozen(targets))
         object.__setattr__(self, "bias", bias)
         object.__setattr__(self, "name", name)
 
@@ -172,7 +99,7 @@ class Problem:
         """Orthonormal basis of the samples' span, shape (d, rank); the identity at full rank."""
         _, singular, rows = np.linalg.svd(self.x, full_matrices=False)
         rank = int(np.sum(singular > singular[0] * max(self.x.shape) * np.finfo(np.float64).eps))
-        return _frozen(np.eye(self.d) if rank == self.d else rows[:rank].T)
+        return frozen(np.eye(self.d) if rank == self.d else rows[:rank].T)
 
     @property
     def rank(self) -> int:
@@ -182,7 +109,7 @@ class Problem:
     @cached_property
     def reduced(self) -> NDArray[np.float64]:
         """The samples in coordinates of :attr:`basis`, shape (n, rank)."""
-        return self.x if self.rank == self.d else _frozen(self.x @ self.basis)
+        return self.x if self.rank == self.d else frozen(self.x @ self.basis)
 
     @cached_property
     def rays(self) -> Rays:
@@ -190,22 +117,86 @@ class Problem:
         return Rays.of(self.reduced, self.y)
 
     @cached_property
+    def _own_rays(self) -> Rays:
+        """The samples with one for each ray that they are on, whether or not the flow tells those apart."""
+        near = self.rays
+        if near.index is None:
+            return near
+        first = near.first.copy()
+        counts = np.bincount(first[first >= 0], minlength=self.n)
+        merged = np.flatnonzero((first >= 0) & (counts[first] > 1))
+        if merged.size:
+            first[merged] = merged[same_ray(self.x[merged])]
+        return near if np.array_equal(first, near.first) else Rays.of(self.x, self.y, first)
+
+    @property
     def loss_floor(self) -> float:
         """A loss R that no network can go below: contradictory labels, and samples on one ray.
 
         The network is positively homogeneous, so on samples ``c_i u`` (c_i >= 0, all on one ray)
         it takes the values ``c_i t`` for a single t; the best t leaves
         ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``. Duplicates are the case c_i = 1 and zero rows
-        the case c_i = 0.
+        the case c_i = 0. Samples are on one ray if they are so as they are given: with a bias, if they are
+        equal; without, to the rounding of c_i u.
         """
-        e = self.rays.expand(self.rays.y) - self.y
-        floor = float(e @ e) / (2 * self.n)
-        return floor if floor > _LABEL_ROUNDING**2 * self.zero_loss else 0.0
+        return self._own_rays.lost
+
+    @cached_property
+    def flow_floor(self) -> float:
+        """A loss R that training in double precision does not go below, though a network might.
+
+        Larger than ``loss_floor`` if samples with different targets lie within 1e-11 of one direction from
+        the origin, as inputs do that are far from zero for their spread.
+        """
+        unresolved = Rays.of(self.reduced, self.y, same_direction(self.reduced, SEPARATE))
+        return max(unresolved.lost, self.rays.lost, self.loss_floor)
+
+    @property
+    def far_from_zero(self) -> str:
+        """A sentence if a feature varies little around a mean far from zero, where few random neurons bend.
+
+        Empty if none does, and for problems without a bias, which have no place to shift to.
+
+        Examples
+        --------
+        >>> Problem([1990.0, 2000.0, 2010.0], [0.0, 1.0, 0.0]).far_from_zero.split(";")[0]
+        'feature 1 of data runs from 1990 to 2010, far from zero, where random neurons bend'
+        """
+        features = self.x[:, : self.d_in]
+        far = np.flatnonzero(np.abs(features.mean(axis=0)) > 3.0 * features.std(axis=0))
+        far = far[np.ptp(features, axis=0)[far] > 0.0]
+        if not self.bias or not far.size:
+            return ""
+        low, high = features[:, far[0]].min(), features[:, far[0]].max()
+        return (
+            f"feature {far[0] + 1} of {self.name} runs from {low:g} to {high:g}, far from zero, where random "
+            "neurons bend; subtract its mean and divide by its standard deviation, as standardise=True of "
+            "datasets.load and --standardise do"
+        )
+
+    def unseparated(self) -> tuple[int, int] | None:
+        """Two samples with different targets that double precision does not tell apart, if any."""
+        first = same_direction(self.reduced, SEPARATE)
+        # Not those that are on one ray, of which the one function of a network says what is possible.
+        own = self._own_rays.first
+        apart = np.flatnonzero((first >= 0) & (first != np.arange(self.n)) & (own != own[first]))
+        if not apart.size:
+            return None
+        worst = apart[np.argmax(np.abs(self.y[apart] - self.y[first[apart]]))]
+        return int(first[worst]), int(worst)
 
     @property
     def zero_loss(self) -> float:
         """Loss of the function that is zero: where antisymmetric networks start."""
         return float(self.y @ self.y) / (2 * self.n)
+
+    @property
+    def learnable(self) -> float:
+        """What can be learned: ``zero_loss - loss_floor``, 0 for targets that are all zero."""
+        # Not as the difference: where labels contradict each other, both may be equal to rounding.
+        y = self._own_rays.y
+        learned = float(y @ y) / (2 * len(y))
+        return learned if learned > LABEL_ROUNDING**2 * self.zero_loss else 0.0
 
     @cached_property
     def fingerprint(self) -> str:
@@ -241,14 +232,6 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.name!r}, n={self.n}, d={self.d}, bias={self.bias})"
-
-
-def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    array = np.ascontiguousarray(array, dtype=np.float64)
-    if array.flags.writeable and array.base is not None:
-        array = array.copy()
-    array.setflags(write=False)
-    return array
 
 
 def _as_inputs(x: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ PROBLEM = mf.datasets.four_points()
 INPUTS = PROBLEM.x[:, 0]
 SCALING = mf.Scaling(0.5, 0.0)
 NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
-RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_tol=1e-3, save_path=True, progress=False)
+RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_atol=1e-3, save_path=True, progress=False)
 LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
 LINEAR = limits.Linearised(PROBLEM, NETWORK)
 LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
@@ -20,7 +20,7 @@ DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=
 BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
 THEORY = symbolic.exponents()
 TABLE = figures.run("schemes")
-CELL, SETTINGS = experiments.Cell(0.5, 0.0, 10, 0), experiments.CellSettings(loss_tol=1e-2)
+CELL, SETTINGS = experiments.Cell(0.5, 0.0, 10, 0), experiments.CellSettings(loss_atol=1e-2)
 
 
 def numeric(name: "str"):
@@ -72,10 +72,10 @@ ENTRIES = {
     "gradient_flow": (
         mf.gradient_flow,
         {
-            "problem": PROBLEM, "particles": NETWORK, "loss_tol": 1e-3, "t_end": 10.0, "save_at": [1.0],
-            "rtol": 1e-2, "atol": 1e-6, "method": "residual", "max_steps": 50, "max_seconds": 60.0,
-            "stationarity": 1e-6, "stop": None, "save_parameters": True, "save_path": False,
-            "progress": False,
+            "problem": PROBLEM, "particles": NETWORK, "loss_tol": 1e-3, "loss_atol": None, "t_end": 10.0,
+            "save_at": [1.0], "rtol": 1e-2, "atol": 1e-6, "method": "residual", "max_steps": 50,
+            "max_seconds": 60.0, "stationarity": 1e-6, "stop": None, "save_parameters": True,
+            "save_path": False, "progress": False,
         },
     ),
     "flow.replay": (
@@ -86,7 +86,8 @@ ENTRIES = {
         mf.gradient_descent,
         {
             "problem": PROBLEM, "particles": NETWORK, "learning_rate": 0.1, "loss_tol": 1e-3,
-            "max_steps": 50, "max_seconds": 60.0, "stop": None, "save_parameters": True, "progress": False,
+            "loss_atol": None, "max_steps": 50, "max_seconds": 60.0, "stop": None,
+            "save_parameters": True, "progress": False,
         },
     ),
     "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
@@ -94,14 +95,14 @@ ENTRIES = {
     "infinite_width": (
         mf.infinite_width,
         {
-            "problem": PROBLEM, "scaling": SCALING, "width": 1e3, "tol": 0.1, "loss_tol": 1e-3, "nodes": 64,
-            "max_nodes": 512, "method": "auto", "rng": 0, "progress": False,
+            "problem": PROBLEM, "scaling": SCALING, "width": 1e3, "tol": 0.1, "loss_tol": 1e-3,
+            "loss_atol": 1e-9, "nodes": 64, "max_nodes": 512, "method": "auto", "rng": 0, "progress": False,
         },
     ),
     "limits.limit_displacements": (
         limits.limit_displacements,
-        {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3, "nodes": 64,
-         "progress": False},
+        {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3,
+         "loss_atol": 1e-9, "nodes": 64, "progress": False},
     ),
     "limits.KernelRegime": (
         limits.KernelRegime,
@@ -159,8 +160,8 @@ ENTRIES = {
         {
             "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1,
             "executor": None, "store": None, "shard": None, "memory": None, "antisymmetric": True,
-            "per_half": False, "loss_tol": None, "rtol": 0.1, "max_steps": 20, "rng": 0, "confidence": 0.9,
-            "progress": False, "live": None, "live_seconds": 0.0,
+            "per_half": False, "loss_tol": None, "loss_atol": 1e-4, "rtol": 0.1, "max_steps": 20, "rng": 0,
+            "confidence": 0.9, "progress": False, "live": None, "live_seconds": 0.0,
         },
     ),
     "boundary": (
@@ -168,15 +169,15 @@ ENTRIES = {
         {
             "problem": PROBLEM, "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1, "tol": 0.5,
             "reach": 0.5, "max_points": 1, "executor": None, "store": None, "memory": None,
-            "antisymmetric": True, "per_half": False, "loss_tol": 1e-2, "rtol": 0.1, "max_steps": 20,
-            "rng": 0, "confidence": 0.9, "progress": False,
+            "antisymmetric": True, "per_half": False, "loss_tol": 1e-2, "loss_atol": None, "rtol": 0.1,
+            "max_steps": 20, "rng": 0, "confidence": 0.9, "progress": False,
         },
     ),
     "limit_diagram": (
         mf.limit_diagram,
         {
             "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [1e10, 1e20], "nodes": 64,
-            "loss_tol": None, "executor": None, "progress": False,
+            "loss_tol": None, "loss_atol": 1e-4, "executor": None, "progress": False,
         },
     ),
     "symbolic.exponents": (symbolic.exponents, {"network": None}),

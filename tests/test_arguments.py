@@ -175,7 +175,7 @@ class TestArrays:
     def run(self, x, y, a, w, weight):
         problem = mf.Problem(x, y)
         network = mf.Particles.from_arrays(a, w, kappa=0.25, kappa_prime=1.0, weight=weight)
-        run = mf.gradient_flow(problem, network, loss_tol=1e-4, max_steps=60, progress=False)
+        run = mf.gradient_flow(problem, network, loss_atol=1e-4, max_steps=60, progress=False)
         return [problem.x, problem.y, run.time, run.loss, run.final.a, run.final.w, run.predict(x)]
 
     @pytest.mark.parametrize("layout", LAYOUTS)

@@ -44,7 +44,11 @@ class TestBoundary:
     def test_agrees_with_a_grid(self, found):
         """The zero that a fine grid of the same ensembles has, interpolated between neighbours."""
         grid = mf.phase_diagram(
-            FOUR, gamma=[0.84, 0.9, 0.96, 1.02], gamma_prime=[-0.2], loss_tol=found.settings.loss_tol, **SMALL
+            FOUR,
+            gamma=[0.84, 0.9, 0.96, 1.02],
+            gamma_prime=[-0.2],
+            loss_atol=found.settings.loss_atol,
+            **SMALL,
         )
         (zero,) = grid.zeros
         assert found.gamma_prime[0] == -0.2
@@ -133,7 +137,7 @@ class TestReference:
     def test_scale_free_at_the_mean_field_point(self):
         """At gamma = 1, gamma' = 0 the limit depends on m kappa = 1 and kappa' = 1 only: no width at all."""
         reference = ReferenceSlope.around(
-            FOUR, CellSettings(loss_tol=5e-7), np.array([1000, 40000]), 1.0, 0.0, 0.5
+            FOUR, CellSettings(loss_atol=5e-7), np.array([1000, 40000]), 1.0, 0.0, 0.5
         )
         assert reference.zero() == pytest.approx(1.0, abs=1e-9)
         assert reference(0.75) == pytest.approx(-0.25, abs=0.01)
@@ -142,7 +146,7 @@ class TestReference:
         """The wider the networks, the closer the zero at gamma' = -0.1 is to 1: a crossover, not noise."""
         widths = (np.array([1e3, 4e4]) * factor for factor in (1, 1e3, 1e6))
         zeros = [
-            ReferenceSlope.around(FOUR, CellSettings(loss_tol=5e-7, per_half=True), m, 1.0, -0.1, 0.5).zero()
+            ReferenceSlope.around(FOUR, CellSettings(loss_atol=5e-7, per_half=True), m, 1.0, -0.1, 0.5).zero()
             for m in widths
         ]
         assert zeros[0] < 0.96
@@ -226,7 +230,7 @@ class TestPublished:
     """The published map, at its widths: 117 points for the straight lines, 9 to 18 for the boundary."""
 
     WIDTHS = (1000, 5000, 10000, 20000, 40000)
-    PROTOCOL = {"widths": WIDTHS, "seeds": 1, "per_half": True, "loss_tol": 5e-7, "progress": False}  # noqa: RUF012
+    PROTOCOL = {"widths": WIDTHS, "seeds": 1, "per_half": True, "loss_atol": 5e-7, "progress": False}  # noqa: RUF012
 
     def test_stars(self):
         """Straight lines through rows of the map, as the published stars seem to have been found."""

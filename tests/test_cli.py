@@ -210,8 +210,9 @@ class TestMistakes:
             (["--formats", "gif"], r"--formats is 'gif'; give some of png, pdf and svg"),
             (["--labels", "y.idx"], r"--labels is given without --data"),
             (["--standardise"], r"--standardise is given without --data"),
-            (["--loss-tol", "-1"], r"loss_tol is -1\.0; give a positive number"),
-            (["--loss-tol", "5"], r"the loss starts at .*; give a smaller loss_tol"),
+            (["--loss-tol", "-1"], r"loss_tol is -1\.0; give a share of what can be learned, from 0"),
+            (["--loss-tol", "5"], r"loss_tol is 5\.0; give a share of what can be learned, .* below 1"),
+            (["--loss-atol", "5"], r"the loss starts at .*; give a smaller one"),
             (["--store", "no/such/folder/s.sqlite"], r"folder of the store .* does not exist"),
         ],
     )

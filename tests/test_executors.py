@@ -28,7 +28,7 @@ from meanfield.experiments.grid import shard_of
 from meanfield.experiments.pools import DaskPool, LostCellError, own_processes
 from meanfield.experiments.queueing import CellQueue
 
-SETTINGS = CellSettings(loss_tol=1e-4)
+SETTINGS = CellSettings(loss_atol=1e-4)
 #: Some seconds long, with cells of some tenths of a second.
 LONG = {
     "gamma": [0.6, 1.2, 1.6], "gamma_prime": [0.1], "widths": [400, 800], "seeds": 3, "rtol": 1e-4,
@@ -158,7 +158,7 @@ class TestMemory:
 
         rng = np.random.default_rng(0)
         problem = Problem(rng.standard_normal((n, d_in)), rng.standard_normal(n))
-        settings = CellSettings(loss_tol=1e-3 * problem.zero_loss, max_steps=4, per_half=True)
+        settings = CellSettings(loss_atol=1e-3 * problem.zero_loss, max_steps=4, per_half=True)
         run_cell(problem, Cell(1.2, 0.0, 2, 0), settings)  # compiles, and imports
         cell = Cell(1.2, 0.0, width, 0)
         tracemalloc.start()

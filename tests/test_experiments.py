@@ -38,7 +38,7 @@ from meanfield.experiments import (
 )
 from meanfield.experiments.cells import cost
 
-SETTINGS = CellSettings(loss_tol=1e-4)
+SETTINGS = CellSettings(loss_atol=1e-4)
 
 
 class TestCells:
@@ -88,7 +88,7 @@ class TestCells:
         assert one == two
         assert one.cell == cell
         assert one.converged
-        assert one.loss <= SETTINGS.loss_tol
+        assert one.loss <= SETTINGS.loss_atol
 
     def test_what_is_kept_is_the_flows(self):
         cell = Cell(0.7, 0.2, 40, 0)
@@ -96,7 +96,7 @@ class TestCells:
         from meanfield import gradient_flow
 
         run = gradient_flow(
-            FOUR, cell_particles(FOUR, cell, SETTINGS), loss_tol=SETTINGS.loss_tol, rtol=SETTINGS.rtol,
+            FOUR, cell_particles(FOUR, cell, SETTINGS), loss_atol=SETTINGS.loss_atol, rtol=SETTINGS.rtol,
             atol=SETTINGS.atol,
         )  # fmt: skip
         assert result.rd_w == run.stats.rd_w_max
@@ -179,7 +179,7 @@ class TestSweep:
         )
         from meanfield import gradient_flow
 
-        run = gradient_flow(FOUR, half, loss_tol=diagram.settings.loss_tol, rtol=1e-2)
+        run = gradient_flow(FOUR, half, loss_atol=diagram.settings.loss_atol, rtol=1e-2)
         assert diagram.rd_w[0, 0, 0, 0] == pytest.approx(run.stats.rd_w_max, rel=1e-9)
 
     def test_runs_that_do_not_converge_are_left_out(self):
@@ -300,8 +300,12 @@ class TestBadArguments:
             ({"per_half": True, "antisymmetric": False}, r"per_half counts one of two twin halves; it needs"),
             ({"confidence": 1.0}, r"confidence is 1.0; give a level between 0 and 1"),
             ({"confidence": math.nan}, r"confidence is nan; give a level between 0 and 1"),
-            ({"loss_tol": 0.0}, r"loss_tol is 0.0; give a positive number"),
-            ({"loss_tol": 1.0}, r"loss_tol is 1, but the loss starts at .*; give a smaller loss_tol"),
+            ({"loss_tol": 0.0}, r"loss_tol is 0; give a positive share of what can be learned, or loss_atol"),
+            ({"loss_tol": 1.0}, r"loss_tol is 1.0; give a share of what can be learned"),
+            (
+                {"loss_atol": 1.0},
+                r"loss_atol=1 is a loss of 1, but the loss starts at .*; give a smaller one",
+            ),
             ({"executor": 0}, r"executor is 0; give None, a number of processes >= 1, an executor"),
             ({"executor": "dask"}, r"executor is 'dask'; give None"),
             ({"executor": True}, r"executor is True; give None"),
@@ -319,8 +323,8 @@ class TestBadArguments:
     def test_targets_that_cannot_be_learned(self):
         with pytest.raises(InputError, match=r"every target is zero, so there is nothing to learn"):
             phase_diagram(Problem([0.0, 1.0], [0.0, 0.0]), **SMALL)
-        with pytest.raises(InputError, match=r"contradictory labels .* average the targets of equal samples"):
-            phase_diagram(Problem([0.5, 0.5], [0.0, 1.0]), **SMALL, loss_tol=0.1)
+        with pytest.raises(InputError, match=r"contradictory labels .* above 0.125; give a larger loss_atol"):
+            phase_diagram(Problem([0.5, 0.5], [0.0, 1.0]), **SMALL, loss_atol=0.1)
 
     def test_repeated_samples_are_trained_to_above_their_floor(self):
         problem = Problem([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 1.0, 2.0])
@@ -328,7 +332,7 @@ class TestBadArguments:
         diagram = phase_diagram(problem, **SMALL)
         assert all(result.converged for result in diagram.results)
         learned = problem.zero_loss - problem.loss_floor
-        assert diagram.settings.loss_tol == pytest.approx(problem.loss_floor + 3e-5 * learned)
+        assert diagram.settings.loss_atol == pytest.approx(problem.loss_floor + 1e-6 * learned, rel=1e-12)
 
     def test_csv_that_cannot_be_written(self, serial, tmp_path):
         with pytest.raises(InputError, match=r"cannot be written \(.*\); give a writable place"):

@@ -150,7 +150,7 @@ class TestDisk:
 
     def test_a_run_that_does_not_fit_leaves_the_old_file(self, tmp_path):
         network = mf.Particles.sample(FOUR, mf.Scaling(0.5), 200, rng=0)
-        run = mf.gradient_flow(FOUR, network, loss_tol=1e-3, progress=False)
+        run = mf.gradient_flow(FOUR, network, loss_atol=1e-3, progress=False)
         path = run.save(tmp_path / "run.npz")
         before = path.read_bytes()
         code = (
@@ -170,7 +170,7 @@ class TestDisk:
         with pytest.raises(StoreError, match=r"cannot be used.*writable folder"):
             mf.phase_diagram(FOUR, gamma=[0.5], gamma_prime=[0.0], widths=[4, 8], store="/proc/sweep.sqlite")
         network = mf.Particles.sample(FOUR, mf.Scaling(0.5), 4, rng=0)
-        run = mf.gradient_flow(FOUR, network, loss_tol=1e-2, progress=False)
+        run = mf.gradient_flow(FOUR, network, loss_atol=1e-2, progress=False)
         with pytest.raises(InputError, match=r"cannot be written to /proc/run.npz.*give a writable place"):
             run.save("/proc/run")
         with pytest.raises(InputError, match=r"cannot be written to /proc/figure.svg"):

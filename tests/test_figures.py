@@ -226,7 +226,7 @@ class TestOwnKernel:
         network = mf.Particles.sample(
             problem, mf.Scaling(alpha="m**0.7", beta1="m**-0.2", beta2=1), 12, rng=5
         )
-        run = mf.gradient_flow(problem, network, loss_tol=1e-3, progress=False)
+        run = mf.gradient_flow(problem, network, loss_atol=1e-3, progress=False)
         a0, w0, x, n = network.a, network.w, problem.x, problem.n
         kappa, kappa_prime = network.kappa, network.kappa_prime
         z = w0 @ x.T

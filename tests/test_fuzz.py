@@ -60,12 +60,12 @@ def packed_idx(folder):
 
 def run_file(folder):
     network = mf.Particles.sample(FOUR, mf.Scaling(0.5), 6, rng=0)
-    run = mf.gradient_flow(FOUR, network, loss_tol=1e-3, save_parameters=True, progress=False)
+    run = mf.gradient_flow(FOUR, network, loss_atol=1e-3, save_parameters=True, progress=False)
     return run.save(folder / "run.npz"), mf.Trajectory.load
 
 
 def limit_file(folder):
-    limit = mf.infinite_width(FOUR, mf.Scaling(1.0), width=100, tol=0.1, loss_tol=1e-3, nodes=16)
+    limit = mf.infinite_width(FOUR, mf.Scaling(1.0), width=100, tol=0.1, loss_atol=1e-3, nodes=16)
     return limit.save(folder / "limit.npz"), mf.InfiniteWidth.load
 
 
@@ -74,7 +74,7 @@ def store(folder):
 
     def load(path):
         return mf.phase_diagram(
-            FOUR, gamma=[0.5], gamma_prime=[0.0], widths=[4, 8], loss_tol=5e-3, store=path, progress=False
+            FOUR, gamma=[0.5], gamma_prime=[0.0], widths=[4, 8], loss_atol=5e-3, store=path, progress=False
         )
 
     load(path)

@@ -43,10 +43,10 @@ def test_relu_in_own_units_is_the_core_s_flow(problem, gamma, split):
     alpha, beta1, beta2 = SPLITS[split](m, gamma)
     scaling = mf.Scaling(alpha=alpha, beta1=beta1, beta2=beta2)
     core = mf.gradient_flow(
-        problem, mf.Particles.sample(problem, scaling, m, rng=3), loss_tol=1e-5, rtol=1e-4, progress=False
+        problem, mf.Particles.sample(problem, scaling, m, rng=3), loss_atol=1e-5, rtol=1e-4, progress=False
     )
     network = GenericNetwork.sample(problem, (alpha, beta1, beta2), m, activation=RELU, rng=3)
-    own = generic_flow(problem, network, loss_tol=1e-12, t_end=beta1 * beta2 * core.time[-1])
+    own = generic_flow(problem, network, loss_atol=1e-12, t_end=beta1 * beta2 * core.time[-1])
     assert own.status is mf.Status.REACHED_TIME
     assert own.rd_w == pytest.approx(core.stats.rd_w_max, rel=5e-3)
     assert own.rd_a == pytest.approx(core.stats.rd_a_max, rel=5e-3)
@@ -55,7 +55,7 @@ def test_relu_in_own_units_is_the_core_s_flow(problem, gamma, split):
 
 def test_relu_conserves_a_squared_minus_w_squared(problem):
     network = GenericNetwork.sample(problem, (10.0, 1.0, 1.0), 50, activation=RELU, rng=0)
-    run = generic_flow(problem, network, loss_tol=1e-4)
+    run = generic_flow(problem, network, loss_atol=1e-4)
     before, after = (n.a**2 - np.sum(n.w**2, axis=1) for n in (network, run.final))
     np.testing.assert_allclose(after, before, atol=1e-3)
     assert np.all(np.diff(run.loss) < 0)
@@ -65,12 +65,12 @@ def test_tanh_in_the_lazy_limit_moves_as_its_kernel_says():
     """With f = (s/m) sum_k a_k tanh(w_k . x) and s large the flow is linear (Chizat and Bach 2019).
 
     The displacement is then J^T (J J^T)^-1 y with the initial Jacobian J; what is left of the residual
-    changes it by a share sqrt(loss_tol / R_0) times the kernel's condition, the kernel itself by RD.
+    changes it by a share sqrt(loss_atol / R_0) times the kernel's condition, the kernel itself by RD.
     """
     problem = mf.Problem([-2.0, 0.3, 1.5], [1.0, -0.5, 0.3])
     m = 100
     network = GenericNetwork.sample(problem, (m / 1e4, 1.0, 1.0), m, activation=TANH, rng=0)
-    run = generic_flow(problem, network, loss_tol=1e-10, rtol=1e-8)
+    run = generic_flow(problem, network, loss_atol=1e-10, rtol=1e-8)
     z = network.w @ problem.x.T
     by_w = (network.a[:, None] * TANH.slope(z))[:, None, :] * problem.x.T[None]
     jacobian = np.concatenate([TANH.value(z), by_w.reshape(-1, problem.n)]) / network.alpha
@@ -83,10 +83,10 @@ def test_tanh_in_the_lazy_limit_moves_as_its_kernel_says():
 
 def test_stops_at_the_time_and_at_the_last_step(problem):
     network = GenericNetwork.sample(problem, (10.0, 1.0, 1.0), 50, activation=TANH, rng=0)
-    run = generic_flow(problem, network, loss_tol=1e-9, t_end=0.5)
+    run = generic_flow(problem, network, loss_atol=1e-9, t_end=0.5)
     assert run.status is mf.Status.REACHED_TIME
     assert run.time[-1] == 0.5
-    assert generic_flow(problem, network, loss_tol=1e-9, max_steps=3).status is mf.Status.MAX_STEPS
+    assert generic_flow(problem, network, loss_atol=1e-9, max_steps=3).status is mf.Status.MAX_STEPS
 
 
 def test_refuses_what_it_cannot_use(problem):
@@ -94,4 +94,4 @@ def test_refuses_what_it_cannot_use(problem):
     with pytest.raises(mf.InputError, match="loss_tol is 0"):
         generic_flow(problem, network, loss_tol=0.0)
     with pytest.raises(mf.InputError, match="draw it for it"):
-        generic_flow(mf.Problem([[1.0, 2.0]], [1.0]), network, loss_tol=0.1)
+        generic_flow(mf.Problem([[1.0, 2.0]], [1.0]), network, loss_atol=0.1)

@@ -74,7 +74,7 @@ def hostile_run(kind, seed, scaling):
     run = mf.gradient_flow(
         problem,
         network,
-        loss_tol=max(1e-6 * problem.zero_loss, 1.01 * problem.loss_floor, 1e-300),
+        loss_atol=max(1e-6 * problem.zero_loss, 1.01 * problem.loss_floor, 1e-300),
         progress=False,
         stop=lambda now: losses.append(now.loss) is not None,
     )
@@ -117,7 +117,7 @@ class TestRunsEnd:
         x, y = rng.standard_normal((60, 3)), rng.standard_normal(60)
         problem = Problem(x, y, bias=False)
         network = Particles.sample(problem, Scaling(1.0), 10, antisymmetric=False, rng=16)
-        run = mf.gradient_flow(problem, network, loss_tol=1e-6, progress=False)
+        run = mf.gradient_flow(problem, network, loss_atol=1e-6, progress=False)
         assert run.status is Status.STATIONARY
         assert problem.loss(run.final.output(problem.x)) == pytest.approx(run.loss[-1], rel=1e-10)
 
@@ -146,7 +146,7 @@ class TestSmallest:
         """With p > 0 and q > 0 it learns: f = kappa p q, p**2 - q**2 kept, f = y at the end."""
         problem = Problem([1.0], [2.0], bias=False)
         network = Particles.from_arrays([0.5], [[1.5]], kappa=1.0, kappa_prime=1.0)
-        run = mf.gradient_flow(problem, network, loss_tol=1e-16, rtol=1e-6, progress=False)
+        run = mf.gradient_flow(problem, network, loss_atol=1e-16, rtol=1e-6, progress=False)
         kept = 0.5**2 - 1.5**2
         p2 = 0.5 * (kept + math.sqrt(kept**2 + 4 * 2.0**2))
         assert run.final.a[0] ** 2 == pytest.approx(p2, rel=1e-7)
@@ -177,8 +177,8 @@ class TestInvariances:
     def test_powers_of_two_scale_out_exactly(self, k, seed):
         """Targets and kappa times 2**k: the same path to the last bit, times divided by 4**k."""
         scale, neurons = 2.0**k, self.neurons(seed)
-        one = small_run(self.X, self.Y, kappa=0.25, loss_tol=1e-5, **neurons)
-        two = small_run(self.X, scale * self.Y, kappa=0.25 * scale, loss_tol=1e-5 * scale**2, **neurons)
+        one = small_run(self.X, self.Y, kappa=0.25, loss_atol=1e-5, **neurons)
+        two = small_run(self.X, scale * self.Y, kappa=0.25 * scale, loss_atol=1e-5 * scale**2, **neurons)
         assert one.status is two.status
         for name, factor in (("loss", scale**2), ("output", scale), ("time", scale**-2), ("rd_w", 1.0)):
             np.testing.assert_array_equal(getattr(two, name), factor * getattr(one, name), err_msg=name)
@@ -226,7 +226,7 @@ class TestExtremes:
         run, same = (
             mf.gradient_flow(
                 data, Particles.from_arrays(a, w, kappa=0.1 * unit, kappa_prime=1.0),
-                loss_tol=1e-4 * data.zero_loss, progress=False,
+                loss_atol=1e-4 * data.zero_loss, progress=False,
             )
             for data, unit in ((problem, size), (self.FOUR, 1.0))
         )  # fmt: skip
@@ -238,7 +238,7 @@ class TestExtremes:
     def test_exponents_far_out(self, gamma, gamma_prime):
         network = Particles.sample(self.FOUR, Scaling(gamma, gamma_prime), 10, rng=0)
         try:
-            run = mf.gradient_flow(self.FOUR, network, loss_tol=1e-4, progress=False)
+            run = mf.gradient_flow(self.FOUR, network, loss_atol=1e-4, progress=False)
         except InputError as error:
             assert "double precision" in str(error)  # noqa: PT017 - a run is as right as a refusal
         else:
@@ -277,8 +277,8 @@ class TestExtremes:
         [
             ({"atol": 1e300}, Status.CONVERGED),
             ({"atol": 0.0}, Status.CONVERGED),
-            ({"loss_tol": 1e300}, Status.CONVERGED),
-            ({"loss_tol": 5e-324}, Status.ROUNDING),
+            ({"loss_atol": 1e300}, Status.CONVERGED),
+            ({"loss_atol": 5e-324}, Status.ROUNDING),
             ({"t_end": 5e-324}, Status.REACHED_TIME),
             ({"t_end": 1e300}, Status.CONVERGED),
             ({"max_seconds": 1e-300}, Status.MAX_SECONDS),

@@ -255,7 +255,7 @@ class TestInfiniteWidth:
     )
     @pytest.mark.parametrize("m", [1e3, 1e12])
     def test_one_sample_closed_form(self, point, m):
-        run = infinite_width(ONE, mf.Scaling(*point), width=m, tol=1e-5, loss_tol=1e-4)
+        run = infinite_width(ONE, mf.Scaling(*point), width=m, tol=1e-5, loss_atol=1e-4)
         np.testing.assert_allclose(run.output[:, 0], one_sample_outputs(run), atol=1e-5)
 
     @pytest.mark.parametrize("R", 10.0 ** np.arange(0, 30, 1.5))
@@ -276,7 +276,7 @@ class TestInfiniteWidth:
     def test_error_is_honest_at_the_corner(self):
         """Against sixteen times as many nodes of a rule that knows nothing of the run."""
         scaling = mf.Scaling.named("mean-field")
-        limit = infinite_width(FOUR, scaling, width=1e4, tol=1e-3, loss_tol=1e-5)
+        limit = infinite_width(FOUR, scaling, width=1e4, tol=1e-3, loss_atol=1e-5)
         at = limit.time[(limit.time > 0) & (limit.time < limit.time[-1])]
         reference = mf.gradient_flow(
             FOUR, mf.Particles.quadrature(FOUR, scaling, 1e4, nodes=16 * limit.nodes),
@@ -313,13 +313,13 @@ class TestInfiniteWidth:
     def test_progress(self, capsys):
         seen = []
         scaling = mf.Scaling.named("mean-field")
-        infinite_width(FOUR, scaling, width=1e4, nodes=64, loss_tol=1e-2, progress=seen.append)
+        infinite_width(FOUR, scaling, width=1e4, nodes=64, loss_atol=1e-2, progress=seen.append)
         steps = np.array([now.steps for now in seen])
         assert np.sum(steps == 0) == 2  # the first run finds the time that the second looks at
         assert np.all(np.diff(steps)[steps[1:] > 0] == 1)
         for shown in (True, False, None):
-            infinite_width(FOUR, scaling, width=1e4, nodes=64, loss_tol=1e-2, progress=shown)
-            limit_displacements(FOUR, scaling, widths=[1e4], nodes=64, loss_tol=1e-2, progress=shown)
+            infinite_width(FOUR, scaling, width=1e4, nodes=64, loss_atol=1e-2, progress=shown)
+            limit_displacements(FOUR, scaling, widths=[1e4], nodes=64, loss_atol=1e-2, progress=shown)
             captured = capsys.readouterr()
             assert captured.out == ""
             assert ("infinite width, 58 particles" in captured.err) == (shown is True)
@@ -414,9 +414,9 @@ class TestCompare:
     def test_networks_close_in(self):
         scaling, widths, deviations = mf.Scaling.named("mean-field"), (200, 800, 3200), []
         for m in widths:
-            limit = infinite_width(FOUR, scaling, width=m, nodes=2048, loss_tol=1e-4)
+            limit = infinite_width(FOUR, scaling, width=m, nodes=2048, loss_atol=1e-4)
             runs = [
-                mf.gradient_flow(FOUR, mf.Particles.sample(FOUR, scaling, m, rng=s), loss_tol=1e-4)
+                mf.gradient_flow(FOUR, mf.Particles.sample(FOUR, scaling, m, rng=s), loss_atol=1e-4)
                 for s in range(6)
             ]
             results = [compare(run, limit) for run in runs]
@@ -464,10 +464,10 @@ def test_figures_show_the_runs():
     scaling = mf.Scaling.named("mean-field")
     runs, results = [], []
     for m in (50, 100, 200):
-        limit = infinite_width(FOUR, scaling, width=m, nodes=256, loss_tol=1e-3)
+        limit = infinite_width(FOUR, scaling, width=m, nodes=256, loss_atol=1e-3)
         for seed in (0, 1):
             network = mf.Particles.sample(FOUR, scaling, m, rng=seed)
-            runs.append(mf.gradient_flow(FOUR, network, loss_tol=1e-3))
+            runs.append(mf.gradient_flow(FOUR, network, loss_atol=1e-3))
             results.append(compare(runs[-1], limit))
     ax = mf.plotting.approach(runs, limit)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), runs[0].loss[1:])

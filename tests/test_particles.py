@@ -265,7 +265,7 @@ class TestReduced:
         np.testing.assert_allclose(reduced.output(x), full.output(x), rtol=0, atol=1e-12)
 
     def test_the_run_is_the_same(self, tmp_path):
-        runs = [gradient_flow(self.PROBLEM, network, loss_tol=1e-8) for network in self.pair()]
+        runs = [gradient_flow(self.PROBLEM, network, loss_atol=1e-8) for network in self.pair()]
         full, reduced = runs
         assert reduced.converged
         np.testing.assert_allclose(reduced.loss, full.loss, rtol=1e-9)

@@ -41,7 +41,7 @@ def runs():
     problem, scaling = mf.datasets.four_points(), mf.Scaling(gamma=1.5)
     return [
         mf.gradient_flow(
-            problem, mf.Particles.sample(problem, scaling, m, rng=0), loss_tol=1e-4, progress=False
+            problem, mf.Particles.sample(problem, scaling, m, rng=0), loss_atol=1e-4, progress=False
         )
         for m in (100, 20)
     ]

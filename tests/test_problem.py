@@ -1,5 +1,8 @@
 """The problem: validation, rank reduction, the loss floor and the fingerprint."""
 
+import itertools
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -129,6 +132,27 @@ def brute_floor(groups, n):
     return total / (2 * n)
 
 
+def exact_floor(problem):
+    """The floor in fractions: samples are on one ray if cross products vanish and they point the same way."""
+    x = [[Fraction(value) for value in row] for row in problem.x]
+    y = [Fraction(value) for value in problem.y]
+
+    def on_one_ray(one, other):
+        pairs = itertools.combinations(range(problem.d), 2)
+        parallel = all(one[i] * other[j] == one[j] * other[i] for i, j in pairs)
+        return parallel and sum(a * b for a, b in zip(one, other, strict=True)) > 0
+
+    left, total = list(range(problem.n)), Fraction(0)
+    while left:
+        ray = [i for i in left if on_one_ray(x[left[0]], x[i])] or [left[0]]
+        left = [i for i in left if i not in ray]
+        total += sum(y[i] ** 2 for i in ray)
+        c = [max(map(abs, x[i])) for i in ray]
+        if any(c):
+            total -= sum(a * y[i] for a, i in zip(c, ray, strict=True)) ** 2 / sum(a * a for a in c)
+    return float(total) / (2 * problem.n)
+
+
 class TestLossFloor:
     @given(
         st.lists(
@@ -166,10 +190,44 @@ class TestLossFloor:
         # y = (1, 1) on c = (1, 2): t = 3/5, left over 2 - 9/5 = 1/5.
         assert Problem([1.0, 2.0], [1.0, 1.0], bias=False).loss_floor == pytest.approx(0.2 / 4)
 
-    @pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-8, 1e-10])
+    @pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-8, 1e-10, 1e-13, 1e-15, 2.0**-53])
     def test_close_samples_are_no_duplicates(self, gap):
         """One neuron with its kink between them tells them apart: the floor is zero."""
         assert Problem([0.5, 0.5 + gap], [0.0, 1.0]).loss_floor == pytest.approx(0.0, abs=1e-30)
+
+    @pytest.mark.parametrize(
+        ("start", "step", "n"), [(1.6e9, 3600.0, 30), (1.6e12, 86.4e6, 365), (1e15, 1.0, 40), (-1e6, 0.1, 20)]
+    )
+    def test_times_since_1970(self, start, step, n):
+        """Inputs whose unit vectors agree in all digits differ: the floor, 0.12, was undercut by hand."""
+        t = start + step * np.arange(n)
+        problem = Problem(t, np.sin(np.arange(n) / 3))
+        hidden = np.column_stack([np.ones(n), np.maximum(t[:, None] - t[:-1], 0.0)])  # kinks at the samples
+        f = hidden @ np.linalg.solve(hidden, problem.y)
+        assert problem.loss(f) < 1e-25
+        assert problem.loss_floor == 0.0
+        assert problem.learnable == pytest.approx(problem.zero_loss, rel=1e-12)
+
+    @given(
+        st.integers(0, 2**32),
+        st.sampled_from(
+            [(True, 3), (True, 10**8), (True, 2**40), (False, 3), (False, 10**4), (False, 10**6)]
+        ),
+    )
+    def test_against_exact_arithmetic(self, seed, kind):
+        """Whole numbers, which are on one ray or are not, far from zero or near it.
+
+        Without a bias up to where their products are beyond double precision.
+        """
+        bias, far = kind
+        rng = np.random.default_rng(seed)
+        d = int(rng.integers(1, 4))
+        rows = far + rng.integers(-2, 3, (8, d))
+        rows[:, 1:] -= far * rng.integers(0, 2, d - 1)  # some features far from zero, some near it
+        rows *= rng.integers(1, 4, (8, 1))
+        rows[0, 0] = 1
+        problem = Problem(rows.astype(float), rng.integers(-3, 4, 8).astype(float), bias=bias)
+        assert problem.loss_floor == pytest.approx(exact_floor(problem), rel=1e-12, abs=1e-30)
 
     def test_no_network_goes_below(self):
         problem = Problem([0.3, 0.3, 0.3, -1.0], [0.0, 1.0, 2.0, 1.0])

@@ -16,7 +16,7 @@ from meanfield.experiments import progress as progress_module
 from meanfield.experiments.progress import Live, SweepProgress
 
 CELLS = [Cell(1.0, 0.0, m, 0) for m in (20, 40, 80)]
-RESULT = run_cell(FOUR, CELLS[0], CellSettings(loss_tol=1e-3))
+RESULT = run_cell(FOUR, CELLS[0], CellSettings(loss_atol=1e-3))
 
 
 class Clock:

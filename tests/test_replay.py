@@ -22,7 +22,7 @@ def network(problem, width, rng=0):
 @PROBLEMS
 def test_neurons_of_the_run_do_what_they_did(problem):
     own = network(problem, 60)
-    run = mf.gradient_flow(problem, own, loss_tol=1e-2, save_path=True, save_parameters=True)
+    run = mf.gradient_flow(problem, own, loss_atol=1e-2, save_path=True, save_parameters=True)
     again = replay(problem, own, run.path, save_parameters=True)
     np.testing.assert_array_equal(again.output, run.output[1:])
     np.testing.assert_array_equal(again.a, run.saved_a[1:])
@@ -39,7 +39,7 @@ def test_other_neurons_do_what_they_do_when_they_ride_along_without_weight(probl
         weight=np.append(own.weight, np.zeros(40)),
         kappa=own.kappa,
     )
-    run = mf.gradient_flow(problem, both, loss_tol=1e-2, save_path=True, save_parameters=True)
+    run = mf.gradient_flow(problem, both, loss_atol=1e-2, save_path=True, save_parameters=True)
     again = replay(problem, replace(other, kappa=own.kappa), run.path, save_parameters=True)
     np.testing.assert_allclose(again.a, run.saved_a[1:, 60:], rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(again.w, run.saved_w[1:, 60:], rtol=1e-12, atol=1e-14)
@@ -54,7 +54,7 @@ def test_the_end_is_always_there():
 
 def test_thinned_paths_keep_both_ends():
     own = network(PLANE, 60)
-    path = mf.gradient_flow(PLANE, own, loss_tol=1e-2, save_path=True).path
+    path = mf.gradient_flow(PLANE, own, loss_atol=1e-2, save_path=True).path
     every = replay(PLANE, own, path).output
     for most in (2, 5, len(every), 10_000):
         few = replay(PLANE, own, path.thinned(most)).output

@@ -47,7 +47,7 @@ def digest(_=None):
     x = np.random.default_rng(0).standard_normal((5, 3))
     for problem in (mf.Problem([1.0, -2.0], [1.0, 0.5], bias=False), mf.datasets.four_points(), mf.Problem(x, x[:, 0])):
         network = mf.Particles.sample(problem, mf.Scaling(1.2, 0.1), 3000, rng=3)
-        run = mf.gradient_flow(problem, network, loss_tol=1e-4, progress=False)
+        run = mf.gradient_flow(problem, network, loss_atol=1e-4, progress=False)
         for array in (run.final.w, run.final.a, run.loss, run.time, run.output):
             found.update(array.tobytes())
     return found.hexdigest()
@@ -92,7 +92,7 @@ class TestSameBits:
     def test_what_is_saved_is_what_was_computed(self, tmp_path):
         problem = mf.datasets.four_points()
         network = mf.Particles.sample(problem, mf.Scaling(0.5), 20, rng=0)
-        run = mf.gradient_flow(problem, network, loss_tol=1e-3, progress=False)
+        run = mf.gradient_flow(problem, network, loss_atol=1e-3, progress=False)
         back = mf.Trajectory.load(run.save(tmp_path / "run"))
         for name in ("time", "loss", "output", "rd_w", "rd_a"):
             assert getattr(back, name).tobytes() == getattr(run, name).tobytes()

@@ -33,7 +33,7 @@ def measure(gamma, widths, seeds, executor=None):
         widths=widths,
         seeds=seeds,
         per_half=True,
-        loss_tol=5e-7,  # R is half of the mean square
+        loss_atol=5e-7,  # R is half of the mean square
         executor=executor,
     )
 

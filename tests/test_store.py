@@ -182,7 +182,7 @@ class TestStoreRefusals:
             ({"antisymmetric": False}, "antisymmetric = True there, False now"),
             ({"per_half": True}, "per_half = False there, True now"),
             ({"max_steps": 77}, "max_steps = 20000 there, 77 now"),
-            ({"loss_tol": 1e-5}, "loss_tol = .* there, 1e-05 now"),
+            ({"loss_atol": 1e-5}, "loss_atol = .* there, 1e-05 now"),
         ],
     )
     def test_other_settings(self, path, change, named):
@@ -291,7 +291,7 @@ class TestContents:
 
     def test_data_of_any_shape(self, tmp_path):
         rng = np.random.default_rng(0)
-        settings = CellSettings(loss_tol=1e-3)
+        settings = CellSettings(loss_atol=1e-3)
         for index, bias in enumerate((True, False)):
             problem = Problem(rng.standard_normal((5, 3)), rng.standard_normal(5), bias=bias, name="five")
             SweepStore(tmp_path / f"{index}.sqlite", problem, settings).close()
@@ -316,7 +316,7 @@ class TestContents:
         ("change", "reason"),
         [
             ("DELETE FROM meta WHERE key = 'settings'", "'settings'"),
-            ("UPDATE meta SET value = '{}' WHERE key = 'settings'", "loss_tol"),
+            ("UPDATE meta SET value = '{}' WHERE key = 'settings'", "loss_atol"),
             (
                 "UPDATE meta SET value = zeroblob(length(value)) WHERE key = 'y'",
                 "its data are not those that",
@@ -354,7 +354,8 @@ class TestContents:
             text = store_text(store)
         for phrase in (
             "12 cells", "four points: 4 samples, d = 2", "gamma       0.5, 1.75", "width       20, 40, 80",
-            "12 CONVERGED", "loss_tol = ", "numpy " + np.__version__, "finished from 2026-01-02T03:04:05.678",
+            "12 CONVERGED", "loss_atol = ", "numpy " + np.__version__,
+            "finished from 2026-01-02T03:04:05.678",
         ):  # fmt: skip
             assert phrase in text
 

@@ -130,7 +130,7 @@ class TestLinearRegime:
     def test_against_a_wide_network(self):
         problem, scaling, m = datasets.four_points(), Scaling(gamma=0.3, gamma_prime=0.2), 40_000
         run = gradient_flow(
-            problem, Particles.sample(problem, scaling, m, rng=0), loss_tol=1e-9, progress=False
+            problem, Particles.sample(problem, scaling, m, rng=0), loss_atol=1e-9, progress=False
         )
         rd_w, rd_a = KernelLaw(problem).displacement(scaling, [m])
         # Kernels of 20000 pairs: their entries have relative errors of about 1/sqrt(20000) times a few

@@ -50,7 +50,7 @@ def final_runs(scaling, top):
     """
     widths = 10.0 ** np.array([top - 2.0, top])
     runs = [
-        mf.gradient_flow(mf.datasets.four_points(), particles(scaling, m), loss_tol=1e-7, progress=False)
+        mf.gradient_flow(mf.datasets.four_points(), particles(scaling, m), loss_atol=1e-7, progress=False)
         for m in widths
     ]
     return (widths, runs) if runs[0].status is runs[1].status else final_runs(scaling, top - 1.0)
@@ -67,7 +67,7 @@ def test_slopes_are_the_derived_exponents(point):
 
 def half_time(scaling, m):
     """Canonical time at which the loss has halved, between recorded times."""
-    run = mf.gradient_flow(mf.datasets.four_points(), particles(scaling, m), loss_tol=1e-7, progress=False)
+    run = mf.gradient_flow(mf.datasets.four_points(), particles(scaling, m), loss_atol=1e-7, progress=False)
     return float(np.interp(-0.5 * run.loss[0], -run.loss, run.time)) * scaling.kappa(m)
 
 

@@ -76,7 +76,7 @@ def test_a_thousand_samples():
     x = np.linspace(-1, 1, 2000)
     problem = mf.Problem(x, np.sin(2 * x))
     network = mf.Particles.sample(problem, mf.Scaling(0.7, 0.0), 1000, rng=0)
-    run = mf.gradient_flow(problem, network, loss_tol=1e-3, rtol=1e-2)
+    run = mf.gradient_flow(problem, network, loss_atol=1e-3, rtol=1e-2)
     assert run.converged
     np.testing.assert_allclose(run.loss[-1], problem.loss(run.final.output(problem.x)), rtol=1e-9)
 

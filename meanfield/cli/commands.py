@@ -66,6 +66,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
     from meanfield import experiments
 
     preset = experiments.PRESETS[arguments.preset]
+    asked = (arguments.loss_tol, arguments.loss_atol)
     return {
         "gamma": _numbers("--gamma", arguments.gamma) or preset.gamma,
         "gamma_prime": _numbers("--gamma-prime", arguments.gamma_prime) or preset.gamma_prime,
@@ -75,6 +76,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "memory": _bytes(arguments.memory),
         "per_half": True,
         "loss_tol": arguments.loss_tol,
+        "loss_atol": preset.loss_atol if asked == (None, None) else arguments.loss_atol,
         "rng": arguments.rng,
         "progress": False if arguments.quiet else arguments.progress,
     }
@@ -120,7 +122,6 @@ def regime(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """``meanfield train``."""
-    from meanfield.experiments.grid import as_loss_tol
     from meanfield.flow import FlowInterrupted, gradient_flow
 
     problem = problem_of(arguments)
@@ -130,12 +131,12 @@ def train(arguments: argparse.Namespace) -> int:
     network = Particles.sample(
         problem, scaling, arguments.width, antisymmetric=not arguments.no_asi, rng=arguments.rng
     )
-    loss_tol = as_loss_tol(problem, None) if arguments.loss_tol is None else arguments.loss_tol
     try:
         run = gradient_flow(
             problem,
             network,
-            loss_tol=loss_tol,
+            loss_tol=arguments.loss_tol,
+            loss_atol=arguments.loss_atol,
             t_end=arguments.t_end,
             max_seconds=arguments.max_seconds,
             progress=False if arguments.quiet else None,
@@ -186,23 +187,9 @@ def problem_of(arguments: argparse.Namespace) -> Problem:
         standardise=arguments.standardise,
         targets=arguments.labels,
     )
-    if note := _far_from_neurons(problem):
-        print(f"meanfield: note: {note}", file=sys.stderr)
+    if problem.far_from_zero:
+        print(f"meanfield: note: {problem.far_from_zero}", file=sys.stderr)
     return problem
-
-
-def _far_from_neurons(problem: Problem) -> str:
-    """Say so if a feature varies little around a mean far from zero: few random neurons bend there."""
-    features = problem.x[:, : problem.d_in]
-    far = np.flatnonzero(np.abs(features.mean(axis=0)) > 3.0 * features.std(axis=0))
-    far = far[np.ptp(features, axis=0)[far] > 0.0]
-    if not problem.bias or not far.size:
-        return ""
-    low, high = features[:, far[0]].min(), features[:, far[0]].max()
-    return (
-        f"feature {far[0] + 1} of {problem.name} runs from {low:g} to {high:g}, far from zero, where random "
-        "neurons bend; --standardise shifts and scales it"
-    )
 
 
 def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:

@@ -204,12 +204,7 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
     group.add_argument(
         "--rng", metavar="N", type=int, default=0, help="root of all random numbers (default: 0)"
     )
-    group.add_argument(
-        "--loss-tol",
-        metavar="R",
-        type=float,
-        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of what can be learned)",
-    )
+    _add_loss(group)
     group = verb.add_argument_group("running")
     group.add_argument(
         "--workers", metavar="N", type=int, help="worker processes (default: one per processor)"
@@ -223,6 +218,22 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
     )
     group.add_argument(
         "--progress", action="store_true", default=None, help="a progress bar in log files, too"
+    )
+
+
+def _add_loss(group: argparse._ArgumentGroup) -> None:
+    """Where training ends: the same for all verbs that train."""
+    group.add_argument(
+        "--loss-tol",
+        metavar="SHARE",
+        type=float,
+        help="train until this share of what can be learned is left (default: 1e-6)",
+    )
+    group.add_argument(
+        "--loss-atol",
+        metavar="R",
+        type=float,
+        help="train to (1/2n) sum (f - y)^2 <= R; with --loss-tol, to whichever is met first",
     )
 
 
@@ -305,12 +316,7 @@ def _add_train(verbs: _Verbs) -> None:
         "--no-asi", action="store_true", help="no antisymmetric twins: initial output not zero"
     )
     group.add_argument("--rng", metavar="N", type=int, default=0, help="seed of the draw (default: 0)")
-    group.add_argument(
-        "--loss-tol",
-        metavar="R",
-        type=float,
-        help="train to (1/2n) sum (f - y)^2 <= R (default: 3e-5 of what can be learned)",
-    )
+    _add_loss(group)
     group.add_argument("--t-end", metavar="TBAR", type=float, help="stop at this normalised time")
     group.add_argument("--max-seconds", metavar="S", type=float, help="stop after this wall time")
     _add_output(verb)

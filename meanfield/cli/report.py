@@ -162,6 +162,7 @@ def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> s
         f"gamma = {scaling.gamma:g}, gamma' = {scaling.gamma_prime:g} ({scaling.regime.value} regime)",
         f"status    {run.status.name}: {run.status.remedy}",
         f"loss      {run.loss[-1]:.4g} (from {run.loss[0]:.4g}) at tbar = {run.time[-1]:.4g}",
+        *([] if run.loss_target is None else [f"target    {run.loss_target}"]),
         f"change    RD_w = {run.rd_w[-1]:.4g}, RD_a = {run.rd_a[-1]:.4g}",
         f"cost      {stats.steps} steps ({stats.rejected} rejected), {stats.seconds:.2f} s",
         f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves; "
@@ -182,6 +183,7 @@ def run_as_json(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> d
         "time": float(run.time[-1]),
         "time_unit": run.time_unit,
         "loss": float(run.loss[-1]),
+        "loss_target": None if run.loss_target is None else asdict(run.loss_target),
         "rd_w": float(run.rd_w[-1]),
         "rd_a": float(run.rd_a[-1]),
         "stats": asdict(run.stats),

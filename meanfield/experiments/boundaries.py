@@ -140,6 +140,7 @@ def boundary(
     antisymmetric: bool = True,
     per_half: bool = False,
     loss_tol: float | None = None,
+    loss_atol: float | None = None,
     rtol: float = 1e-2,
     max_steps: int = 20_000,
     rng: int = 0,
@@ -170,7 +171,8 @@ def boundary(
         The search stays within this distance of the predicted line.
     max_points : int
         Most ensembles for one gamma_prime.
-    executor, store, memory, antisymmetric, per_half, loss_tol, rtol, max_steps, rng, confidence, progress
+    executor, store, memory, antisymmetric, per_half, loss_tol, loss_atol, rtol, max_steps, rng, confidence,
+    progress
         As in :func:`meanfield.phase_diagram`, with which a store can be shared.
 
     Returns
@@ -205,8 +207,8 @@ def boundary(
         np.empty(0), as_exponents("gamma_prime", gamma_prime), as_widths("widths", widths), as_seeds(seeds)
     )
     settings = checked_settings(
-        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
-        max_steps=max_steps, rng=rng, confidence=confidence,
+        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, loss_atol=loss_atol,
+        rtol=rtol, max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     rows = [
         _Row(ReferenceSlope.around(problem, settings, grid.widths, float(boundary_gamma(gp)), gp, reach))

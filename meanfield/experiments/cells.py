@@ -50,8 +50,8 @@ class CellSettings:
 
     Attributes
     ----------
-    loss_tol : float
-        Training stops at ``R <= loss_tol``.
+    loss_atol : float
+        Training stops at ``R <= loss_atol``: what ``loss_tol`` means on the problem's data, or as given.
     antisymmetric : bool
         Pair every neuron with a twin, so that the initial output is zero.
     per_half : bool
@@ -66,11 +66,11 @@ class CellSettings:
 
     Examples
     --------
-    >>> CellSettings(loss_tol=1e-4).rtol
+    >>> CellSettings(loss_atol=1e-4).rtol
     0.01
     """
 
-    loss_tol: float
+    loss_atol: float
     antisymmetric: bool = True
     per_half: bool = False
     rtol: float = 1e-2
@@ -114,7 +114,7 @@ class CellResult:
 
     @property
     def converged(self) -> bool:
-        """Whether training reached the loss tolerance."""
+        """Whether training reached the loss that was asked for."""
         return self.status == "CONVERGED"
 
     @property
@@ -145,13 +145,13 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
     Examples
     --------
     >>> from meanfield.datasets import four_points
-    >>> settings = CellSettings(loss_tol=1e-4)
+    >>> settings = CellSettings(loss_atol=1e-4)
     >>> narrow, wide = (cell_particles(four_points(), Cell(1.0, 0.0, m, 0), settings) for m in (20, 40))
     >>> bool((wide.a[:20] == narrow.a).all())
     True
     """
     instance("cell", cell, Cell, "Cell(gamma, gamma_prime, width, seed)")
-    instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
+    instance("settings", settings, CellSettings, "CellSettings(loss_atol)")
     return Particles.sample(
         problem,
         cell_scaling(cell, settings),
@@ -167,7 +167,7 @@ def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult
     Examples
     --------
     >>> from meanfield.datasets import four_points
-    >>> result = run_cell(four_points(), Cell(1.0, 0.0, 100, 0), CellSettings(loss_tol=1e-4))
+    >>> result = run_cell(four_points(), Cell(1.0, 0.0, 100, 0), CellSettings(loss_atol=1e-4))
     >>> result.status, result.loss <= 1e-4
     ('CONVERGED', True)
     """
@@ -179,7 +179,7 @@ def run_particles(problem: Problem, particles: Particles, cell: Cell, settings: 
     run = gradient_flow(
         problem,
         particles,
-        loss_tol=settings.loss_tol,
+        loss_atol=settings.loss_atol,
         rtol=settings.rtol,
         atol=settings.atol,
         max_steps=settings.max_steps,

@@ -10,14 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import as_number, real_array, shown, whole_number
+from meanfield.arguments import real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell
-from meanfield.problem import Problem
 
-#: Default tolerance on R, as a share of the zero function's loss; on the paper's data this is the
-#: mean square of 1e-6 that the paper trains to.
-RELATIVE_LOSS_TOL = 3e-5
 _MOST_SEEDS = 1_000_000
 
 
@@ -112,31 +108,6 @@ def as_seeds(seeds: int | Sequence[int]) -> NDArray[np.int64]:
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or np.any(array < 0):
         raise InputError(f"seeds is {shown(seeds)}; give a number of seeds, or a list of whole numbers >= 0")
     return np.unique(array.astype(np.int64))
-
-
-def as_loss_tol(problem: Problem, loss_tol: float | None) -> float:
-    """The loss to train to: as given, or by default a share of the zero function's.
-
-    Repeated samples with different targets put a floor below the loss; the share is that of what can be
-    learned above it.
-    """
-    zero_loss = problem.zero_loss
-    if zero_loss == 0.0:
-        raise InputError("every target is zero, so there is nothing to learn; give targets that vary")
-    floor = problem.loss_floor
-    tol = floor + RELATIVE_LOSS_TOL * (zero_loss - floor) if loss_tol is None else as_number(loss_tol)
-    if not (math.isfinite(tol) and tol > 0):
-        raise InputError(f"loss_tol is {shown(loss_tol)}; give a positive number")
-    if tol <= floor:
-        raise InputError(
-            f"loss_tol is {tol:.3g}, but contradictory labels keep the loss of any network on these data "
-            f"above {floor:.4g}; average the targets of equal samples, or give a larger loss_tol"
-        )
-    if tol >= zero_loss:
-        raise InputError(
-            f"loss_tol is {tol:g}, but the loss starts at {zero_loss:.4g}; give a smaller loss_tol"
-        )
-    return tol
 
 
 def _listed(values: Any) -> NDArray[Any]:

@@ -16,7 +16,8 @@ from meanfield.arguments import instance, progress_choice, real_array, shown, wh
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
-from meanfield.experiments.grid import as_exponents, as_loss_tol
+from meanfield.experiments.grid import as_exponents
+from meanfield.flow.target import needed_target
 from meanfield.limits import limit_displacements
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -33,6 +34,7 @@ def limit_diagram(
     widths: Sequence[float] = (1e20, 1e30),
     nodes: int = 256,
     loss_tol: float | None = None,
+    loss_atol: float | None = None,
     executor: int | None = None,
     progress: bool | None = None,
 ) -> PhaseDiagram:
@@ -49,8 +51,8 @@ def limit_diagram(
         what double precision resolves (see docs/infinite-width.md).
     nodes : int
         Particles of a run.
-    loss_tol : float, optional
-        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss. Where the flow rests at a
+    loss_tol, loss_atol : float, optional
+        As in :func:`meanfield.gradient_flow`. Where the flow rests at a
         larger loss at some width, all widths are compared when they reach that one.
     executor : int, optional
         Number of worker processes; by default this one.
@@ -80,9 +82,9 @@ def limit_diagram(
     if len(m) < 2 or m[0] < 2.0:
         raise InputError(f"widths is {shown(widths)}; give at least two different finite numbers from 2 on")
     g, gp = as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime)
-    settings = CellSettings(loss_tol=as_loss_tol(problem, loss_tol))
+    settings = CellSettings(loss_atol=needed_target(problem, loss_tol, loss_atol).loss)
     points = [Scaling(float(a), float(b)) for b in gp for a in g]
-    work = partial(_run, problem, settings.loss_tol, nodes, tuple(float(w) for w in m))
+    work = partial(_run, problem, settings.loss_atol, nodes, tuple(float(w) for w in m))
     if executor is None or executor == 1:
         at_points = _shown(map(work, points), len(points), progress)
     else:
@@ -111,10 +113,10 @@ def _shown(
 
 
 def _run(
-    problem: Problem, loss_tol: float, nodes: int, widths: tuple[float, ...], scaling: Scaling
+    problem: Problem, loss_atol: float, nodes: int, widths: tuple[float, ...], scaling: Scaling
 ) -> list[CellResult]:
     ends = limit_displacements(
-        problem, scaling, widths=widths, nodes=nodes, loss_tol=loss_tol, progress=False
+        problem, scaling, widths=widths, nodes=nodes, loss_atol=loss_atol, progress=False
     )
     return [
         CellResult(

@@ -18,12 +18,15 @@ class Preset:
         Widths, of one twin half each.
     seeds : int
         Draws per point.
+    loss_atol : float or None
+        The loss R to train to; None for the default of :func:`meanfield.phase_diagram`.
     """
 
     gamma: tuple[float, ...]
     gamma_prime: tuple[float, ...]
     widths: tuple[int, ...]
     seeds: int
+    loss_atol: float | None = None
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -35,11 +38,12 @@ PRESETS: Mapping[str, Preset] = {
         widths=(500, 2000, 8000),
         seeds=5,
     ),
-    # The published map: Luo et al. 2021, its grid and its widths.
+    # The published map: Luo et al. 2021, its grid, its widths, and its mean square of 1e-6, which is 2 R.
     "paper": Preset(
         gamma=(0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.4),
         gamma_prime=(-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4),
         widths=(1000, 5000, 10000, 20000, 40000),
         seeds=1,
+        loss_atol=5e-7,
     ),
 }

@@ -90,7 +90,7 @@ class SweepStore:
     def __init__(self, path: str | os.PathLike[str], problem: Problem, settings: CellSettings) -> None:
         self.path = file_path("store", path)
         instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
-        instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
+        instance("settings", settings, CellSettings, "CellSettings(loss_atol)")
         self.problem: Problem | None = problem
         self.problem_name, self.fingerprint = problem.name, problem.fingerprint
         self.settings = settings

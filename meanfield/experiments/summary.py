@@ -109,7 +109,7 @@ def _runs(results: Sequence[CellResult], settings: CellSettings) -> str:
     stopped = len(results) - converged - rested
     return (
         f"{len(results)} networks were trained by gradient flow to R = (1/2n) sum (f - y)^2 <= "
-        f"{settings.loss_tol:.3g} with relative tolerance {settings.rtol:g}: {converged} reached it, "
+        f"{settings.loss_atol:.3g} with relative tolerance {settings.rtol:g}: {converged} reached it, "
         f"{rested} came to rest above it, {stopped} were stopped; "
         f"{duration(sum(result.seconds for result in results))} of computation in all."
     )

@@ -29,7 +29,6 @@ from meanfield.experiments.executors import AnyExecutor, check_executor, run_cel
 from meanfield.experiments.grid import (
     Grid,
     as_exponents,
-    as_loss_tol,
     as_seeds,
     as_widths,
     shard_of,
@@ -37,6 +36,7 @@ from meanfield.experiments.grid import (
 from meanfield.experiments.origin import Outcome
 from meanfield.experiments.progress import Live, SweepProgress
 from meanfield.experiments.store import SweepStore
+from meanfield.flow.target import needed_target
 from meanfield.problem import Problem
 
 
@@ -63,6 +63,7 @@ def phase_diagram(
     antisymmetric: bool = True,
     per_half: bool = False,
     loss_tol: float | None = None,
+    loss_atol: float | None = None,
     rtol: float = 1e-2,
     max_steps: int = 20_000,
     rng: int = 0,
@@ -104,9 +105,9 @@ def phase_diagram(
     per_half : bool
         Widths count the neurons of one twin half, as in Luo et al. 2021: networks have 2 m neurons
         and ``kappa = m**-gamma``.
-    loss_tol : float, optional
-        Train to ``R <= loss_tol``; by default 3e-5 of the zero function's loss (above the floor that
-        repeated samples with different targets put below it).
+    loss_tol, loss_atol : float, optional
+        As in :func:`meanfield.gradient_flow`: by default training ends where 1e-6 of what can be learned is
+        left.
     rtol, max_steps
         As in :func:`meanfield.gradient_flow`.
     rng : int
@@ -156,8 +157,8 @@ def phase_diagram(
         called("live", live, "a PhaseDiagram")
     live_seconds = number("live_seconds", live_seconds, "a number of seconds >= 0", least=0.0)
     settings = checked_settings(
-        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, rtol=rtol,
-        max_steps=max_steps, rng=rng, confidence=confidence,
+        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, loss_atol=loss_atol,
+        rtol=rtol, max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     cells = list(grid.cells())
     finished: dict[Cell, Outcome] = {}
@@ -183,6 +184,7 @@ def checked_settings(
     antisymmetric: bool,
     per_half: bool,
     loss_tol: float | None,
+    loss_atol: float | None,
     rtol: float,
     max_steps: int,
     rng: int,
@@ -195,7 +197,7 @@ def checked_settings(
     if not 0 < as_number(rtol) < 1:
         raise InputError(f"rtol is {shown(rtol)}; give a relative tolerance between 0 and 1")
     return CellSettings(
-        loss_tol=as_loss_tol(problem, loss_tol),
+        loss_atol=needed_target(problem, loss_tol, loss_atol).loss,
         antisymmetric=antisymmetric,
         per_half=per_half,
         rtol=float(rtol),
@@ -236,7 +238,7 @@ def train_cells(
     """
     # All of it before a store is made: a call that is refused must not leave its settings there.
     instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
-    instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
+    instance("settings", settings, CellSettings, "CellSettings(loss_atol)")
     instance("finished", finished, dict, "dict()")
     progress = checked_means(executor, memory, progress)
     if live is not None:

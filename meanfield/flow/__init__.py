@@ -13,11 +13,13 @@ from meanfield.flow.order_parameters import (
 from meanfield.flow.replay import Replay, replay
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot
+from meanfield.flow.target import LossTarget
 from meanfield.flow.trajectory import Stats, Trajectory
 
 __all__ = [
     "METHODS",
     "FlowInterrupted",
+    "LossTarget",
     "OrderParameters",
     "Replay",
     "Snapshot",

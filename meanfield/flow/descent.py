@@ -15,6 +15,7 @@ from meanfield.flow.driver import FlowInterrupted, check_run
 from meanfield.flow.method import State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
+from meanfield.flow.start import first_state, split_start
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import (
     AtRounding,
@@ -41,10 +42,11 @@ class _LossAbove:
 
 def gradient_descent(
     problem: Problem,
-    particles: Particles,
+    particles: Particles | Trajectory,
     *,
     learning_rate: float,
-    loss_tol: float = 1e-6,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     max_steps: int = 100_000,
     max_seconds: float | None = None,
     stop: Callable[[Snapshot], bool] | None = None,
@@ -55,7 +57,7 @@ def gradient_descent(
 
     Parameters
     ----------
-    problem, particles, loss_tol, max_seconds, stop, save_parameters, progress
+    problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters, progress
         As in :func:`~meanfield.flow.gradient_flow`.
     learning_rate : float
         Step of normalised time per iteration. A learning rate of the user's own parameters is
@@ -85,31 +87,34 @@ def gradient_descent(
     >>> run.status.name
     'CONVERGED'
     """
-    loss_tol, max_seconds, save_parameters = check_run(
-        problem, particles, loss_tol, max_seconds, stop, save_parameters
+    particles, before = split_start(problem, particles)
+    target, max_seconds, save_parameters = check_run(
+        problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
     )
     progress = progress_choice(progress, "a Snapshot")
     learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
     max_steps = whole_number("max_steps", max_steps)
     deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
     system = CanonicalSystem(problem, particles)
-    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    now, state = first_state(system, before)
     rules: list[StopRule] = [
         _LossAbove(1e6 * (state.loss + problem.zero_loss)),  # first: infinity is below its own rounding
         AtRounding(problem.zero_loss),
     ]
-    rules += [LossBelow(loss_tol)] if loss_tol > 0 else []
+    rules += [LossBelow(target.loss)] if target is not None else []
     rules += [UserRule(stop)] if stop is not None else []
     rules += [StepsReached(max_steps)]
     rules += [SecondsReached(max_seconds)] if max_seconds is not None else []
     recorder = Recorder(
         system,
         observer := Observer(system),
-        save_times=SaveTimes(None),
-        save_parameters=save_parameters,
+        save_times=SaveTimes(None, now),
+        save_parameters=save_parameters or (before is not None and before.saved_a is not None),
         save_path=False,
+        target=target,
         rules=rules,
-        progress=Progress(progress, loss_tol=loss_tol, t_end=learning_rate * max_steps),
+        progress=Progress(progress, target=target, t_end=now + learning_rate * max_steps),
+        before=before,
     )
 
     def finish(status: Status) -> Trajectory:
@@ -117,7 +122,7 @@ def gradient_descent(
 
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a descent that overflows has diverged
-            return finish(_descend(system, observer, recorder, state, learning_rate, deadline))
+            return finish(_descend(system, observer, recorder, now, state, learning_rate, deadline))
     except kernels.OutOfTime:
         return finish(Status.MAX_SECONDS)
     except KeyboardInterrupt:
@@ -128,6 +133,7 @@ def _descend(
     system: CanonicalSystem,
     observer: Observer,
     recorder: Recorder,
+    start: float,
     state: State,
     learning_rate: float,
     deadline: float,
@@ -136,13 +142,14 @@ def _descend(
     # is kappa times that of tbar.
     h = system.kappa * learning_rate
     velocity, steps = np.empty_like(state.theta), 0
-    status = recorder.accept(0.0, state, observer.measure(state), math.nan)
+    status = recorder.accept(start, state, observer.measure(state), math.nan)
     with kernels.until(deadline):
         while status is None:
             system.pullback(state.theta, -state.e / system.n, velocity)
             loss_rate = float(np.sum(system.weight * velocity**2)) * system.kappa**2
             theta = state.theta + h * velocity
             steps += 1
-            state = State(steps * h, theta, system.residual(theta))
-            status = recorder.accept(steps * learning_rate, state, observer.measure(state), loss_rate)
+            state = State(state.s + h, theta, system.residual(theta))
+            now = start + steps * learning_rate
+            status = recorder.accept(now, state, observer.measure(state), loss_rate)
     return status

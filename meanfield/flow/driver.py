@@ -22,6 +22,7 @@ from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.rest import Rest, test_rest
 from meanfield.flow.runge_kutta import RungeKutta
+from meanfield.flow.start import end_after, first_state, first_step, split_start
 from meanfield.flow.status import Status
 from meanfield.flow.stiff import Residual
 from meanfield.flow.stopping import (
@@ -36,6 +37,7 @@ from meanfield.flow.stopping import (
     UserRule,
 )
 from meanfield.flow.system import CanonicalSystem, check_pair
+from meanfield.flow.target import LossTarget, loss_target
 from meanfield.flow.trajectory import Trajectory
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -60,15 +62,19 @@ class FlowInterrupted(KeyboardInterrupt):
     """Ctrl-C during a run; ``.trajectory`` holds the run so far (status INTERRUPTED)."""
 
     def __init__(self, trajectory: Trajectory) -> None:
-        super().__init__(f"interrupted at tbar = {trajectory.time[-1]:.4g}; the run so far is in .trajectory")
+        super().__init__(
+            f"interrupted at tbar = {trajectory.time[-1]:.4g}; the run so far is in .trajectory: give it in "
+            "place of the network, as in gradient_flow(problem, run), to go on"
+        )
         self.trajectory = trajectory
 
 
 def gradient_flow(
     problem: Problem,
-    particles: Particles,
+    particles: Particles | Trajectory,
     *,
-    loss_tol: float = 1e-6,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     t_end: float | None = None,
     save_at: ArrayLike | None = None,
     rtol: float = 1e-3,
@@ -88,11 +94,18 @@ def gradient_flow(
     ----------
     problem : Problem
         The data.
-    particles : Particles
-        The network at time 0.
-    loss_tol : float
-        Stop once ``R <= loss_tol``; 0 switches the rule off. (On the mean square without the 1/2,
-        a tolerance of 1e-6 is ``loss_tol=5e-7`` here.)
+    particles : Particles or Trajectory
+        The network at time 0; or a run to go on with, also one from a file. Then time goes on (``t_end`` and
+        ``save_at`` are times since the first start), displacements count from the first start, and the
+        result holds the record of both. ``max_steps`` and ``max_seconds`` count anew.
+    loss_tol : float, optional
+        Stop once ``R <= floor + loss_tol (zero_loss - floor)``: once this share of what can be learned is
+        left. ``zero_loss`` is the loss of the function that is zero and ``floor`` what contradictory labels
+        keep (see :class:`~meanfield.Problem`). By default 1e-6, or no such rule if ``loss_atol`` is given;
+        0 switches the rule off.
+    loss_atol : float, optional
+        Stop once ``R <= loss_atol``; with ``loss_tol`` too, at whichever is met first. (On the mean square
+        without the 1/2, a tolerance of 1e-6 is ``loss_atol=5e-7`` here.)
     t_end : float, optional
         Stop at this normalised time tbar.
     save_at : array_like, optional
@@ -113,7 +126,8 @@ def gradient_flow(
     stop : callable, optional
         Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
     save_parameters : bool
-        Keep a and w at the saved times, too (memory: T N (d + 1) doubles).
+        Keep a and w at the saved times, too (memory: T N (d + 1) doubles). A run that goes on keeps them if
+        the run before did.
     save_path : bool
         Keep the residual that particles felt in each step, with which :func:`~meanfield.flow.replay` moves
         others (method "residual" only; memory: 2 n doubles for each step).
@@ -124,12 +138,13 @@ def gradient_flow(
     Returns
     -------
     Trajectory
-        ``status`` says which rule fired and ``status.remedy`` what to do about it.
+        ``status`` says which rule fired and ``status.remedy`` what to do about it; ``loss_target`` is the
+        loss that was asked for.
 
     Raises
     ------
     InputError
-        For arguments that cannot be used, and for a ``loss_tol`` below what any network can reach
+        For arguments that cannot be used, and for a ``loss_atol`` below what any network can reach
         on these data (contradictory labels).
     FlowInterrupted
         On Ctrl-C; the exception holds the trajectory so far.
@@ -140,11 +155,12 @@ def gradient_flow(
     >>> problem = mf.datasets.four_points()
     >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=1000, rng=0)
     >>> run = mf.gradient_flow(problem, network)
-    >>> run.status.name, bool(run.loss[-1] <= 1e-6)
+    >>> run.status.name, bool(run.loss[-1] <= 1e-6 * problem.zero_loss)
     ('CONVERGED', True)
     """
-    loss_tol, max_seconds, save_parameters = check_run(
-        problem, particles, loss_tol, max_seconds, stop, save_parameters
+    particles, before = split_start(problem, particles)
+    target, max_seconds, save_parameters = check_run(
+        problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
     )
     progress = progress_choice(progress, "a Snapshot")
     # As Python's floats: a single-precision tolerance would make the times of the run as coarse.
@@ -159,11 +175,12 @@ def gradient_flow(
     max_steps = whole_number("max_steps", max_steps)
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
+        end_after(before, t_end)
     method = one_of("method", method, METHODS)
     if flag("save_path", save_path) and method != Residual.name:
         raise InputError(f"save_path needs method={Residual.name!r}, but method is {method!r}")
-    save_times = SaveTimes(save_at)
-    if t_end is None and loss_tol == 0 and save_times.last < math.inf:
+    save_times = SaveTimes(save_at, 0.0 if before is None else float(before.time[-1]))
+    if t_end is None and target is None and save_times.last < math.inf:
         t_end = save_times.last
     _compile(method, min(problem.rank, 3))  # other kernels serve a plane, and all else
     system = CanonicalSystem(problem, particles)
@@ -175,10 +192,12 @@ def gradient_flow(
         system,
         observer,
         save_times=save_times,
-        save_parameters=save_parameters,
+        save_parameters=save_parameters or (before is not None and before.saved_a is not None),
         save_path=save_path,
-        rules=_rules(system, loss_tol, horizon, max_steps, max_seconds, stationarity, stop),
-        progress=Progress(progress, loss_tol=loss_tol, t_end=horizon),
+        target=target,
+        rules=_rules(system, target, horizon, max_steps, max_seconds, stationarity, stop),
+        progress=Progress(progress, target=target, t_end=horizon),
+        before=before,
     )
 
     def finish(status: Status) -> Trajectory:
@@ -187,7 +206,7 @@ def gradient_flow(
     try:
         with kernels.one_blas_thread():
             stepper = ResidualSpace(system) if save_path else METHODS[method](system)
-            status = _integrate(stepper, control, observer, recorder, save_times, horizon, deadline)
+            status = _integrate(stepper, control, observer, recorder, save_times, horizon, before, deadline)
         return finish(status)
     except kernels.OutOfTime:
         return finish(Status.MAX_SECONDS)
@@ -215,16 +234,20 @@ def _integrate(
     recorder: Recorder,
     save_times: SaveTimes,
     t_end: float,
+    before: Trajectory | None,
     deadline: float,
 ) -> Status:
     system = recorder.system
-    state = State(0.0, system.theta0, system.residual(system.theta0))
+    now, state = first_state(system, before)
     seen = observer.measure(state)
-    status = recorder.accept(0.0, state, seen, math.nan)
+    recorder.next_step = first_step(before)
+    status = recorder.accept(now, state, seen, math.nan)
     if status is not None:
         return status
+    known = math.isfinite(recorder.next_step)
+    h = system.kappa * recorder.next_step if known else first_h(system, state)
     with kernels.until(deadline):
-        return _march(method, control, observer, recorder, save_times, t_end, state)
+        return _march(method, control, observer, recorder, save_times, t_end, now, state, h)
 
 
 def _march(
@@ -234,11 +257,12 @@ def _march(
     recorder: Recorder,
     save_times: SaveTimes,
     t_end: float,
+    now: float,
     state: State,
+    h: float,
 ) -> Status:
-    """Step from the first state until a rule fires."""
-    system = recorder.system
-    now, h, freed = 0.0, first_h(system, state), 0
+    """Step of length h first, and on, from a state at time ``now`` until a rule fires."""
+    system, freed = recorder.system, 0
     while True:
         # A step that would reach a time to be met ends exactly there; the length that the error
         # allows is kept for the step after it.
@@ -254,6 +278,7 @@ def _march(
         if accepted:
             if meets:
                 h = max(h, allowed)
+            recorder.next_step = h / system.kappa
             now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
             state = attempt.state
             status = recorder.accept(now, state, seen_next, attempt.loss_rate * system.kappa, attempt)
@@ -273,7 +298,7 @@ def _march(
 
 def _rules(
     system: CanonicalSystem,
-    loss_tol: float,
+    target: LossTarget | None,
     t_end: float,
     max_steps: int,
     max_seconds: float | None,
@@ -281,8 +306,8 @@ def _rules(
     stop: Callable[[Snapshot], bool] | None,
 ) -> list[StopRule]:
     rules: list[StopRule] = []
-    if loss_tol > 0:
-        rules.append(LossBelow(loss_tol))
+    if target is not None:
+        rules.append(LossBelow(target.loss))
     if stop is not None:
         rules.append(UserRule(stop))
     if math.isfinite(t_end):
@@ -300,25 +325,21 @@ def _rules(
 def check_run(
     problem: Problem,
     particles: Particles,
-    loss_tol: float,
+    loss_tol: float | None,
+    loss_atol: float | None,
     max_seconds: float | None,
     stop: Callable[[Snapshot], bool] | None,
     save_parameters: bool,
-) -> tuple[float, float | None, bool]:
+) -> tuple[LossTarget | None, float | None, bool]:
     """Check what every way of training takes, see :func:`gradient_flow`.
 
-    Returns ``loss_tol``, ``max_seconds`` and ``save_parameters``.
+    Returns the target of the loss, ``max_seconds`` and ``save_parameters``.
     """
     check_pair(problem, particles)
-    loss_tol = number("loss_tol", loss_tol, "a number >= 0 (0 switches the rule off)", least=0.0)
+    target = loss_target(problem, loss_tol, loss_atol)
     if max_seconds is not None:
         max_seconds = number("max_seconds", max_seconds, "a positive number", above=0.0)
     if stop is not None:
         called("stop", stop, "a Snapshot")
     save_parameters = flag("save_parameters", save_parameters)
-    if 0 < loss_tol <= problem.loss_floor:
-        raise InputError(
-            f"loss_tol is {loss_tol:g}, but contradictory labels keep the loss of any network on these data "
-            f"above {problem.loss_floor:.4g}; give a larger loss_tol, or 0 to train until the flow rests"
-        )
-    return loss_tol, max_seconds, save_parameters
+    return target, max_seconds, save_parameters

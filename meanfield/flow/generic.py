@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import RNG
+from meanfield.arguments import RNG, number
 from meanfield.errors import InputError
 from meanfield.flow.status import Status
+from meanfield.flow.target import needed_target
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -151,7 +152,8 @@ def generic_flow(
     problem: Problem,
     network: GenericNetwork,
     *,
-    loss_tol: float,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     t_end: float = math.inf,
     rtol: float = 1e-5,
     max_steps: int = 20_000,
@@ -164,8 +166,8 @@ def generic_flow(
         The data.
     network : GenericNetwork
         Where to start.
-    loss_tol : float
-        Stop once ``R <= loss_tol``; the last step ends there.
+    loss_tol, loss_atol : float, optional
+        As in :func:`meanfield.gradient_flow`; the last step ends there. The rule cannot be switched off.
     t_end : float
         Stop at this time t.
     rtol : float
@@ -183,7 +185,7 @@ def generic_flow(
     Raises
     ------
     InputError
-        If the network is not of the problem's dimension, or the tolerances are not positive.
+        If the network is not of the problem's dimension, or for tolerances that cannot be used.
 
     Examples
     --------
@@ -191,15 +193,15 @@ def generic_flow(
     >>> problem = mf.datasets.four_points()
     >>> network = GenericNetwork.sample(problem, (10.0, 1.0, 1.0), 100, activation=TANH, rng=0)
     >>> run = generic_flow(problem, network, loss_tol=1e-3)
-    >>> run.status.name, bool(run.loss[-1] <= 1.001e-3)
+    >>> run.status.name, bool(run.loss[-1] <= 1.001e-3 * problem.zero_loss)
     ('CONVERGED', True)
     """
     from scipy.integrate import RK45
 
     if network.w.shape[1] != problem.d:
         raise InputError(f"the network has d = {network.w.shape[1]}, the problem {problem.d}; draw it for it")
-    if not (loss_tol > 0.0 and 0.0 < rtol < 1.0):
-        raise InputError(f"loss_tol is {loss_tol} and rtol {rtol}; give positive numbers, rtol below 1")
+    target = needed_target(problem, loss_tol, loss_atol).loss
+    rtol = number("rtol", rtol, "a relative tolerance between 0 and 1", above=0.0, below=1.0)
     system = _System(problem, network)
     theta = system.theta0.copy()
     solver = RK45(
@@ -207,7 +209,7 @@ def generic_flow(
     )  # fmt: skip
     times, losses = [0.0], [system.loss(theta)]
     rd = np.zeros(2)
-    status = Status.CONVERGED if losses[0] <= loss_tol else None
+    status = Status.CONVERGED if losses[0] <= target else None
     while status is None:
         solver.step()
         t, theta = solver.t, solver.y
@@ -215,8 +217,8 @@ def generic_flow(
             status = Status.STEP_TOO_SMALL
             break
         loss = system.loss(theta)
-        if loss <= loss_tol:
-            t, theta = system.crossing(solver, loss_tol)
+        if loss <= target:
+            t, theta = system.crossing(solver, target)
             loss, status = system.loss(theta), Status.CONVERGED
         elif solver.status == "finished":
             status = Status.REACHED_TIME
@@ -264,12 +266,12 @@ class _System:
         rd = [np.linalg.norm(one - zero) / np.linalg.norm(zero) for one, zero in zip(now, start, strict=True)]
         return np.array(rd[::-1])
 
-    def crossing(self, solver: Any, loss_tol: float) -> tuple[float, Array]:
+    def crossing(self, solver: Any, target: float) -> tuple[float, Array]:
         """Time within the last step at which the loss passed the tolerance, and the state there."""
         from scipy.optimize import brentq
 
         inside = solver.dense_output()
-        t = brentq(lambda t: self.loss(inside(t)) - loss_tol, solver.t_old, solver.t, xtol=1e-12, rtol=1e-6)
+        t = brentq(lambda t: self.loss(inside(t)) - target, solver.t_old, solver.t, xtol=1e-12, rtol=1e-6)
         return float(t), inside(t)
 
     def network(self, theta: Array) -> GenericNetwork:

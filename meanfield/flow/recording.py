@@ -21,6 +21,7 @@ from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
+from meanfield.flow.target import LossTarget
 from meanfield.flow.trajectory import Stats, Trajectory
 
 #: Without save times of the user's own, at most this many states per decade of time are kept.
@@ -36,19 +37,26 @@ class SaveTimes:
     ----------
     save_at : array_like or None
         Increasing times >= 0.
+    after : float
+        When the run starts: what comes before is past.
     """
 
-    def __init__(self, save_at: ArrayLike | None) -> None:
+    def __init__(self, save_at: ArrayLike | None, after: float = 0.0) -> None:
         self._times: Array | None = None
         self._next = 0
         self._ratio = 10.0 ** (1.0 / PER_DECADE)
-        self._last = 0.0
+        self._last = after
         if save_at is not None:
             times = np.atleast_1d(real_array("save_at", save_at))
             ok = times.ndim == 1 and times.size > 0
             if not (ok and times[0] >= 0 and np.all(np.diff(times) > 0)):
                 raise InputError("save_at must hold increasing finite times >= 0 (tbar); sort it")
-            self._times = times[times > 0]  # the start is always kept
+            if after > 0.0 and times[-1] <= after:
+                raise InputError(
+                    f"save_at ends at {times[-1]:g}, but the run to go on with is at tbar = {after:.6g}; "
+                    "give later times, too"
+                )
+            self._times = times[times > after]  # the start is always kept
 
     @property
     def last(self) -> float:
@@ -84,18 +92,24 @@ class Recorder:
         save_times: SaveTimes,
         save_parameters: bool,
         save_path: bool,
+        target: LossTarget | None,
         rules: list[StopRule],
         progress: Progress,
+        before: Trajectory | None = None,
     ) -> None:
         self.system = system
         self._observer = observer
         self._save_times = save_times
         self._save_parameters = save_parameters
-        self._path = ResidualPath() if save_path else None
+        self._path = _path_before(before) if save_path else None
+        self._target = target
         self._rules = rules
         self._progress = progress
-        self._rows: list[tuple[float, float, Array, float, float]] = []
-        self._parameters: list[tuple[Array, Array]] = []
+        self._before = before
+        self._rows = _rows_before(before)
+        self._parameters = _parameters_before(before) if save_parameters else []
+        #: The step (tbar) that will be tried next.
+        self.next_step = math.nan
         self._started = time.monotonic()
         self._steps, self._rejected = -1, 0  # the initial state is not a step
         self._rd_w_max = self._rd_a_max = self._drift = self._energy = self._capacity = 0.0
@@ -134,9 +148,11 @@ class Recorder:
         self._drift = max(self._drift, seen.drift)
         self._capacity = max(self._capacity, seen.capacity)
         self._last = (now, state, seen)
-        if kept := self._steps == 0 or self._save_times.due(now):
+        goes_on = self._steps == 0 and self._before is not None  # that state was kept as the end before
+        kept = not goes_on and (self._steps == 0 or self._save_times.due(now))
+        if kept:
             self._keep()
-        if self._path is not None:
+        if self._path is not None and not goes_on:
             self._path.add(state.e, None if attempt is None else attempt.motion, kept)
         snapshot = Snapshot(
             time=now,
@@ -168,6 +184,7 @@ class Recorder:
         times, losses, outputs, rd_w, rd_a = zip(*self._rows, strict=True)
         saved = zip(*self._parameters, strict=True) if self._save_parameters else (None, None)
         saved_a, saved_w = (None if series is None else np.array(series) for series in saved)
+        stats = self._stats(method, rtol, atol)
         return Trajectory(
             problem=self.system.problem,
             time=np.array(times),
@@ -178,28 +195,33 @@ class Recorder:
             initial=self.system.particles,
             final=self.system.to_particles(state.theta),
             status=status,
-            stats=Stats(
-                method=method,
-                rtol=rtol,
-                atol=atol,
-                steps=self._steps,
-                rejected=self._rejected,
-                passes=self.system.passes,
-                seconds=time.monotonic() - self._started,
-                rd_w_max=self._rd_w_max,
-                rd_a_max=self._rd_a_max,
-                conservation_drift=self._drift,
-                energy_drift=self._energy / self._rows[0][1] if self._rows[0][1] > 0.0 else 0.0,
-                capacity=self._capacity,
-                events=self._events,
-            ),
+            stats=stats if self._before is None else stats.after(self._before.stats),
             saved_a=saved_a,
             saved_w=saved_w,
             path=self._path,
+            loss_target=self._target,
+        )
+
+    def _stats(self, method: str, rtol: float, atol: float) -> Stats:
+        return Stats(
+            method=method,
+            rtol=rtol,
+            atol=atol,
+            steps=self._steps,
+            rejected=self._rejected,
+            passes=self.system.passes,
+            seconds=time.monotonic() - self._started,
+            rd_w_max=self._rd_w_max,
+            rd_a_max=self._rd_a_max,
+            conservation_drift=self._drift,
+            energy_drift=self._energy / self._rows[0][1] if self._rows[0][1] > 0.0 else 0.0,
+            capacity=self._capacity,
+            events=self._events,
+            next_step=self.next_step,
         )
 
     def _loss(self, state: State) -> float:
-        return state.loss + self.system.problem.loss_floor
+        return state.loss + self.system.problem.rays.lost
 
     def _keep(self) -> None:
         assert self._last is not None
@@ -210,6 +232,29 @@ class Recorder:
             self._parameters.append((particles.a, particles.w))
 
 
+def _rows_before(before: Trajectory | None) -> list[tuple[float, float, Array, float, float]]:
+    if before is None:
+        return []
+    series = (before.time, before.loss, before.output, before.rd_w, before.rd_a)
+    return list(zip(*series, strict=True))
+
+
+def _parameters_before(before: Trajectory | None) -> list[tuple[Array, Array]]:
+    if before is None:
+        return []
+    if before.saved_a is None or before.saved_w is None:
+        raise InputError("save_parameters is True, but the run to go on with kept none; leave it out")
+    return list(zip(before.saved_a, before.saved_w, strict=True))
+
+
+def _path_before(before: Trajectory | None) -> ResidualPath:
+    if before is None:
+        return ResidualPath()
+    if before.path is None:
+        raise InputError("save_path is True, but the run to go on with kept no path; leave it out")
+    return before.path.copy()
+
+
 class Progress:
     """Progress of a run: a bar over the decades of loss (or of time), and the user's callback.
 
@@ -218,8 +263,10 @@ class Progress:
     progress : None, bool or callable
         True and False switch the bar on and off; None shows it on a terminal once the run has
         lasted two seconds; a callable is called with a :class:`Snapshot` after each step.
-    loss_tol, t_end : float
-        Where the run will end, as far as is known.
+    target : LossTarget or None
+        The loss at which the run will end, if at one.
+    t_end : float
+        The time at which it will end; infinite if at none.
     label : str
         What the bar is called.
     since : float, optional
@@ -231,14 +278,14 @@ class Progress:
         self,
         progress: bool | Callable[[Snapshot], object] | None,
         *,
-        loss_tol: float,
+        target: LossTarget | None,
         t_end: float,
         label: str = "gradient flow",
         since: float | None = None,
     ) -> None:
         self._callback = progress if callable(progress) else None
         shown = progress is True or (progress is None and sys.stderr.isatty())
-        self._loss_tol, self._t_end = loss_tol, t_end
+        self._target, self._t_end = 0.0 if target is None else target.loss, t_end
         self._first_loss: float | None = None
         self._bar: Any = None
         if shown:
@@ -265,9 +312,9 @@ class Progress:
 
     def _fraction(self, now: Snapshot) -> float:
         done = now.time / self._t_end if math.isfinite(self._t_end) else 0.0
-        if self._loss_tol > 0 and self._first_loss is not None and self._first_loss > self._loss_tol:
-            fallen = math.log(self._first_loss / max(now.loss, self._loss_tol))
-            done = max(done, fallen / math.log(self._first_loss / self._loss_tol))
+        if self._target > 0 and self._first_loss is not None and self._first_loss > self._target:
+            fallen = math.log(self._first_loss / max(now.loss, self._target))
+            done = max(done, fallen / math.log(self._first_loss / self._target))
         return min(max(done, 0.0), 1.0)
 
     def close(self) -> None:

@@ -51,6 +51,12 @@ class ResidualPath:
         if self.kept:
             self.kept[-1] = True
 
+    def copy(self) -> ResidualPath:
+        """A path that can go on without changing this one."""
+        path = ResidualPath()
+        path.start, path.motions, path.kept = self.start, list(self.motions), list(self.kept)
+        return path
+
     def thinned(self, most: int) -> ResidualPath:
         """The same path with at most so many of the saved states, the first and the last among them."""
         rows = np.flatnonzero(self.kept)

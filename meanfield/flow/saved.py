@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import check_types
 from meanfield.errors import InputError
 from meanfield.flow.status import Status
+from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
 
 #: Arrays over the saved times.
@@ -45,6 +47,15 @@ def check_series(
             raise InputError(f"{name} holds what is no finite number")
         if name in ("loss", "rd_w", "rd_a") and np.any(arrays[name] < 0.0):
             raise InputError(f"{name} is negative")
+
+
+def kept_target(kept: Any) -> LossTarget | None:
+    """The loss at which a run was to end, as its file has it; earlier versions did not keep it."""
+    if kept is None:
+        return None
+    target = LossTarget(**kept)
+    check_types(target)
+    return target
 
 
 def final_particles(initial: Particles, a: NDArray[Any], w: NDArray[Any], status: Status) -> Particles:

@@ -8,18 +8,25 @@ import enum
 class Status(enum.Enum):
     """Reason for the end of a run; the value says what to do."""
 
-    CONVERGED = "the loss reached loss_tol"
+    CONVERGED = "the loss reached what loss_tol or loss_atol asked for"
     REACHED_TIME = "the flow reached t_end"
     STATIONARY = (
-        "the flow came to rest at a loss above loss_tol: a stationary point; other seeds or a larger width "
-        "may avoid it, a smaller rtol shows whether the end hangs on it, stationarity=0 goes on regardless"
+        "the flow came to rest at a loss above its target: a stationary point; other seeds or a larger width "
+        "may avoid it, a smaller rtol shows whether the end hangs on it, inputs far from zero for their "
+        "spread must be standardised (problem.far_from_zero says so), stationarity=0 goes on regardless"
     )
     HELD = (
-        "the flow came to rest at a loss above loss_tol, where it is not unique: some neurons are held at "
+        "the flow came to rest at a loss above its target, where it is not unique: some neurons are held at "
         "the origin of w, or on a kink, and a small push of them lowers the loss; run.final.pushed() gives it"
     )
-    MAX_STEPS = "the number of steps reached max_steps; raise max_steps, rtol or loss_tol"
-    MAX_SECONDS = "the wall time reached max_seconds; raise max_seconds, or start again from run.final"
+    MAX_STEPS = (
+        "the number of steps reached max_steps; raise max_steps, rtol or loss_tol, or give the run in "
+        "place of the network, as in gradient_flow(problem, run), to go on"
+    )
+    MAX_SECONDS = (
+        "the wall time reached max_seconds; raise max_seconds, or give the run in place of the network, "
+        "as in gradient_flow(problem, run), to go on"
+    )
     ROUNDING = (
         "the residual reached the rounding of the outputs: nothing is left to learn in double precision"
     )
@@ -32,7 +39,10 @@ class Status(enum.Enum):
         "the step size fell below rounding; raise rtol, or check the data for entries of very different size"
     )
     DIVERGED = "the loss grew without bound; lower learning_rate, or use gradient_flow, which has none"
-    INTERRUPTED = "the run was interrupted; start again from run.final"
+    INTERRUPTED = (
+        "the run was interrupted; give it in place of the network, as in gradient_flow(problem, run), "
+        "to go on"
+    )
 
     @property
     def remedy(self) -> str:

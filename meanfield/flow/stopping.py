@@ -64,13 +64,13 @@ class StopRule(Protocol):
 
 @dataclass(frozen=True)
 class LossBelow:
-    """Stop once the loss is at most ``tol``."""
+    """Stop once the loss is at most ``target``, see :class:`~meanfield.flow.target.LossTarget`."""
 
-    tol: float
+    target: float
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
-        return Status.CONVERGED if now.loss <= self.tol else None
+        return Status.CONVERGED if now.loss <= self.target else None
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class CanonicalSystem:
     Attributes
     ----------
     x, y : ndarray, shapes (n, r) and (n,)
-        Samples and targets, one for each ray of samples: see :class:`~meanfield.problem.Rays`. Losses here
-        lack the problem's ``loss_floor``.
+        Samples and targets, one for each ray of samples: see :class:`~meanfield.rays.Rays`. Losses here
+        lack the rays' constant ``lost``.
     theta0 : ndarray, shape (1 + r, N)
         Initial state.
     y_scale : float
@@ -59,10 +59,7 @@ class CanonicalSystem:
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size
         self.root = math.sqrt(particles.kappa_prime)
-        self.theta0 = np.empty((1 + problem.rank, self.size))
-        self.theta0[0] = self.root * particles.a
-        self.theta0[1:] = _coordinates(problem, particles).T
-        self.theta0[1:] /= self.root
+        self.theta0 = self.canonical(particles)
         passes = PlanarPasses if problem.rank == 2 else DensePasses
         self._passes: DensePasses = passes(self.x, self.weight)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -78,6 +75,14 @@ class CanonicalSystem:
     def passes(self) -> int:
         """Passes over all particles so far."""
         return self._passes.count
+
+    def canonical(self, particles: Particles) -> Array:
+        """The state theta of particles, shape (1 + r, N)."""
+        theta = np.empty((1 + self.problem.rank, self.size))
+        theta[0] = self.root * particles.a
+        theta[1:] = _coordinates(self.problem, particles).T
+        theta[1:] /= self.root
+        return theta
 
     def residual(self, theta: Array) -> Array:
         """Residual ``e = f - y`` on the samples, shape (n,)."""

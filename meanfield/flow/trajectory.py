@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from dataclasses import asdict, dataclass, field, replace
@@ -18,8 +19,9 @@ from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
-from meanfield.flow.saved import SERIES, check_series, final_particles
+from meanfield.flow.saved import SERIES, check_series, final_particles, kept_target
 from meanfield.flow.status import Status
+from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
 
@@ -57,6 +59,11 @@ class Stats:
         half a step: this is how coarse that was. nan for methods that do not know it.
     capacity : float
         Largest ratio of an output to its bound by the weights' norms; at most 1 for the exact flow.
+    next_step : float
+        The step (tbar) that would have been tried next, with which a run goes on; nan where it is not known.
+
+    In a run that went on from another one, counts and times are of both together; ``method``, ``rtol`` and
+    ``atol`` are those of the last part.
     """
 
     method: str
@@ -72,6 +79,23 @@ class Stats:
     energy_drift: float
     capacity: float
     events: EventCounts = field(default_factory=EventCounts)
+    next_step: float = math.nan
+
+    def after(self, before: Stats) -> Stats:
+        """Statistics of a run that went on from another one, for both together."""
+        return replace(
+            self,
+            steps=before.steps + self.steps,
+            rejected=before.rejected + self.rejected,
+            passes=before.passes + self.passes,
+            seconds=before.seconds + self.seconds,
+            rd_w_max=max(before.rd_w_max, self.rd_w_max),
+            rd_a_max=max(before.rd_a_max, self.rd_a_max),
+            conservation_drift=max(before.conservation_drift, self.conservation_drift),
+            energy_drift=before.energy_drift + self.energy_drift,
+            capacity=max(before.capacity, self.capacity),
+            events=before.events + self.events,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +126,9 @@ class Trajectory:
         ``"tbar"``, the normalised time ``t / (beta1 beta2)``.
     path : ResidualPath or None
         What particles felt in each step, if it was asked for; not kept in files.
+    loss_target : LossTarget or None
+        The loss at which the run was to end, and the tolerance that asked for it; None if that rule was off,
+        and for files of earlier versions, which do not know it.
     """
 
     problem: Problem
@@ -118,10 +145,11 @@ class Trajectory:
     saved_w: NDArray[np.float64] | None = None
     time_unit: str = "tbar"
     path: ResidualPath | None = None
+    loss_target: LossTarget | None = None
 
     @property
     def converged(self) -> bool:
-        """Whether the run ended where it was meant to (loss_tol, t_end or the user's rule)."""
+        """Whether the run ended where it was meant to (loss_target, t_end or the user's rule)."""
         return self.status.converged
 
     def particles(self, at: float | None = None) -> Particles:
@@ -210,6 +238,7 @@ class Trajectory:
             "status": self.status.name,
             "stats": asdict(self.stats),
             "time_unit": self.time_unit,
+            "loss_target": None if self.loss_target is None else asdict(self.loss_target),
         }
         arrays = {name: getattr(self, name) for name in SERIES} | self._own_arrays()
         x = self.problem.x[:, : self.problem.d_in]
@@ -300,6 +329,7 @@ class Trajectory:
             saved_a=arrays.get("saved_a"),
             saved_w=arrays.get("saved_w"),
             time_unit=meta["time_unit"],
+            loss_target=kept_target(meta.get("loss_target")),
         )
 
     def to_xarray(self) -> xarray.Dataset:
@@ -325,7 +355,9 @@ class Trajectory:
     def __repr__(self) -> str:
         return (
             f"Trajectory({self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
-            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps})"
+            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps}"
+            + ("" if self.loss_target is None else f"; {self.loss_target}")
+            + ")"
         )
 
 

@@ -27,10 +27,13 @@ def _length(size: int) -> int:
 chunk_length = inner(_length)
 
 
-@inner
-def block_length(n):
+def _per_block(n: int) -> int:
     """Particles per block for n samples: fewer where n rows of a block would be too many numbers."""
     return max(8, min(BLOCK, _ENTRIES // max(n, 1)))
+
+
+#: Particles per block for n samples, for kernels.
+block_length = inner(_per_block)
 
 
 def chunk_count(size: int) -> int:

@@ -51,18 +51,19 @@ def limit_displacements(
     widths: Sequence[float],
     nodes: int = 256,
     tol: float = 1e-3,
-    loss_tol: float = 1e-6,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> tuple[LimitDisplacement, ...]:
     """RD_w and RD_a at several scales m, at one stage of training for all.
 
-    That stage is the end, where the loss falls to ``loss_tol`` at all widths. If the flow comes to rest at a
+    That stage is the end, where the loss falls to its target at all widths. If the flow comes to rest at a
     larger loss at some width, it is that loss: exponents compare the same event. (At a huge width particles
     that would end a plateau may be too few for the nodes, or for double precision.)
 
     Parameters
     ----------
-    problem, scaling, loss_tol, progress
+    problem, scaling, loss_tol, loss_atol, progress
         As in :func:`infinite_width`.
     widths : sequence of float
         Scales m, any real numbers from 2 on.
@@ -82,13 +83,16 @@ def limit_displacements(
     scales = listed("widths", widths, "a list of numbers")
     if not scales:
         raise InputError("widths is empty; give at least one number from 2 on")
-    plans = [Plan(problem, scaling, m, tol, loss_tol, nodes, progress=progress) for m in scales]
+    plans = [
+        Plan(problem, scaling, m, tol, loss_tol, nodes, progress=progress, loss_atol=loss_atol)
+        for m in scales
+    ]
     runs = [None if plan.kernel_holds else plan.flow(plan.particles(nodes)) for plan in plans]
     ends = [
         plan.law.unlearnable if run is None else float(run.loss[-1])
         for plan, run in zip(plans, runs, strict=True)
     ]
-    stage = max(loss_tol, *ends)
+    stage = max(plans[0].target.loss, *ends)
     return tuple(
         _closed_form(plan, stage, nodes) if run is None else _reached(run, stage)
         for plan, run in zip(plans, runs, strict=True)

@@ -47,7 +47,8 @@ def infinite_width(
     *,
     width: float,
     tol: float = 1e-3,
-    loss_tol: float = 1e-6,
+    loss_tol: float | None = None,
+    loss_atol: float | None = None,
     nodes: int | None = None,
     max_nodes: int = 4096,
     method: str = "auto",
@@ -67,8 +68,9 @@ def infinite_width(
     tol : float
         Wanted accuracy of the loss along the run, as a share of the initial loss. Nodes are added, four
         times as many each time, until half of it separates two runs.
-    loss_tol : float
-        Stop once ``R <= loss_tol``.
+    loss_tol, loss_atol : float, optional
+        As in :func:`meanfield.gradient_flow`: by default the end is where 1e-6 of what can be learned is
+        left.
     nodes : int, optional
         Number of particles of :meth:`Particles.quadrature`, without refinement; the error is then nan.
     max_nodes : int
@@ -105,7 +107,7 @@ def infinite_width(
     >>> mf.infinite_width(problem, mf.Scaling.named("mean-field"), width=1e30, nodes=256).source
     'mean-field'
     """
-    plan = Plan(problem, scaling, width, tol, loss_tol, max_nodes, rng, progress)
+    plan = Plan(problem, scaling, width, tol, loss_tol, max_nodes, rng, progress, loss_atol)
     nodes = None if nodes is None else whole_number("nodes", nodes, least=16)
     method = one_of("method", method, ("auto", "mean-field", "kernel"))
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
@@ -129,13 +131,13 @@ def _refined(plan: Plan) -> InfiniteWidth:
             break
         # Its residual is the one in which the next level's neurons are moved.
         run = plan.flow(plan.twins(nodes), dense[::_EVERY], finer=_LOOSE, path=True)
-        change = math.inf if before is None else _difference(before, run, plan.loss_tol)[0]
+        change = math.inf if before is None else _difference(before, run, plan.target.loss)[0]
         if _SAFETY * change <= _IN_SPACE * plan.tol:
             break
         before = run
     fine = plan.flow(plan.twins(nodes), dense)
     assert before is not None  # there are two levels at least
-    error, rd_error = _difference(before, fine, plan.loss_tol)
+    error, rd_error = _difference(before, fine, plan.target.loss)
     return _result(
         fine, error=_SAFETY * error, rd_error=_SAFETY * rd_error, source="mean-field",
         nodes=fine.initial.size, tolerance=plan.tol,
@@ -153,15 +155,15 @@ def _dense(end: float) -> Array:
     return np.geomspace(end * 10.0**-_DECADES, 4.0 * end, _PER_DECADE * _DECADES)
 
 
-def _difference(one: Trajectory, other: Trajectory, loss_tol: float) -> tuple[float, float]:
+def _difference(one: Trajectory, other: Trajectory, target: float) -> tuple[float, float]:
     """Largest difference of the losses at common times, and of the largest RD_w, relative.
 
     A run that ended earlier counts as having stayed where it was, on a plateau that the other one may have
-    left, or at ``loss_tol``.
+    left, or at the target.
     """
     _, i, j = np.intersect1d(one.time, other.time, return_indices=True)
     short, long = sorted((one, other), key=lambda run: float(run.time[-1]))
-    later = np.maximum(long.loss[long.time > short.time[-1]], loss_tol) - max(short.loss[-1], loss_tol)
+    later = np.maximum(long.loss[long.time > short.time[-1]], target) - max(short.loss[-1], target)
     loss = float(np.max(np.abs(np.append(one.loss[i] - other.loss[j], later)))) / float(one.loss[0])
     moved = other.stats.rd_w_max
     # A displacement below rounding, which only the closed form has, compares with nothing.
@@ -171,7 +173,7 @@ def _difference(one: Trajectory, other: Trajectory, loss_tol: float) -> tuple[fl
 def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     """The kernel regime's law at a grid of times, as a trajectory."""
     started, law, initial = time.monotonic(), plan.law, plan.particles(_CLOSED)
-    end = law.time_to(plan.loss_tol)
+    end = law.time_to(plan.target.loss)
     status = Status.CONVERGED if math.isfinite(end) else Status.STATIONARY
     if not math.isfinite(end):
         end = _AT_REST / float(law.rates[law.rates > 0.0][0])
@@ -194,11 +196,12 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
             seconds=time.monotonic() - started, rd_w_max=float(rd_w.max()), rd_a_max=float(rd_a.max()),
             conservation_drift=0.0, energy_drift=0.0, capacity=math.nan,
         ),
+        loss_target=plan.target,
     )  # fmt: skip
     cross = math.nan
     if check and plan.rounding <= _ROUNDING and plan.kernel_error <= 1.0:
         flow = plan.flow(plan.particles(_CHECK), times[1:])
-        cross, _ = _difference(run, flow, plan.loss_tol)
+        cross, _ = _difference(run, flow, plan.target.loss)
     return _result(
         run, error=plan.kernel_error, rd_error=plan.kernel_error, source="kernel", nodes=initial.size,
         cross_check=cross, tolerance=plan.tol,

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.arguments import instance, number, progress_choice, root, whole_number
-from meanfield.errors import InputError
 from meanfield.flow import Replay, Snapshot, Trajectory, gradient_flow, replay
 from meanfield.flow.recording import Progress
 from meanfield.flow.replay import ResidualPath
+from meanfield.flow.target import LossTarget, needed_target
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.nodes import Directions, directions
 from meanfield.particles import Particles
@@ -45,10 +45,12 @@ class Plan:
     scaling: Scaling
     width: float
     tol: float
-    loss_tol: float
+    loss_tol: float | None
     max_nodes: int = 1 << 14
     rng: int = 0
     progress: bool | Callable[[Snapshot], object] | None = None
+    loss_atol: float | None = None
+    target: LossTarget = field(init=False)
     began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -59,18 +61,13 @@ class Plan:
             "tol": number(
                 "tol", self.tol, "a relative tolerance between 1e-12 and 1", least=1e-12, below=1.0
             ),
-            "loss_tol": number("loss_tol", self.loss_tol, "a positive number", above=0.0),
+            "target": needed_target(self.problem, self.loss_tol, self.loss_atol),
             "max_nodes": whole_number("max_nodes", self.max_nodes, least=64),
             "rng": root(self.rng),
             "progress": progress_choice(self.progress, "a Snapshot"),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        if not self.loss_tol < self.problem.zero_loss:
-            raise InputError(
-                f"loss_tol is {self.loss_tol:g}, but the loss starts at {self.problem.zero_loss:.4g}; give a "
-                "smaller loss_tol, and targets that are not all zero"
-            )
 
     @cached_property
     def law(self) -> KernelRegime:
@@ -80,7 +77,7 @@ class Plan:
     @cached_property
     def kernel_error(self) -> float:
         """Error of the closed form, estimated by the change of the kernel until the end."""
-        return self.law.nonlinearity(self.law.time_to(self.loss_tol))
+        return self.law.nonlinearity(self.law.time_to(self.target.loss))
 
     @property
     def rounding(self) -> float:
@@ -134,18 +131,18 @@ class Plan:
     def flow(
         self, particles: Particles, at: Array | None = None, finer: float = 1.0, *, path: bool = False
     ) -> Trajectory:
-        """Integrate particles, to ``loss_tol`` or rest, and keep what is asked for at the times ``at``."""
+        """Integrate particles, to the target or rest, and keep what is asked for at the times ``at``."""
         rtol, factor = min(self.tol * finer, _LARGEST), self.law.kappa_prime / self.stand_in
         atol, steps = (_ATOL, _MAX_STEPS) if finer == 1.0 else (_LOOSE_ATOL, _LOOSE_STEPS)
         bar = Progress(
-            self.progress, loss_tol=self.loss_tol, t_end=math.inf,
+            self.progress, target=self.target, t_end=math.inf,
             label=f"infinite width, {particles.size} particles", since=self.began,
         )  # fmt: skip
         try:
             run = gradient_flow(
                 self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol,
-                rtol=rtol, atol=atol * rtol, save_at=None if at is None else factor * at,
-                max_steps=steps, save_path=path, progress=bar.update,
+                loss_atol=self.loss_atol, rtol=rtol, atol=atol * rtol, max_steps=steps, save_path=path,
+                save_at=None if at is None else factor * at, progress=bar.update,
             )  # fmt: skip
         finally:
             bar.close()

@@ -152,9 +152,7 @@ def _fixed_point(problem: Problem, sign: int, start: Array) -> tuple[Array, floa
 def _train(problem: Problem, gamma: float, width: int, request: Request) -> Trajectory:
     network = Particles.sample(problem, per_half(gamma), 2 * width, rng=request.seed)
     share = _TRAINED[0] if request.quick else _TRAINED[1]
-    return gradient_flow(
-        problem, network, loss_tol=share * problem.zero_loss, rtol=1e-2, save_parameters=True, progress=False
-    )
+    return gradient_flow(problem, network, loss_tol=share, rtol=1e-2, save_parameters=True, progress=False)
 
 
 def _stages(run: Trajectory, direction: Array) -> tuple[Stage, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.figures import published
@@ -49,7 +49,9 @@ class ExponentMap(FigureResult):
 def compute(request: Request) -> ExponentMap:
     """Train a coarse map of smaller networks (quick), or the published one."""
     grid = _QUICK if request.quick else replace(PRESETS["paper"], gamma=(*PRESETS["paper"].gamma, _BEYOND))
-    diagram = sweep(request, **asdict(grid))
+    diagram = sweep(
+        request, gamma=grid.gamma, gamma_prime=grid.gamma_prime, widths=grid.widths, seeds=grid.seeds
+    )
     rows = [
         (row.gamma, row.gamma_prime, row.S_w.value, row.S_w.low, row.S_w.high, row.predicted_S_w,
          row.verdict.value, row.regime.value)

@@ -12,7 +12,7 @@ from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.datasets import four_points
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
 from meanfield.experiments.figures.own_kernel import OwnKernel
-from meanfield.experiments.figures.protocol import LOSS_TOL, listed, per_half, train
+from meanfield.experiments.figures.protocol import LOSS_ATOL, listed, per_half, train
 from meanfield.flow import Trajectory
 from meanfield.limits import InfiniteWidth, infinite_width
 from meanfield.problem import Problem
@@ -79,7 +79,7 @@ def compute(request: Request) -> LearnedFunctions:
     interpolant = np.interp(x, problem.x[:, 0], problem.y)
     for gamma in GAMMA:
         limit = infinite_width(
-            problem, per_half(gamma), width=_LIMIT_WIDTH, loss_tol=LOSS_TOL,
+            problem, per_half(gamma), width=_LIMIT_WIDTH, loss_atol=LOSS_ATOL,
             nodes=512 if request.quick else None,
         )  # fmt: skip
         runs = tuple(train(gamma, m, request.seed) for m in widths)

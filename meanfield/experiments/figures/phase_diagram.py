@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from meanfield.datasets import four_points
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
 from meanfield.experiments.figures.own_kernel import OwnKernel
-from meanfield.experiments.figures.protocol import LOSS_TOL, RTOL, listed
+from meanfield.experiments.figures.protocol import LOSS_ATOL, RTOL, listed
 from meanfield.experiments.figures.schemes import named_schemes
 from meanfield.experiments.slopes import Slope, fit_slope
 from meanfield.flow import Trajectory, gradient_flow
@@ -92,7 +92,7 @@ def compute(request: Request) -> PhasePlane:
 def _train(scaling: Scaling, width: int, root: int, draw: int) -> Trajectory:
     problem, seed = four_points(), np.random.SeedSequence(root, spawn_key=(draw,))
     network = Particles.sample(problem, scaling, width, rng=seed)
-    return gradient_flow(problem, network, loss_tol=LOSS_TOL, rtol=RTOL, progress=False)
+    return gradient_flow(problem, network, loss_atol=LOSS_ATOL, rtol=RTOL, progress=False)
 
 
 def _checks(

@@ -19,7 +19,7 @@ from meanfield.particles import Particles
 from meanfield.scaling import Scaling
 
 #: R is half of the mean square.
-LOSS_TOL = 5e-7
+LOSS_ATOL = 5e-7
 #: Particles of the noise-free dynamics.
 _NODES = 512
 #: Tolerance of the flow in single runs; sweeps have their own.
@@ -29,21 +29,21 @@ RTOL = 1e-3
 def sweep(request: Request, **grid: Any) -> PhaseDiagram:
     """The paper's sweep over a grid of scalings; ``grid`` as in :func:`meanfield.phase_diagram`."""
     return phase_diagram(
-        four_points(), per_half=True, loss_tol=LOSS_TOL, executor=request.executor, store=request.store,
+        four_points(), per_half=True, loss_atol=LOSS_ATOL, executor=request.executor, store=request.store,
         rng=request.seed, progress=request.progress, **grid,
     )  # fmt: skip
 
 
 def per_half(gamma: float, gamma_prime: float = 0.0) -> Scaling:
     """The paper's scaling as laws in the number of neurons of both halves: kappa = (m/2)**-gamma."""
-    return cell_scaling(Cell(gamma, gamma_prime, width=1, seed=0), CellSettings(LOSS_TOL, per_half=True))
+    return cell_scaling(Cell(gamma, gamma_prime, width=1, seed=0), CellSettings(LOSS_ATOL, per_half=True))
 
 
 def train(gamma: float, width: int, seed: int, *, rtol: float = RTOL) -> Trajectory:
     """One of the paper's networks, of ``width`` neurons in each half, trained at gamma' = 0."""
     problem = four_points()
     network = Particles.sample(problem, per_half(gamma), 2 * width, rng=seed)
-    return gradient_flow(problem, network, loss_tol=LOSS_TOL, rtol=rtol, progress=False)
+    return gradient_flow(problem, network, loss_atol=LOSS_ATOL, rtol=rtol, progress=False)
 
 
 def noise_free_slope(scaling: Scaling, widths: Sequence[int]) -> float:
@@ -52,7 +52,7 @@ def noise_free_slope(scaling: Scaling, widths: Sequence[int]) -> float:
     At finite m it is not the exponent: it knows kappa and kappa' with their constants, and lower orders in m.
     """
     ends = limit_displacements(
-        four_points(), scaling, widths=[2.0 * m for m in widths], nodes=_NODES, loss_tol=LOSS_TOL
+        four_points(), scaling, widths=[2.0 * m for m in widths], nodes=_NODES, loss_atol=LOSS_ATOL
     )
     return fit_slope(widths, np.array([[end.rd_w] for end in ends])).value
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from meanfield.datasets import four_points
 from meanfield.experiments.figures import published
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
-from meanfield.experiments.figures.protocol import LOSS_TOL, RTOL, listed, noise_free_slope
+from meanfield.experiments.figures.protocol import LOSS_ATOL, RTOL, listed, noise_free_slope
 from meanfield.experiments.slopes import Slope, fit_slope
 from meanfield.flow import Trajectory, gradient_flow
 from meanfield.flow.generic import RELU, GenericNetwork, generic_flow
@@ -101,7 +101,7 @@ def compute(request: Request) -> Splitting:
 def _train(laws: tuple[str, str, str], width: int, seed: np.random.SeedSequence, rtol: float) -> Trajectory:
     problem, scaling = four_points(), _scaling(laws)
     network = Particles.sample(problem, scaling, 2 * width, rng=seed)
-    return gradient_flow(problem, network, loss_tol=LOSS_TOL, rtol=rtol, progress=False)
+    return gradient_flow(problem, network, loss_atol=LOSS_ATOL, rtol=rtol, progress=False)
 
 
 def _scaling(laws: tuple[str, str, str]) -> Scaling:
@@ -118,7 +118,7 @@ def _own_units(name: str, laws: tuple[str, str, str], g: float, seed: np.random.
         normalised.problem, (alpha, beta1, beta2), 2 * _OWN_WIDTH, activation=RELU, rng=seed
     )
     t_end = beta1 * beta2 * float(normalised.time[-1])
-    own = generic_flow(normalised.problem, network, loss_tol=1e-3 * LOSS_TOL, t_end=t_end)
+    own = generic_flow(normalised.problem, network, loss_atol=1e-3 * LOSS_ATOL, t_end=t_end)
     return Check(f"RD_w in own units, gamma = {g:g}, {name}", own.rd_w, normalised.stats.rd_w_max, "theory",
                  _OWN_ALLOWED, relative=True)  # fmt: skip
 

@@ -28,7 +28,7 @@ from meanfield.regime import boundary_gamma
 Array = NDArray[np.float64]
 
 #: Ten times the mean square of the ReLU runs: an explicit solver pays for the kernel's condition.
-_LOSS_TOL, _MAX_STEPS = 5e-6, 10_000
+_LOSS_ATOL, _MAX_STEPS = 5e-6, 10_000
 #: Grid: distances from the boundary along gamma, with far points at gamma' = 0.
 _AROUND, _FAR = (-0.2, 0.0, 0.2), (0.5, 1.4)
 _AROUND_FULL, _FAR_FULL = (-0.2, -0.1, 0.0, 0.1, 0.2), (0.5, 0.6, 0.7, 1.3, 1.4, 1.5)
@@ -136,7 +136,7 @@ def _train(
     laws = (width ** (gamma - gamma_prime), width**-gamma_prime, 1.0)
     seed = np.random.SeedSequence(root, spawn_key=(draw,))
     network = GenericNetwork.sample(problem, laws, width, activation=TANH, rng=seed)
-    return network, generic_flow(problem, network, loss_tol=_LOSS_TOL, max_steps=_MAX_STEPS)
+    return network, generic_flow(problem, network, loss_atol=_LOSS_ATOL, max_steps=_MAX_STEPS)
 
 
 def first_order(problem: Problem, network: GenericNetwork, run: GenericRun) -> float:

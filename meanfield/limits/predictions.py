@@ -1,0 +1,176 @@
+"""What the limit gives on new inputs, and how far off it may be: from independent sets of nodes.
+
+Nodes whose outputs on the samples are right may still be few between the samples, where they scatter like
+as many neurons. So independent sets of nodes are moved in the residual of the run, with its own nodes
+(:func:`meanfield.flow.replay`). Each set is calibrated as in survey sampling (Deville, Saerndal 1992): with
+contributions v of its nodes and their covariance C over all sets,
+
+    f(x) = mean_s v(x) + C(x, X) C(X, X)^-1 (f_run(X) - mean_s v(X)),
+
+which is exact on the samples X. The prediction is the mean over the sets, and their scatter its error. To
+it comes what may be wrong in common: the error of the run's outputs on the samples, carried to x by the same
+coefficients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from meanfield.flow import Trajectory
+from meanfield.flow.replay import ResidualPath, replayed
+from meanfield.limits.fitted import APART
+from meanfield.limits.plan import independent_rule, stand_in
+from meanfield.particles import Particles
+from meanfield.scaling import Scaling
+
+Array = NDArray[np.float64]
+
+#: Independent sets, besides the run's nodes, up to rank 2 and above, where nodes scatter like random ones.
+_FEW, _MANY = 3, 7
+#: Samples that are calibrated to, at most.
+_SAMPLES = 256
+#: Share of the variance of contributions that counts as zero.
+_RIDGE = 1e-8
+#: Error from the change to a run with a quarter of the nodes, as both may miss the same.
+_SAFETY = 2.0
+#: Level of the interval.
+_LEVEL = 0.95
+#: Entries of a block of nodes x inputs (32 MB).
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Nodes of all sets at one time, with the weights of each set's prediction.
+
+    Attributes
+    ----------
+    a, w : ndarray, shapes (N,) and (N, d)
+        Their parameters.
+    weight : ndarray, shape (N, K + 2)
+        For the predictions of the K sets, for their common calibration, and for the run's own doubt.
+    known : bool
+        Whether anything is known of the error; it is infinite if not.
+    """
+
+    a: Array
+    w: Array
+    weight: Array
+    known: bool = True
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Prediction and its error, both (k,), on inputs (k, d) with the bias column."""
+        sums = np.zeros((len(x), self.weight.shape[1]))
+        step = max(1, _BLOCK // max(1, len(x)))
+        for start in range(0, len(self.a), step):
+            block = slice(start, start + step)
+            contribution = np.maximum(x @ self.w[block].T, 0.0) * self.a[block]
+            sums += contribution @ self.weight[block]
+        sets, common, doubt = sums[:, :-2], np.abs(sums[:, -2]), np.abs(sums[:, -1])
+        count = sets.shape[1]
+        if not self.known:
+            return sets.mean(axis=1), np.full(len(x), math.inf)
+        scatter = sets.std(axis=1, ddof=1) / math.sqrt(count)
+        return sets.mean(axis=1), _quantile(count - 1) * scatter + np.maximum(common, _SAFETY * doubt)
+
+
+def _quantile(freedom: int) -> float:
+    from scipy import stats  # a heavy import
+
+    return float(stats.t.ppf(0.5 + 0.5 * _LEVEL, freedom))
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """Independent sets of nodes.
+
+    Attributes
+    ----------
+    particles : Particles
+        Of all sets; the weights of each sum to its share of the width.
+    of : ndarray of int, shape (N,)
+        The set of each.
+    """
+
+    particles: Particles
+    of: NDArray[np.int64]
+
+    @classmethod
+    def draw(cls, run: Trajectory, seed: int) -> Sets:
+        """The run's own nodes and sets of about as many."""
+        initial, count = run.initial, 1 + (_FEW if run.problem.rank <= 2 else _MANY)
+        each = [initial]
+        for rule in range(1, count):
+            half = independent_rule(run.problem, initial.size, seed, rule)
+            outside = np.random.default_rng([seed, rule])
+            each.append(Particles.twins(run.problem, Scaling(0.0), initial.width, half, rng=outside))
+        together = Particles(
+            np.concatenate([one.a for one in each]),
+            np.concatenate([one.w for one in each]),
+            np.concatenate([one.weight for one in each]) / count,
+            initial.kappa,
+            stand_in(initial.width, initial.kappa, initial.kappa_prime),
+        )
+        return cls(together, np.repeat(np.arange(count), [one.size for one in each]))
+
+
+def predictors(
+    run: Trajectory, path: ResidualPath, doubt: Array, seed: int, rows: Sequence[int]
+) -> Iterator[Predictor]:
+    """Predictors at some saved times of a limit's run, ascending; row 0 is the start."""
+    later = [row for row in rows if row > 0]
+    if len(later) < len(rows):
+        yield _own(run.initial, run.initial, known=True)
+    if not later:
+        return
+    sets = Sets.draw(run, seed)
+    for row, state in zip(
+        later, replayed(run.problem, sets.particles, path.at([row - 1 for row in later])), strict=True
+    ):
+        found = _calibrated(run, sets, state.particles, row, doubt[row])
+        yield _replay_own(run, path, row) if found is None else found
+
+
+def _replay_own(run: Trajectory, path: ResidualPath, row: int) -> Predictor:
+    """The run's own nodes, where the sets know nothing of it."""
+    kappa_prime = stand_in(run.initial.width, run.initial.kappa, run.initial.kappa_prime)
+    own = replace(run.initial, kappa_prime=kappa_prime)
+    (state,) = replayed(run.problem, own, path.at([row - 1]))
+    return _own(run.initial, state.particles, known=False)
+
+
+def _own(initial: Particles, moved: Particles, *, known: bool) -> Predictor:
+    """Particles that predict by themselves."""
+    weight = np.zeros((initial.size, 4))
+    weight[:, :2] = (initial.kappa * initial.weight)[:, None]
+    return Predictor(moved.a, moved.w, weight, known)
+
+
+def _calibrated(run: Trajectory, sets: Sets, moved: Particles, row: int, doubt: Array) -> Predictor | None:
+    """Weights with which each set gives the run's outputs; None where the sets went elsewhere."""
+    kappa, width, count = moved.kappa, moved.width, int(sets.of[-1]) + 1
+    samples = np.unique(np.linspace(0, run.problem.n - 1, _SAMPLES).round().astype(int))
+    scale = float(np.sqrt(np.mean(run.problem.y**2)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        each = moved.a[:, None] * np.maximum(moved.w @ run.problem.x[samples].T, 0.0)
+        # Twins belong together: alone they are far larger than what is left of them.
+        value = 0.5 * kappa * width * (each[0::2] + each[1::2])
+        share, of = (moved.weight[0::2] + moved.weight[1::2]) / width, sets.of[0::2]
+        mean = np.array([count * share[of == k] @ value[of == k] for k in range(count)])
+        missing = run.output[row, samples] - mean
+        if not np.abs(missing).max() < APART * scale:
+            return None
+    centred = value - mean.mean(axis=0)
+    covariance = (centred * share[:, None]).T @ centred
+    covariance[np.diag_indices_from(covariance)] += _RIDGE * np.trace(covariance) + np.finfo(np.float64).tiny
+    doubt = np.where(np.isfinite(doubt), doubt, 0.0)[samples]
+    wanted = np.column_stack([missing.T, missing.mean(axis=0), doubt])
+    weight = share[:, None] * (centred @ cho_solve(cho_factor(covariance), wanted))
+    weight[np.arange(len(of)), of] += count * share
+    return Predictor(moved.a, moved.w, 0.5 * kappa * width * np.repeat(weight, 2, axis=0))

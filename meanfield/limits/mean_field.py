@@ -17,15 +17,11 @@ from meanfield.flow.trajectory import Stats
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.limits.plan import Plan
 from meanfield.limits.refinement import (
-    DECADES,
     LOOSE,
-    PER_DECADE,
-    SAFETY,
     Difference,
     dense_times,
     difference,
     refined,
-    relative,
 )
 from meanfield.limits.result import InfiniteWidth
 from meanfield.particles import Particles
@@ -40,8 +36,6 @@ _CLOSED, _CHECK = 512, 1024
 _ROUNDING = 1e-2
 #: Slowest mode's decay at which the closed form counts as at rest.
 _AT_REST = 40.0
-#: Units of the inputs in which the closed form is evaluated once more.
-_UNITS = (1.1, 0.7)
 
 
 def infinite_width(
@@ -129,21 +123,16 @@ def infinite_width(
         return _closed_form(plan, check=method == "auto")
     if nodes is None:
         found = refined(plan)
-        return _integrated(plan, found.run, found.doubt, errors(found.error))
+        return _integrated(plan, found.run, found.doubt, found.error)
     particles = plan.particles(nodes)
     dense = dense_times(float(plan.flow(particles, finer=LOOSE).time[-1]))
     run = plan.flow(particles, plan.times(dense), path=True)
-    return _integrated(plan, run, np.full_like(run.output, math.nan), {})
+    return _integrated(
+        plan, run, np.full_like(run.output, math.nan), Difference(math.nan, math.nan, math.nan)
+    )
 
 
-def errors(apart: Difference) -> dict[str, float]:
-    """What is stated: twice the difference, as both may miss the same."""
-    return {
-        "error": SAFETY * apart.loss, "rd_error": SAFETY * apart.rd_w, "rd_a_error": SAFETY * apart.rd_a
-    }  # fmt: skip
-
-
-def _integrated(plan: Plan, run: Trajectory, doubt: Array, error: dict[str, float]) -> InfiniteWidth:
+def _integrated(plan: Plan, run: Trajectory, doubt: Array, apart: Difference) -> InfiniteWidth:
     """A run of particles at the times that were asked for, with parameters if they were."""
     rows = np.arange(len(run.time))
     if plan.own_times is not None:
@@ -163,8 +152,8 @@ def _integrated(plan: Plan, run: Trajectory, doubt: Array, error: dict[str, floa
     kept = {name: getattr(run, name)[rows] for name in SERIES}
     run = replace(run, **kept, path=path, saved_a=saved_a, saved_w=saved_w)
     return _result(
-        run, source="mean-field", nodes=run.initial.size, tolerance=plan.tol, rng=plan.rng,
-        doubt=doubt[rows], **error,
+        run, error=apart.loss, rd_error=apart.rd_w, rd_a_error=apart.rd_a,
+        source="mean-field", nodes=run.initial.size, tolerance=plan.tol, rng=plan.rng, doubt=doubt[rows],
     )  # fmt: skip
 
 
@@ -172,7 +161,7 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     """The kernel regime's law at a grid of times, as a trajectory."""
     started, law, initial = time.monotonic(), plan.law, plan.particles(_CLOSED)
     end, status = _end(plan)
-    times = np.append(0.0, np.geomspace(end * 10.0**-DECADES, end, PER_DECADE * DECADES))
+    times = np.append(0.0, dense_times(end, beyond=1.0))
     if plan.own_times is not None:
         times = np.union1d([0.0, end], plan.own_times[plan.own_times < end])
     moved = [law.displacement(t, initial) for t in times]
@@ -201,11 +190,10 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     if check and plan.rounding <= _ROUNDING and plan.kernel_error <= 1.0:
         flow = plan.flow(plan.particles(_CHECK), times[1:])
         cross = difference(run, flow, plan.loss_tol).loss
-    lost = _digits_lost(plan, run)
+    error = plan.kernel_error
     return _result(
-        run, error=plan.kernel_error + lost.loss, rd_error=plan.kernel_error + lost.rd_w,
-        rd_a_error=plan.kernel_error + lost.rd_a, source="kernel", nodes=initial.size, cross_check=cross,
-        tolerance=plan.tol, rng=plan.rng, doubt=np.zeros_like(run.output),
+        run, error=error, rd_error=error, rd_a_error=error, source="kernel", nodes=initial.size,
+        cross_check=cross, tolerance=plan.tol, rng=plan.rng, doubt=np.zeros_like(run.output),
     )  # fmt: skip
 
 
@@ -218,28 +206,6 @@ def _end(plan: Plan) -> tuple[float, Status]:
     if math.isfinite(end):
         return end, Status.CONVERGED
     return _AT_REST / float(law.rates[law.rates > 0.0][0]), Status.STATIONARY
-
-
-def _digits_lost(plan: Plan, run: Trajectory) -> Difference:
-    """How much of the closed form is rounding: what it is for inputs in other units, where all digits differ.
-
-    Multiplied by c, inputs give the same outputs at the times t / c^2, with displacements smaller by c.
-    """
-    lost = Difference(0.0, 0.0, 0.0)
-    first = plan.law.displacement(run.time[-1], run.initial)
-    for c in _UNITS:
-        problem = Problem(c * plan.problem.x, plan.problem.y, bias=False)
-        law = replace(plan.law, problem=problem)
-        loss = np.array([law.loss(t / c**2) for t in run.time])
-        moved = law.displacement(run.time[-1] / c**2, run.initial)
-        lost = lost.largest(
-            Difference(
-                float(np.abs(loss - run.loss).max()) / float(run.loss[0]),
-                relative(c * moved.first_w, first.first_w),
-                relative(c * moved.first_a, first.first_a),
-            )
-        )
-    return lost
 
 
 def _moved(law: KernelRegime, initial: Particles, t: float) -> Particles:

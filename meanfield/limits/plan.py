@@ -88,7 +88,7 @@ class Plan:
     @cached_property
     def kernel_error(self) -> float:
         """Error of the closed form, estimated by the change of the kernel until the end."""
-        return self.law.nonlinearity(self.law.time_to(self.loss_tol))
+        return self.law.nonlinearity(min(self.law.time_to(self.loss_tol), self.t_end))
 
     @property
     def rounding(self) -> float:
@@ -170,9 +170,13 @@ class Plan:
             bar.close()
         if factor == 1.0:
             return run
+        time = run.time / factor
+        if at is not None:  # to the last digit, too
+            met = np.isin(run.time, factor * at)
+            time[met] = at[np.searchsorted(factor * at, run.time[met])]
         # tbar runs like 1 / kappa' and RD_a like 1 / kappa'**2 while output weights stand still.
         return replace(
-            run, time=run.time / factor, rd_a=run.rd_a / factor**2, initial=particles,
+            run, time=time, rd_a=run.rd_a / factor**2, initial=particles,
             final=replace(run.final, kappa_prime=particles.kappa_prime),
             stats=replace(run.stats, rd_a_max=run.stats.rd_a_max / factor**2),
         )  # fmt: skip

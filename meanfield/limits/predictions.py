@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from meanfield.flow import Trajectory
 from meanfield.flow.replay import ResidualPath, replayed
@@ -35,8 +34,9 @@ Array = NDArray[np.float64]
 _FEW, _MANY = 3, 7
 #: Samples that are calibrated to, at most.
 _SAMPLES = 256
-#: Share of the variance of contributions that counts as zero.
-_RIDGE = 1e-8
+#: Share of the variance of contributions that counts as zero, for scatter, and for the doubt: that may lie
+#: in directions in which nodes hardly scatter, and is not to be magnified between the samples.
+_RIDGE, _SMOOTH = 1e-8, 1e-3
 #: Error from the change to a run with a quarter of the nodes, as both may miss the same.
 _SAFETY = 2.0
 #: Level of the interval.
@@ -53,16 +53,16 @@ class Predictor:
     ----------
     a, w : ndarray, shapes (N,) and (N, d)
         Their parameters.
-    weight : ndarray, shape (N, K + 2)
-        For the predictions of the K sets, for their common calibration, and for the run's own doubt.
-    known : bool
-        Whether anything is known of the error; it is infinite if not.
+    weight : ndarray, shape (N, K + 1)
+        For the predictions of the K sets, that of the run's own nodes first, and for its outputs' doubt.
+    rest : float
+        Error that is the same everywhere.
     """
 
     a: Array
     w: Array
     weight: Array
-    known: bool = True
+    rest: float = 0.0
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         """Prediction and its error, both (k,), on inputs (k, d) with the bias column."""
@@ -72,12 +72,11 @@ class Predictor:
             block = slice(start, start + step)
             contribution = np.maximum(x @ self.w[block].T, 0.0) * self.a[block]
             sums += contribution @ self.weight[block]
-        sets, common, doubt = sums[:, :-2], np.abs(sums[:, -2]), np.abs(sums[:, -1])
-        count = sets.shape[1]
-        if not self.known:
-            return sets.mean(axis=1), np.full(len(x), math.inf)
-        scatter = sets.std(axis=1, ddof=1) / math.sqrt(count)
-        return sets.mean(axis=1), _quantile(count - 1) * scatter + np.maximum(common, _SAFETY * doubt)
+        sets, doubt = sums[:, :-1], np.abs(sums[:, -1])
+        count, mean = sets.shape[1], sets.mean(axis=1)
+        scatter = _quantile(count - 1) * sets.std(axis=1, ddof=1) / math.sqrt(count)
+        # The other sets may go wrong in common; the run's own nodes need no calibration.
+        return mean, np.maximum(scatter, np.abs(sets[:, 0] - mean)) + doubt + self.rest
 
 
 def _quantile(freedom: int) -> float:
@@ -126,7 +125,7 @@ def predictors(
     """Predictors at some saved times of a limit's run, ascending; row 0 is the start."""
     later = [row for row in rows if row > 0]
     if len(later) < len(rows):
-        yield _own(run.initial, run.initial, known=True)
+        yield _own(run.initial, run.initial, rest=0.0)
     if not later:
         return
     sets = Sets.draw(run, seed)
@@ -142,14 +141,14 @@ def _replay_own(run: Trajectory, path: ResidualPath, row: int) -> Predictor:
     kappa_prime = stand_in(run.initial.width, run.initial.kappa, run.initial.kappa_prime)
     own = replace(run.initial, kappa_prime=kappa_prime)
     (state,) = replayed(run.problem, own, path.at([row - 1]))
-    return _own(run.initial, state.particles, known=False)
+    return _own(run.initial, state.particles, rest=math.inf)
 
 
-def _own(initial: Particles, moved: Particles, *, known: bool) -> Predictor:
+def _own(initial: Particles, moved: Particles, *, rest: float) -> Predictor:
     """Particles that predict by themselves."""
-    weight = np.zeros((initial.size, 4))
+    weight = np.zeros((initial.size, 3))
     weight[:, :2] = (initial.kappa * initial.weight)[:, None]
-    return Predictor(moved.a, moved.w, weight, known)
+    return Predictor(moved.a, moved.w, weight, rest)
 
 
 def _calibrated(run: Trajectory, sets: Sets, moved: Particles, row: int, doubt: Array) -> Predictor | None:
@@ -168,9 +167,18 @@ def _calibrated(run: Trajectory, sets: Sets, moved: Particles, row: int, doubt: 
             return None
     centred = value - mean.mean(axis=0)
     covariance = (centred * share[:, None]).T @ centred
-    covariance[np.diag_indices_from(covariance)] += _RIDGE * np.trace(covariance) + np.finfo(np.float64).tiny
     doubt = np.where(np.isfinite(doubt), doubt, 0.0)[samples]
-    wanted = np.column_stack([missing.T, missing.mean(axis=0), doubt])
-    weight = share[:, None] * (centred @ cho_solve(cho_factor(covariance), wanted))
+    exact, _ = _coefficients(covariance, missing.T, _RIDGE)
+    carried, rest = _coefficients(covariance, _SAFETY * doubt[:, None], _SMOOTH)
+    weight = share[:, None] * (centred @ np.column_stack([exact, carried]))
     weight[np.arange(len(of)), of] += count * share
-    return Predictor(moved.a, moved.w, 0.5 * kappa * width * np.repeat(weight, 2, axis=0))
+    return Predictor(moved.a, moved.w, 0.5 * kappa * width * np.repeat(weight, 2, axis=0), float(rest.max()))
+
+
+def _coefficients(covariance: Array, wanted: Array, ridge: float) -> tuple[Array, Array]:
+    """``C^-1 wanted``, and root mean squares of what directions of little variance leave out."""
+    values, vectors = np.linalg.eigh(covariance)
+    least = ridge * float(np.trace(covariance)) + float(np.finfo(np.float64).tiny)
+    modes = vectors.T @ wanted
+    values = np.maximum(values, 0.0)[:, None] + least
+    return vectors @ (modes / values), np.sqrt(np.mean((modes * least / values) ** 2, axis=0))

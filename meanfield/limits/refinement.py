@@ -25,11 +25,11 @@ Array = NDArray[np.float64]
 #: Particles at the first level of refinement, and factor between levels.
 _FIRST, _FACTOR = 256, 4
 #: Times of a result, per decade, and decades before the first run's end; refinements look at every other.
-PER_DECADE, DECADES, _EVERY = 24, 5, 2
+_PER_DECADE, _DECADES, _EVERY = 24, 5, 2
 #: Share of the tolerance that nodes may use; the rest is for time.
 _IN_SPACE = 0.8
 #: Error in units of the change from a quarter of the nodes, as both may miss the same.
-SAFETY = 2.0
+_SAFETY = 2.0
 #: Tolerance in time of refinements, in units of the result's.
 LOOSE = 10.0
 #: How often neurons that were left behind join, and the share of the growth that is theirs.
@@ -52,6 +52,10 @@ class Difference:
     loss: float
     rd_w: float
     rd_a: float
+
+    def times(self, factor: float) -> Difference:
+        """All of it times a factor."""
+        return Difference(*(factor * getattr(self, name) for name in _NAMES))
 
     def largest(self, other: Difference) -> Difference:
         """The larger of both."""
@@ -93,12 +97,12 @@ def refined(plan: Plan) -> Refined:
         # Its residual is the one in which the next level's neurons are moved.
         run = plan.flow(plan.twins(nodes), dense[::_EVERY], finer=LOOSE, path=True)
         change = math.inf if before is None else difference(before, run, plan.loss_tol).loss
-        if SAFETY * change <= _IN_SPACE * plan.tol:
+        if _SAFETY * change <= _IN_SPACE * plan.tol:
             break
         before = run
     assert before is not None  # there are two levels at least
     fine, found = _left_by_all(plan, nodes, plan.many(count), plan.times(dense))
-    error = difference(before, fine, plan.loss_tol).largest(found)
+    error = difference(before, fine, plan.loss_tol).times(_SAFETY).largest(found)
     return Refined(fine, error, fine.output - outputs_at(before, fine.time))
 
 
@@ -108,9 +112,10 @@ def _levels(most: int) -> list[int]:
     return [most // _FACTOR**k for k in range(count, -1, -1)]
 
 
-def dense_times(end: float) -> Array:
+def dense_times(end: float, beyond: float = 4.0) -> Array:
     """Times to keep: a little beyond the end, as finer levels may take longer."""
-    return np.geomspace(end * 10.0**-DECADES, 4.0 * end, PER_DECADE * DECADES)
+    first = min(max(end * 10.0**-_DECADES, float(np.finfo(np.float64).tiny)), beyond * end)
+    return np.unique(np.geomspace(first, beyond * end, _PER_DECADE * _DECADES))
 
 
 def difference(one: Trajectory, other: Trajectory, loss_tol: float) -> Difference:
@@ -125,12 +130,12 @@ def difference(one: Trajectory, other: Trajectory, loss_tol: float) -> Differenc
     loss = float(np.max(np.abs(np.append(one.loss[i] - other.loss[j], later)))) / float(one.loss[0])
     return Difference(
         loss,
-        relative(one.stats.rd_w_max, other.stats.rd_w_max),
-        relative(one.stats.rd_a_max, other.stats.rd_a_max),
+        _relative(one.stats.rd_w_max, other.stats.rd_w_max),
+        _relative(one.stats.rd_a_max, other.stats.rd_a_max),
     )
 
 
-def relative(value: float, reference: float) -> float:
+def _relative(value: float, reference: float) -> float:
     """A displacement below rounding, which only the closed form has, compares with nothing."""
     return abs(value / reference - 1.0) if reference > 0.0 else math.nan
 

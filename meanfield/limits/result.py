@@ -31,12 +31,13 @@ class InfiniteWidth(Trajectory):
     Attributes
     ----------
     error : float
-        Estimated error of the loss along the run, as a share of the initial loss: twice the largest change
-        from a run with a quarter of the nodes and ten times the tolerance in time ("mean-field"), or the
-        estimated change of the kernel ("kernel").
+        Estimated error of the loss on the samples along the run, as a share of the initial loss. "mean-field":
+        the larger of twice the largest change from a run with a quarter of the nodes and ten times the
+        tolerance in time, and of the difference to many other nodes moved in this run's residual. "kernel":
+        the estimated change of the kernel.
     rd_error, rd_a_error : float
-        Estimated errors of the largest RD_w and RD_a, relative. ("mean-field": twice the larger of the
-        differences to that run and to other nodes moved in this run's residual.)
+        The same of the largest RD_w and RD_a, relative. Infinite if nodes that grow where the run rests could
+        not be taken in.
     source : str
         "mean-field": quadrature particles were integrated; "kernel": the closed form of the kernel regime.
     nodes : int
@@ -115,12 +116,12 @@ class InfiniteWidth(Trajectory):
     def predict_error(self, x: ArrayLike, at: ArrayLike | None = None) -> Array:
         """Estimated error of :meth:`predict`, for the same arguments.
 
-        The half-width of a 95 % interval by Student's law over the sets of nodes; and, added to it, the error
-        of the run's outputs on the samples (twice the change from the run with a quarter of the nodes)
-        carried to x, or how far the sets were off there, whichever is larger. With ``nodes`` given there
-        is no other run, so that only the nodes' error is known. In the kernel regime it is ``error`` times
-        the largest target, and, for inputs longer than all samples, larger in proportion. Infinite where
-        the sets of nodes did something else than the run (``docs/infinite-width.md``).
+        The half-width of a 95 % interval by Student's law over the sets of nodes, or the distance of the
+        run's own nodes from their mean, whichever is larger; and, added to it, the error of the run's outputs
+        on the samples (twice the change from the run with a quarter of the nodes) carried to x. With ``nodes``
+        given there is no other run, so that only the nodes' error is known. In the kernel regime it is
+        ``error`` times the largest target and, for inputs longer than all samples, larger in proportion.
+        Infinite where the sets of nodes did something else than the run, and where ``rd_error`` is.
 
         Examples
         --------
@@ -136,6 +137,8 @@ class InfiniteWidth(Trajectory):
         """Predictions and their errors."""
         points = self.problem.with_bias(x)
         times = np.array([self.time[-1]]) if at is None else np.atleast_1d(real_array("at", at))
+        if times.ndim != 1 or not times.size:
+            raise InputError(f"at has shape {times.shape}; give one of run.time, or a list of them")
         if self.source == "kernel":
             found = [self._closed_form(x, points, float(t)) for t in times]
         else:
@@ -147,6 +150,8 @@ class InfiniteWidth(Trajectory):
             found = [known[row] for row in rows]
         single = at is None or np.ndim(at) == 0
         values, errors = (np.array(series) for series in zip(*found, strict=True))
+        if math.isinf(self.rd_error):
+            errors = np.full_like(errors, math.inf)  # something grows that is not in the run
         return (values[0], errors[0]) if single else (values, errors)
 
     def _predictors(self, rows: list[int]) -> Iterable[Predictor]:

@@ -9,7 +9,7 @@ contributions v of its nodes and their covariance C over all sets,
 
 which is exact on the samples X. The prediction is the mean over the sets, and their scatter its error. To
 it comes what may be wrong in common: the error of the run's outputs on the samples, carried to x by the same
-coefficients.
+coefficients, and the largest that it was on the way.
 """
 
 from __future__ import annotations
@@ -128,11 +128,13 @@ def predictors(
         yield _own(run.initial, run.initial, rest=0.0)
     if not later:
         return
-    sets = Sets.draw(run, seed)
+    sets, doubt = Sets.draw(run, seed), np.where(np.isfinite(doubt), doubt, 0.0)
+    # What was wrong on the way may be forgotten on the samples, but not between them.
+    history = np.maximum.accumulate(np.sqrt(np.mean(doubt**2, axis=1)))
     for row, state in zip(
         later, replayed(run.problem, sets.particles, path.at([row - 1 for row in later])), strict=True
     ):
-        found = _calibrated(run, sets, state.particles, row, doubt[row])
+        found = _calibrated(run, sets, state.particles, row, doubt[row], float(history[row]))
         yield _replay_own(run, path, row) if found is None else found
 
 
@@ -151,7 +153,9 @@ def _own(initial: Particles, moved: Particles, *, rest: float) -> Predictor:
     return Predictor(moved.a, moved.w, weight, rest)
 
 
-def _calibrated(run: Trajectory, sets: Sets, moved: Particles, row: int, doubt: Array) -> Predictor | None:
+def _calibrated(
+    run: Trajectory, sets: Sets, moved: Particles, row: int, doubt: Array, history: float
+) -> Predictor | None:
     """Weights with which each set gives the run's outputs; None where the sets went elsewhere."""
     kappa, width, count = moved.kappa, moved.width, int(sets.of[-1]) + 1
     samples = np.unique(np.linspace(0, run.problem.n - 1, _SAMPLES).round().astype(int))
@@ -167,12 +171,12 @@ def _calibrated(run: Trajectory, sets: Sets, moved: Particles, row: int, doubt: 
             return None
     centred = value - mean.mean(axis=0)
     covariance = (centred * share[:, None]).T @ centred
-    doubt = np.where(np.isfinite(doubt), doubt, 0.0)[samples]
     exact, _ = _coefficients(covariance, missing.T, _RIDGE)
-    carried, rest = _coefficients(covariance, _SAFETY * doubt[:, None], _SMOOTH)
+    carried, rest = _coefficients(covariance, _SAFETY * doubt[samples, None], _SMOOTH)
     weight = share[:, None] * (centred @ np.column_stack([exact, carried]))
     weight[np.arange(len(of)), of] += count * share
-    return Predictor(moved.a, moved.w, 0.5 * kappa * width * np.repeat(weight, 2, axis=0), float(rest.max()))
+    both = 0.5 * kappa * width * np.repeat(weight, 2, axis=0)
+    return Predictor(moved.a, moved.w, both, float(rest[0]) + history)
 
 
 def _coefficients(covariance: Array, wanted: Array, ridge: float) -> tuple[Array, Array]:

@@ -31,8 +31,8 @@ class InfiniteWidth(Trajectory):
     Attributes
     ----------
     error : float
-        Estimated error of the loss on the samples along the run, as a share of the initial loss. "mean-field":
-        the larger of twice the largest change from a run with a quarter of the nodes and ten times the
+        Estimated error of the loss on the samples along the run, as a share of the initial loss.
+        "mean-field": the larger of twice the largest change from a run with a quarter of the nodes and ten times the
         tolerance in time, and of the difference to many other nodes moved in this run's residual. "kernel":
         the estimated change of the kernel.
     rd_error, rd_a_error : float
@@ -118,10 +118,12 @@ class InfiniteWidth(Trajectory):
 
         The half-width of a 95 % interval by Student's law over the sets of nodes, or the distance of the
         run's own nodes from their mean, whichever is larger; and, added to it, the error of the run's outputs
-        on the samples (twice the change from the run with a quarter of the nodes) carried to x. With ``nodes``
-        given there is no other run, so that only the nodes' error is known. In the kernel regime it is
-        ``error`` times the largest target and, for inputs longer than all samples, larger in proportion.
-        Infinite where the sets of nodes did something else than the run, and where ``rd_error`` is.
+        on the samples (twice the change from the run with a quarter of the nodes) carried to x, and the
+        largest root mean square of that change so far, for what is forgotten on the samples may not be so
+        between them. With ``nodes`` given there is no other run, so that only the nodes' error is known.
+        In the kernel regime it is ``error`` times the largest target and, for inputs longer than all samples,
+        larger in proportion. Infinite where the sets of nodes did something else than the run, and where
+        ``rd_error`` is.
 
         Examples
         --------

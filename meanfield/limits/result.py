@@ -32,9 +32,9 @@ class InfiniteWidth(Trajectory):
     ----------
     error : float
         Estimated error of the loss on the samples along the run, as a share of the initial loss.
-        "mean-field": the larger of twice the largest change from a run with a quarter of the nodes and ten times the
-        tolerance in time, and of the difference to many other nodes moved in this run's residual. "kernel":
-        the estimated change of the kernel.
+        "mean-field": the larger of twice the largest change from a run with a quarter of the nodes and ten
+        times the tolerance in time, and of the difference to many other nodes moved in this run's residual.
+        "kernel": the estimated change of the kernel.
     rd_error, rd_a_error : float
         The same of the largest RD_w and RD_a, relative. Infinite if nodes that grow where the run rests could
         not be taken in.

@@ -96,7 +96,8 @@ ENTRIES = {
         mf.infinite_width,
         {
             "problem": PROBLEM, "scaling": SCALING, "width": 1e3, "tol": 0.1, "loss_tol": 1e-3,
-            "loss_atol": 1e-9, "nodes": 64, "max_nodes": 512, "method": "auto", "rng": 0, "progress": False,
+            "loss_atol": 1e-9, "nodes": 64, "max_nodes": 512, "method": "auto", "rng": 0, "t_end": 1e3,
+            "save_at": [1.0], "save_parameters": True, "progress": False,
         },
     ),
     "limits.limit_displacements": (
@@ -273,6 +274,7 @@ ENTRIES = {
     ),
     "FigureResult.to_csv": (TABLE.to_csv, {"path": "table.csv"}),
     "InfiniteWidth.predict": (LIMIT.predict, {"x": [0.0], "at": None}),
+    "InfiniteWidth.predict_error": (LIMIT.predict_error, {"x": [0.0], "at": None}),
     "Boundary.segment": (
         THEORY.boundaries[0].segment,
         {"gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0)},

@@ -8,6 +8,7 @@ import pytest
 import meanfield as mf
 from meanfield.errors import InputError
 from meanfield.flow import replay
+from meanfield.flow.replay import ResidualPath
 
 PLANE = mf.datasets.four_points()
 SPACE = mf.Problem(np.random.default_rng(0).standard_normal((7, 3)), np.linspace(-1.0, 1.0, 7))
@@ -25,6 +26,8 @@ def test_neurons_of_the_run_do_what_they_did(problem):
     run = mf.gradient_flow(problem, own, loss_atol=1e-2, save_path=True, save_parameters=True)
     again = replay(problem, own, run.path, save_parameters=True)
     np.testing.assert_array_equal(again.output, run.output[1:])
+    np.testing.assert_array_equal(again.rd_w, run.rd_w[1:])
+    np.testing.assert_array_equal(again.rd_a, run.rd_a[1:])
     np.testing.assert_array_equal(again.a, run.saved_a[1:])
     np.testing.assert_array_equal(again.w, run.saved_w[1:])
 
@@ -62,6 +65,19 @@ def test_thinned_paths_keep_both_ends():
         np.testing.assert_array_equal(few[[0, -1]], every[[0, -1]])
         assert all((row == every).all(axis=1).any() for row in few)
     assert path.thinned(1).kept.count(True) == 1
+
+
+def test_paths_survive_as_arrays_and_can_be_cut():
+    own = network(PLANE, 60)
+    path = mf.gradient_flow(PLANE, own, loss_tol=1e-2, save_path=True).path
+    every = replay(PLANE, own, path).output
+    again = ResidualPath.from_arrays(path.arrays())
+    np.testing.assert_array_equal(replay(PLANE, own, again).output, every)
+    np.testing.assert_array_equal(replay(PLANE, own, path.at([2, 0])).output, every[[0, 2]])
+    assert len(replay(PLANE, own, path.at([])).output) == 0
+    for name in ("path_h", "path_e", "path_kept"):
+        with pytest.raises(InputError, match="its residual path has arrays of other shapes"):
+            ResidualPath.from_arrays({**path.arrays(), name: np.zeros((2, 2))})
 
 
 def test_mistakes_are_named():

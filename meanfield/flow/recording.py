@@ -59,6 +59,11 @@ class SaveTimes:
             self._times = times[times > after]  # the start is always kept
 
     @property
+    def times(self) -> Array:
+        """The user's own times, without the start."""
+        return np.empty(0) if self._times is None else self._times
+
+    @property
     def last(self) -> float:
         """The last time to be met; infinite if there is none."""
         return math.inf if self._times is None or not self._times.size else float(self._times[-1])

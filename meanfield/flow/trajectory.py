@@ -167,13 +167,7 @@ class Trajectory:
         """
         if at is None:
             return self.final
-        at = number("at", at, "one of run.time")
-        index = int(np.argmin(np.abs(self.time - at)))
-        if not np.isclose(self.time[index], at, rtol=1e-9, atol=0.0):
-            raise InputError(
-                f"nothing was saved at time {at:g} (the closest is {self.time[index]:.9g}); "
-                "give one of run.time, or run again with save_at"
-            )
+        index = self._row(at)
         if index == len(self.time) - 1:
             return self.final
         if index == 0:
@@ -181,6 +175,17 @@ class Trajectory:
         if self.saved_a is None or self.saved_w is None:
             raise InputError("parameters were not saved along this run; run again with save_parameters=True")
         return self.initial.moved(self.saved_a[index], self.saved_w[index])
+
+    def _row(self, at: float) -> int:
+        """The index of a saved time."""
+        at = number("at", at, "one of run.time")
+        index = int(np.argmin(np.abs(self.time - at)))
+        if not np.isclose(self.time[index], at, rtol=1e-9, atol=0.0):
+            raise InputError(
+                f"nothing was saved at time {at:g} (the closest is {self.time[index]:.9g}); "
+                "give one of run.time, or run again with save_at"
+            )
+        return index
 
     def predict(self, x: ArrayLike, at: float | None = None) -> NDArray[np.float64]:
         """The learned function on new inputs.

@@ -110,13 +110,13 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     shared = (run.time > 0.0) & (run.time <= limit.time[-1])
     if not shared.any():
         raise InputError("the runs share no times after 0; save more of them with save_at")
-    difference = run.output[shared] - _at(limit, run.time[shared])
+    difference = run.output[shared] - outputs_at(limit, run.time[shared])
     with_angles = run.problem.d == 2
     return Comparison(
         width=run.initial.width,
         time=run.time[shared],
         loss=run.loss[shared],
-        limit_loss=np.array([run.problem.loss(f) for f in _at(limit, run.time[shared])]),
+        limit_loss=np.array([run.problem.loss(f) for f in outputs_at(limit, run.time[shared])]),
         output_deviation=np.sqrt(np.mean(difference**2, axis=1)),
         expected_scatter=_scatter(run.initial, limit),
         rd_w=run.stats.rd_w_max / limit.stats.rd_w_max,
@@ -193,12 +193,12 @@ def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:
     times = np.atleast_1d(real_array("at", at))
     if times.ndim != 1 or np.any(times <= 0.0):
         raise InputError(f"at is {shown(at)}; give times tbar > 0")
-    losses = np.array([[run.problem.loss(f) for f in _at(run, times)] for run in runs])
+    losses = np.array([[run.problem.loss(f) for f in outputs_at(run, times)] for run in runs])
     logs = np.log10(np.maximum(losses, np.finfo(np.float64).tiny))
     return logs.mean(axis=0), logs.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(times))
 
 
-def _at(run: Trajectory, times: Array) -> Array:
+def outputs_at(run: Trajectory, times: Array) -> Array:
     """Outputs at any times of a run, shape (T, n): exact at saved times, PCHIP in log t between."""
     from scipy.interpolate import PchipInterpolator
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 #: Equations of the fit, about, and samples that enter it at most.
 _EQUATIONS, _SAMPLES = 400, 64
 #: Difference of the outputs, in units of the targets, beyond which the residual says nothing of the many.
-_APART = 1.0
+APART = 1.0
 #: Weight of the parameters' squares in units of the mean square of an equation: noise is not fitted.
 _RIDGE = 1e-9
 #: Steps of Newton's method at most, and share of the first error at which it ends.
@@ -43,25 +43,29 @@ def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> 
     nodes, many : Directions
         The nodes whose weights are changed, and those that they stand for.
     """
-    samples = np.unique(np.linspace(0, plan.problem.n - 1, _SAMPLES).round().astype(int))
+    samples = some_samples(plan.problem.n)
     x, scale = plan.problem.x[samples], float(np.sqrt(np.mean(plan.problem.y**2)))
     assert run.path is not None
     path = run.path.thinned(_EQUATIONS // len(samples))
-    with np.errstate(over="ignore", invalid="ignore"):  # neurons that are not felt may leave the range
-        wanted = plan.replay(many, path).output[:, samples] / scale
-        moved = plan.replay(nodes, path, save_parameters=True)
+    wanted = plan.replay(many, path).output[:, samples] / scale
+    moved = plan.replay(nodes, path, save_parameters=True)
     assert moved.a is not None
     assert moved.w is not None
     values, target = [_HEAVY * _moments(nodes)], [_HEAVY * _moments(many) @ many.weight]
     for a, w, total in zip(moved.a, moved.w, wanted, strict=True):
         f = a[:, None] * np.maximum(w @ x.T, 0.0)
         f = 0.5 * plan.width * plan.law.kappa / scale * (f[0::2] + f[1::2])
-        if not np.abs(total - nodes.weight @ f).max() < _APART:
+        if not np.abs(total - nodes.weight @ f).max() < APART:
             break  # from here on the many would have felt themselves
         values.append(f.T)
         target.append(total)
     weight = nearest_weights(nodes.weight, np.concatenate(values), np.concatenate(target))
     return Directions(nodes.a, nodes.q, weight / weight.sum())
+
+
+def some_samples(n: int) -> NDArray[np.int64]:
+    """Indices of samples that stand for all."""
+    return np.unique(np.linspace(0, n - 1, _SAMPLES).round().astype(np.int64))
 
 
 def _moments(nodes: Directions) -> Array:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import one_of, whole_number
-from meanfield.flow import Snapshot, Status, Trajectory
+from meanfield.flow import Snapshot, Status, Trajectory, replay
+from meanfield.flow.saved import SERIES
 from meanfield.flow.trajectory import Stats
-from meanfield.limits.fitted import fitted
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.limits.plan import Plan
+from meanfield.limits.refinement import (
+    LOOSE,
+    Difference,
+    dense_times,
+    difference,
+    refined,
+)
 from meanfield.limits.result import InfiniteWidth
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -23,18 +30,8 @@ from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
 
-#: Particles at the first level of refinement, and factor between levels.
-_FIRST, _FACTOR = 256, 4
 #: Particles of the closed form, and of the flow that it is checked with.
 _CLOSED, _CHECK = 512, 1024
-#: Times of a result, per decade, and decades before the first run's end; refinements look at every other.
-_PER_DECADE, _DECADES, _EVERY = 24, 5, 2
-#: Share of the tolerance that nodes may use; the rest is for time.
-_IN_SPACE = 0.8
-#: Error in units of the change from a quarter of the nodes, as both may miss the same.
-_SAFETY = 2.0
-#: Tolerance in time of refinements, in units of the result's.
-_LOOSE = 10.0
 #: The flow's rounding, relative to the targets, that is small enough for it.
 _ROUNDING = 1e-2
 #: Slowest mode's decay at which the closed form counts as at rest.
@@ -53,6 +50,9 @@ def infinite_width(
     max_nodes: int = 4096,
     method: str = "auto",
     rng: int = 0,
+    t_end: float | None = None,
+    save_at: ArrayLike | None = None,
+    save_parameters: bool = False,
     progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> InfiniteWidth:
     """Integrate the law-of-large-numbers dynamics at scale m: a network of width m without sampling noise.
@@ -82,6 +82,14 @@ def infinite_width(
         double precision loses it. Where both are in reach, the other one is the ``cross_check``.
     rng : int
         Scrambles the nodes at rank 3 and above.
+    t_end : float, optional
+        Stop at this normalised time tbar.
+    save_at : array_like, optional
+        Times (tbar) to keep, met exactly; by default 24 for each of about five decades of time. The start
+        and the end are always kept.
+    save_parameters : bool
+        Keep a and w of the particles at the saved times, too (memory: T N (d + 1) doubles). Predictions
+        at the saved times do not need them.
     progress : None, bool or callable
         None shows a bar on a terminal once the computation has lasted two seconds, True at once, False
         never; each run with other nodes has its own. A callable gets a :class:`~meanfield.flow.Snapshot`
@@ -90,7 +98,7 @@ def infinite_width(
     Returns
     -------
     InfiniteWidth
-        A trajectory with ``error``, ``source`` and ``accurate``.
+        A trajectory with ``error``, ``source`` and ``accurate``, and with ``predict_error``.
 
     Raises
     ------
@@ -107,80 +115,61 @@ def infinite_width(
     >>> mf.infinite_width(problem, mf.Scaling.named("mean-field"), width=1e30, nodes=256).source
     'mean-field'
     """
-    plan = Plan(problem, scaling, width, tol, loss_tol, max_nodes, rng, progress, loss_atol)
+    plan = Plan(
+        problem, scaling, width, tol, loss_tol, max_nodes, rng, progress, loss_atol,
+        math.inf if t_end is None else t_end, save_at, save_parameters,
+    )  # fmt: skip
     nodes = None if nodes is None else whole_number("nodes", nodes, least=16)
     method = one_of("method", method, ("auto", "mean-field", "kernel"))
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is None:
-        return _refined(plan)
+        found = refined(plan)
+        return _integrated(plan, found.run, found.doubt, found.error)
     particles = plan.particles(nodes)
-    run = plan.flow(particles, _dense(float(plan.flow(particles, finer=_LOOSE).time[-1])))
-    return _result(run, source="mean-field", nodes=run.initial.size, tolerance=tol)
+    dense = dense_times(float(plan.flow(particles, finer=LOOSE).time[-1]))
+    run = plan.flow(particles, plan.times(dense), path=True)
+    return _integrated(
+        plan, run, np.full_like(run.output, math.nan), Difference(math.nan, math.nan, math.nan)
+    )
 
 
-def _refined(plan: Plan) -> InfiniteWidth:
-    """Nodes with fitted weights, more until two levels agree."""
-    counts = _levels(plan.max_nodes)
-    run = plan.flow(plan.particles(counts[0]), finer=_LOOSE, path=True)
-    dense = _dense(float(run.time[-1]))
-    before: Trajectory | None = None
-    for count in counts:
-        nodes = fitted(plan, run, plan.directions(count), plan.directions(plan.many(count)))
-        if count == counts[-1]:
-            break
-        # Its residual is the one in which the next level's neurons are moved.
-        run = plan.flow(plan.twins(nodes), dense[::_EVERY], finer=_LOOSE, path=True)
-        change = math.inf if before is None else _difference(before, run, plan.target.loss)[0]
-        if _SAFETY * change <= _IN_SPACE * plan.tol:
-            break
-        before = run
-    fine = plan.flow(plan.twins(nodes), dense)
-    assert before is not None  # there are two levels at least
-    error, rd_error = _difference(before, fine, plan.target.loss)
+def _integrated(plan: Plan, run: Trajectory, doubt: Array, apart: Difference) -> InfiniteWidth:
+    """A run of particles at the times that were asked for, with parameters if they were."""
+    rows = np.arange(len(run.time))
+    if plan.own_times is not None:
+        rows = np.union1d([0, rows[-1]], np.flatnonzero(np.isin(run.time, plan.own_times))).astype(int)
+    assert run.path is not None
+    path = run.path.at((rows[1:] - 1).tolist())
+    saved_a = saved_w = None
+    if plan.save_parameters:
+        # The run's own neurons in its residual do what they did.
+        own = replay(
+            plan.problem, replace(run.initial, kappa_prime=plan.stand_in), path, save_parameters=True
+        )
+        assert own.a is not None
+        assert own.w is not None
+        saved_a = np.concatenate([run.initial.a[None], own.a])
+        saved_w = np.concatenate([run.initial.w[None], own.w])
+    kept = {name: getattr(run, name)[rows] for name in SERIES}
+    run = replace(run, **kept, path=path, saved_a=saved_a, saved_w=saved_w)
     return _result(
-        fine, error=_SAFETY * error, rd_error=_SAFETY * rd_error, source="mean-field",
-        nodes=fine.initial.size, tolerance=plan.tol,
+        run, error=apart.loss, rd_error=apart.rd_w, rd_a_error=apart.rd_a,
+        source="mean-field", nodes=run.initial.size, tolerance=plan.tol, rng=plan.rng, doubt=doubt[rows],
     )  # fmt: skip
-
-
-def _levels(most: int) -> list[int]:
-    """Numbers of particles, from about the first one to the most that are allowed."""
-    count = max(1, round(math.log(most / _FIRST, _FACTOR)))
-    return [most // _FACTOR**k for k in range(count, -1, -1)]
-
-
-def _dense(end: float) -> Array:
-    """Times to keep: a little beyond the end, as finer levels may take longer."""
-    return np.geomspace(end * 10.0**-_DECADES, 4.0 * end, _PER_DECADE * _DECADES)
-
-
-def _difference(one: Trajectory, other: Trajectory, target: float) -> tuple[float, float]:
-    """Largest difference of the losses at common times, and of the largest RD_w, relative.
-
-    A run that ended earlier counts as having stayed where it was, on a plateau that the other one may have
-    left, or at the target.
-    """
-    _, i, j = np.intersect1d(one.time, other.time, return_indices=True)
-    short, long = sorted((one, other), key=lambda run: float(run.time[-1]))
-    later = np.maximum(long.loss[long.time > short.time[-1]], target) - max(short.loss[-1], target)
-    loss = float(np.max(np.abs(np.append(one.loss[i] - other.loss[j], later)))) / float(one.loss[0])
-    moved = other.stats.rd_w_max
-    # A displacement below rounding, which only the closed form has, compares with nothing.
-    return loss, abs(one.stats.rd_w_max / moved - 1.0) if moved > 0.0 else math.nan
 
 
 def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     """The kernel regime's law at a grid of times, as a trajectory."""
     started, law, initial = time.monotonic(), plan.law, plan.particles(_CLOSED)
-    end = law.time_to(plan.target.loss)
-    status = Status.CONVERGED if math.isfinite(end) else Status.STATIONARY
-    if not math.isfinite(end):
-        end = _AT_REST / float(law.rates[law.rates > 0.0][0])
-    times = np.append(0.0, np.geomspace(end * 10.0**-_DECADES, end, _PER_DECADE * _DECADES))
+    end, status = _end(plan)
+    times = np.append(0.0, dense_times(end, beyond=1.0))
+    if plan.own_times is not None:
+        times = np.union1d([0.0, end], plan.own_times[plan.own_times < end])
     moved = [law.displacement(t, initial) for t in times]
     rd_w, rd_a = (np.array([getattr(d, name) for d in moved]) for name in ("rd_w", "rd_a"))
     residual = np.array([law.residual(t) for t in times])
+    states = [_moved(law, initial, t) for t in times] if plan.save_parameters else []
     run = Trajectory(
         problem=plan.problem,
         time=times,
@@ -196,16 +185,30 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
             seconds=time.monotonic() - started, rd_w_max=float(rd_w.max()), rd_a_max=float(rd_a.max()),
             conservation_drift=0.0, energy_drift=0.0, capacity=math.nan,
         ),
+        saved_a=np.array([state.a for state in states]) if states else None,
+        saved_w=np.array([state.w for state in states]) if states else None,
         loss_target=plan.target,
     )  # fmt: skip
     cross = math.nan
     if check and plan.rounding <= _ROUNDING and plan.kernel_error <= 1.0:
         flow = plan.flow(plan.particles(_CHECK), times[1:])
-        cross, _ = _difference(run, flow, plan.target.loss)
+        cross = difference(run, flow, plan.target.loss).loss
+    error = plan.kernel_error
     return _result(
-        run, error=plan.kernel_error, rd_error=plan.kernel_error, source="kernel", nodes=initial.size,
-        cross_check=cross, tolerance=plan.tol,
+        run, error=error, rd_error=error, rd_a_error=error, source="kernel", nodes=initial.size,
+        cross_check=cross, tolerance=plan.tol, rng=plan.rng, doubt=np.zeros_like(run.output),
     )  # fmt: skip
+
+
+def _end(plan: Plan) -> tuple[float, Status]:
+    """When the closed form ends, and why."""
+    law = plan.law
+    end = law.time_to(plan.target.loss)
+    if plan.t_end <= end and math.isfinite(plan.t_end):
+        return plan.t_end, Status.REACHED_TIME
+    if math.isfinite(end):
+        return end, Status.CONVERGED
+    return _AT_REST / float(law.rates[law.rates > 0.0][0]), Status.STATIONARY
 
 
 def _moved(law: KernelRegime, initial: Particles, t: float) -> Particles:
@@ -217,6 +220,6 @@ def _moved(law: KernelRegime, initial: Particles, t: float) -> Particles:
     return initial.moved(a, w)
 
 
-def _result(run: Trajectory, **own: float | str) -> InfiniteWidth:
+def _result(run: Trajectory, **own: float | str | Array) -> InfiniteWidth:
     series = {field.name: getattr(run, field.name) for field in fields(Trajectory)}
     return InfiniteWidth(**series, **own)  # type: ignore[arg-type]

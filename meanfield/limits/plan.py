@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import instance, number, progress_choice, root, whole_number
+from meanfield.arguments import flag, instance, number, progress_choice, root, whole_number
 from meanfield.flow import Replay, Snapshot, Trajectory, gradient_flow, replay
-from meanfield.flow.recording import Progress
-from meanfield.flow.replay import ResidualPath
+from meanfield.flow.recording import Progress, SaveTimes
+from meanfield.flow.replay import Replayed, ResidualPath, replayed
 from meanfield.flow.target import LossTarget, needed_target
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.nodes import Directions, directions
@@ -33,6 +33,8 @@ _ATOL, _LOOSE_ATOL = 1e-3, 1e-1
 _LARGEST = 0.5
 #: kappa' beyond which output weights may count as still, and its least distance from where they move.
 _LARGE, _FROZEN = 1e5, 1e4
+#: How many more nodes the next independent rule has.
+_STRETCH = 0.09
 #: Particles for which a particle with a fitted weight stands, in a plane and elsewhere.
 _MANY, _FEW = 16, 4
 
@@ -50,6 +52,9 @@ class Plan:
     rng: int = 0
     progress: bool | Callable[[Snapshot], object] | None = None
     loss_atol: float | None = None
+    t_end: float = math.inf
+    save_at: ArrayLike | None = None
+    save_parameters: bool = False
     target: LossTarget = field(init=False)
     began: float = field(default_factory=time.monotonic)
 
@@ -65,6 +70,9 @@ class Plan:
             "max_nodes": whole_number("max_nodes", self.max_nodes, least=64),
             "rng": root(self.rng),
             "progress": progress_choice(self.progress, "a Snapshot"),
+            "t_end": number("t_end", self.t_end, "a positive number", above=0.0, most=math.inf),
+            "save_at": None if self.save_at is None else SaveTimes(self.save_at).times,
+            "save_parameters": flag("save_parameters", self.save_parameters),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -77,7 +85,7 @@ class Plan:
     @cached_property
     def kernel_error(self) -> float:
         """Error of the closed form, estimated by the change of the kernel until the end."""
-        return self.law.nonlinearity(self.law.time_to(self.target.loss))
+        return self.law.nonlinearity(min(self.law.time_to(self.target.loss), self.t_end))
 
     @property
     def rounding(self) -> float:
@@ -100,9 +108,9 @@ class Plan:
         """About so many particles by the rule that knows nothing of the run."""
         return Particles.quadrature(self.problem, self.scaling, self.width, nodes=nodes, rng=self.rng)
 
-    def directions(self, nodes: int) -> Directions:
-        """About so many particles' directions by that rule."""
-        return directions(self.problem, nodes // 2, np.random.default_rng(self.rng))
+    def directions(self, nodes: int, rule: int = 0) -> Directions:
+        """About so many particles' directions by that rule, or by another one of the same kind."""
+        return independent_rule(self.problem, nodes, self.rng, rule)
 
     def many(self, nodes: int) -> int:
         """Particles that so many stand for: their motion is to cost about as much as the run's own."""
@@ -110,8 +118,15 @@ class Plan:
 
     def replay(self, half: Directions, path: ResidualPath, *, save_parameters: bool = False) -> Replay:
         """Move nodes in the residual of a run."""
-        particles = replace(self.twins(half), kappa_prime=self.stand_in)
-        return replay(self.problem, particles, path, save_parameters=save_parameters)
+        return replay(self.problem, self.standing_in(half), path, save_parameters=save_parameters)
+
+    def replayed(self, half: Directions, path: ResidualPath) -> Iterator[Replayed]:
+        """The same, one saved state after the other."""
+        return replayed(self.problem, self.standing_in(half), path)
+
+    def standing_in(self, half: Directions) -> Particles:
+        """Particles for directions with a > 0, with the kappa' of the flow."""
+        return replace(self.twins(half), kappa_prime=self.stand_in)
 
     def twins(self, half: Directions) -> Particles:
         """Particles for directions with a > 0."""
@@ -119,14 +134,17 @@ class Plan:
 
     @property
     def stand_in(self) -> float:
-        """A kappa' in the place of one so large that output weights stand still.
+        """The kappa' of the flow."""
+        return stand_in(self.width, self.law.kappa, self.law.kappa_prime)
 
-        There nothing but the unit of time and the tiny RD_a depend on it (exactly as kappa' goes to
-        infinity, with an error of the squared displacement of a); the flow cannot tell input weights
-        of size 1/kappa' times the output weights from zero.
-        """
-        largest = max(1.0, 1.0 / (self.width * self.law.kappa))  # of RD_w, in order of magnitude
-        return min(self.law.kappa_prime, max(_LARGE, _FROZEN * largest))
+    def times(self, dense: Array) -> Array:
+        """Times to meet: those given, and the user's own."""
+        return dense if self.own_times is None else np.union1d(dense, self.own_times)
+
+    @property
+    def own_times(self) -> Array | None:
+        """The user's own times, without the start."""
+        return None if self.save_at is None else np.asarray(self.save_at, dtype=np.float64)
 
     def flow(
         self, particles: Particles, at: Array | None = None, finer: float = 1.0, *, path: bool = False
@@ -135,22 +153,50 @@ class Plan:
         rtol, factor = min(self.tol * finer, _LARGEST), self.law.kappa_prime / self.stand_in
         atol, steps = (_ATOL, _MAX_STEPS) if finer == 1.0 else (_LOOSE_ATOL, _LOOSE_STEPS)
         bar = Progress(
-            self.progress, target=self.target, t_end=math.inf,
+            self.progress, target=self.target, t_end=self.t_end,
             label=f"infinite width, {particles.size} particles", since=self.began,
         )  # fmt: skip
         try:
             run = gradient_flow(
                 self.problem, replace(particles, kappa_prime=self.stand_in), loss_tol=self.loss_tol,
-                loss_atol=self.loss_atol, rtol=rtol, atol=atol * rtol, max_steps=steps, save_path=path,
-                save_at=None if at is None else factor * at, progress=bar.update,
+                loss_atol=self.loss_atol, rtol=rtol, atol=atol * rtol,
+                t_end=factor * self.t_end if math.isfinite(self.t_end) else None,
+                save_at=None if at is None else factor * at,
+                max_steps=steps, save_path=path, progress=bar.update,
             )  # fmt: skip
         finally:
             bar.close()
         if factor == 1.0:
             return run
+        time = run.time / factor
+        if at is not None:  # to the last digit, too
+            met = np.isin(run.time, factor * at)
+            time[met] = at[np.searchsorted(factor * at, run.time[met])]
         # tbar runs like 1 / kappa' and RD_a like 1 / kappa'**2 while output weights stand still.
         return replace(
-            run, time=run.time / factor, rd_a=run.rd_a / factor**2, initial=particles,
+            run, time=time, rd_a=run.rd_a / factor**2, initial=particles,
             final=replace(run.final, kappa_prime=particles.kappa_prime),
             stats=replace(run.stats, rd_a_max=run.stats.rd_a_max / factor**2),
         )  # fmt: skip
+
+
+def stand_in(width: float, kappa: float, kappa_prime: float) -> float:
+    """A kappa' in the place of one so large that output weights stand still.
+
+    There nothing but the unit of time and the tiny RD_a depend on it (exactly as kappa' goes to
+    infinity, with an error of the squared displacement of a); the flow cannot tell input weights
+    of size 1/kappa' times the output weights from zero.
+    """
+    largest = max(1.0, 1.0 / (width * kappa))  # of RD_w, in order of magnitude
+    return min(kappa_prime, max(_LARGE, _FROZEN * largest))
+
+
+def independent_rule(problem: Problem, nodes: int, seed: int, rule: int) -> Directions:
+    """About so many particles' directions, half as many: rules 0, 1, 2, ... have no nodes in common.
+
+    Up to rank 2 they are Gauss rules of different numbers of nodes, above it other scrambles of the points.
+    """
+    count = nodes // 2
+    if problem.rank <= 2:
+        count = round(count * (1.0 + _STRETCH * rule))
+    return directions(problem, count, np.random.default_rng([seed, rule] if rule else seed))

@@ -64,12 +64,55 @@ class TestPhaseDiagram:
             gamma_prime=0,
             widths=[20, 40, 80],
             seeds=2,
-            per_half=True,
         )
         assert [point["S_w"] for point in printed["points"]] == diagram.S_w.ravel().tolist()
         assert printed["runs"] == 12
         assert printed["methods"].startswith("Phase diagram of four points")
         assert printed["not_converged"] == 0
+
+    def test_a_width_counts_all_neurons(self, capsys, tmp_path):
+        """m neurons and kappa = m**-gamma, as in Python and in `train`; run here by hand."""
+        argv = ["--gamma", "0.9", "--gamma-prime", "-0.2", "--widths", "20,80", "--seeds", "1"]
+        common = ["phase-diagram", *argv, "--workers", "1", "--formats", "svg"]
+        code, out, _ = run(capsys, *common, "--out", tmp_path)
+        assert code == 0
+        assert "widths 20, 80 (m neurons), 1 seeds" in out
+        assert "widths m = 20, 80 (neurons, antisymmetric initialisation)" in out
+        with (tmp_path / "runs.csv").open() as file:
+            found = {int(row["width"]): float(row["rd_w"]) for row in csv.DictReader(file)}
+        problem = mf.datasets.four_points()
+        for m in (20, 80):
+            seed = np.random.SeedSequence(0, spawn_key=(0,))
+            network = mf.Particles.sample(problem, mf.Scaling(0.9, -0.2), m, rng=seed)
+            assert (network.size, network.kappa) == (m, pytest.approx(m**-0.9))
+            by_hand = mf.gradient_flow(problem, network, loss_tol=3e-5 * problem.zero_loss, rtol=1e-2)
+            assert found[m] == pytest.approx(by_hand.stats.rd_w_max, rel=1e-12)
+
+    @pytest.mark.parametrize(
+        ("argv", "halves"),
+        [
+            ([], False),
+            (["--per-half"], True),
+            (["--preset", "paper"], True),
+            (["--preset", "paper", "--no-per-half"], False),
+        ],
+    )
+    def test_the_paper_s_halves_are_an_option_and_said(self, capsys, tmp_path, argv, halves):
+        grid = ["--gamma", "0.9", "--gamma-prime", "-0.2", "--widths", "20,80", "--seeds", "1"]
+        common = [*argv, *grid, "--workers", "1", "--out", tmp_path]
+        code, out, _ = run(capsys, "phase-diagram", *common, "--formats", "svg", "--json")
+        assert code == 0
+        printed = json.loads(out)
+        direct = mf.phase_diagram(
+            mf.datasets.four_points(), gamma=0.9, gamma_prime=-0.2, widths=[20, 80], per_half=halves
+        )
+        assert printed["points"][0]["S_w"] == direct.S_w.item()
+        assert printed["settings"]["per_half"] is halves
+        assert ("(neurons in each of two twin halves, " in printed["methods"]) is halves
+        picture = (tmp_path / "phase-diagram.svg").read_text()
+        assert ("neurons per twin half" in picture) is halves
+        code, out, _ = run(capsys, "phase-diagram", *common, "--formats", "svg")
+        assert ("(m in each of two twin halves)" in out) is halves
 
     def test_again_is_a_resumption(self, capsys, tmp_path):
         first = run(capsys, "phase-diagram", *TINY, "--out", tmp_path, "--formats", "svg")
@@ -120,7 +163,7 @@ class TestSweeps:
         run(capsys, "phase-diagram", *TINY, "--out", tmp_path / "parts", "--formats", "svg")
         assert merged.read_bytes() == before  # nothing was left to run
         grid = {"gamma": [0.5, 1.5], "gamma_prime": 0, "widths": [20, 40, 80], "seeds": 2}
-        whole = mf.phase_diagram(mf.datasets.four_points(), **grid, per_half=True)
+        whole = mf.phase_diagram(mf.datasets.four_points(), **grid)
         table = whole.runs_to_csv(tmp_path / "whole.csv").read_bytes()
         assert (tmp_path / "parts" / "runs.csv").read_bytes() == table
 
@@ -205,6 +248,7 @@ class TestMistakes:
             (["--widths", "100"], r"a slope needs at least two"),
             (["--widths", "-100,200"], r"--widths holds -100; give positive whole numbers"),
             (["--widths", "100.5,200"], r"--widths holds 100\.5"),
+            (["--widths", "11,31"], r"widths must be even .* \(or count .*: per_half=True, --per-half\)"),
             (["--seeds", "0"], r"seeds is 0; give at least 1"),
             (["--workers", "0"], r"--workers is 0; give at least 1"),
             (["--formats", "gif"], r"--formats is 'gif'; give some of png, pdf and svg"),

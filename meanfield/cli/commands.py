@@ -72,7 +72,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "seeds": preset.seeds if arguments.seeds is None else arguments.seeds,
         "executor": executor_of(arguments),
         "memory": _bytes(arguments.memory),
-        "per_half": True,
+        "per_half": preset.per_half if arguments.per_half is None else arguments.per_half,
         "loss_tol": arguments.loss_tol,
         "rng": arguments.rng,
         "progress": False if arguments.quiet else arguments.progress,

@@ -197,8 +197,12 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
     if gamma:
         group.add_argument("--gamma", metavar="LIST", help=f"values of gamma: {numbers}")
     group.add_argument("--gamma-prime", metavar="LIST", help=f"values of gamma': {numbers}")
+    group.add_argument("--widths", metavar="LIST", help="widths m: numbers of neurons, twins included")
     group.add_argument(
-        "--widths", metavar="LIST", help="widths m of one twin half: networks have 2 m neurons"
+        "--per-half",
+        action=argparse.BooleanOptionalAction,
+        help="widths count one of two twin halves, as in the paper: 2 m neurons, kappa = m^-gamma "
+        "(default: with the preset paper only)",
     )
     group.add_argument("--seeds", metavar="N", type=int, help="random draws per point and width")
     group.add_argument(
@@ -299,7 +303,11 @@ def _add_train(verbs: _Verbs) -> None:
     _add_scaling(verb)
     group = verb.add_argument_group("network and flow")
     group.add_argument(
-        "--width", metavar="M", type=int, default=1000, help="number of neurons (default: 1000)"
+        "--width",
+        metavar="M",
+        type=int,
+        default=1000,
+        help="number of neurons, twins included (default: 1000)",
     )
     group.add_argument(
         "--no-asi", action="store_true", help="no antisymmetric twins: initial output not zero"

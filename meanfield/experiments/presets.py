@@ -15,15 +15,18 @@ class Preset:
     gamma, gamma_prime : tuple of float
         The grid.
     widths : tuple of int
-        Widths, of one twin half each.
+        Widths.
     seeds : int
         Draws per point.
+    per_half : bool
+        What a width counts: the neurons of one of two twin halves, or all of them.
     """
 
     gamma: tuple[float, ...]
     gamma_prime: tuple[float, ...]
     widths: tuple[int, ...]
     seeds: int
+    per_half: bool = False
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -35,11 +38,12 @@ PRESETS: Mapping[str, Preset] = {
         widths=(500, 2000, 8000),
         seeds=5,
     ),
-    # The published map: Luo et al. 2021, its grid and its widths.
+    # The published map: Luo et al. 2021, its grid and its widths, each of one of two halves.
     "paper": Preset(
         gamma=(0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.4),
         gamma_prime=(-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4),
         widths=(1000, 5000, 10000, 20000, 40000),
         seeds=1,
+        per_half=True,
     ),
 }

@@ -58,7 +58,7 @@ class CanonicalSystem:
         self.root = math.sqrt(particles.kappa_prime)
         self.theta0 = np.empty((1 + problem.rank, self.size))
         self.theta0[0] = self.root * particles.a
-        self.theta0[1:] = _coordinates(problem, particles).T
+        self.theta0[1:] = particles.coordinates(problem).T
         self.theta0[1:] /= self.root
         passes = PlanarPasses if problem.rank == 2 else DensePasses
         self._passes: DensePasses = passes(self.x, self.weight)
@@ -164,19 +164,6 @@ class CanonicalSystem:
     def _stream(self, flops: float, call: kernels.ChunkCall) -> None:
         """Run a kernel that only streams through the state: not counted as a pass."""
         self._passes.run(flops, call, passes=0)
-
-
-def _coordinates(problem: Problem, particles: Particles) -> Array:
-    """Input weights in the basis of the samples' span, shape (N, r)."""
-    if particles.span is None:
-        return particles.w if problem.rank == problem.d else particles.w @ problem.basis
-    basis = particles.span.basis
-    if basis.shape != problem.basis.shape or not np.allclose(basis, problem.basis, rtol=0.0, atol=1e-12):
-        raise InputError(
-            "the particles were reduced to the span of other samples; draw them for this problem, "
-            "or with reduced=False"
-        )
-    return particles.w
 
 
 def _rms(values: Array) -> float:

@@ -222,16 +222,22 @@ def _at(run: Trajectory, times: Array) -> Array:
 
 
 def _scatter(network: Particles, limit: Trajectory) -> float:
-    """Standard deviation of the sum over m random neurons; a pair of twins is one draw."""
-    end, draws = limit.final, network.width
+    """Standard deviation of the sum over m random neurons; a pair of twins is one draw.
+
+    What a neuron gives is homogeneous of degree two in where it started: that of its direction times its
+    squared radius, whose mean square over Gaussian neurons in D = 1 + rank dimensions is D (D + 2). Nodes
+    of a limit have the mean, D, which is right for means, not for squares.
+    """
+    start, end, draws = limit.initial, limit.final, network.width
     z = np.maximum(end.preactivations(limit.problem.x), 0.0) * end.a[:, None]
-    weight = end.weight
+    square, D = start.a**2 + np.sum(start.coordinates(limit.problem) ** 2, axis=1), 1 + limit.problem.rank
+    spread, weight = D * (D + 2) / np.where(square > 0.0, square, math.inf) ** 2, end.weight
     if network.antisymmetric:
-        z, weight, draws = 0.5 * (z[0::2] + z[1::2]), weight[0::2] + weight[1::2], 0.5 * draws
+        z, spread, weight = 0.5 * (z[0::2] + z[1::2]), spread[0::2], weight[0::2] + weight[1::2]
+        draws *= 0.5
     share = weight / end.width
-    mean = share @ z
-    variance = share @ (z - mean) ** 2
-    return float(network.width * network.kappa * np.sqrt(np.mean(variance) / draws))
+    variance = (share * spread) @ z**2 - (share @ z) ** 2
+    return float(network.width * network.kappa * math.sqrt(max(float(np.mean(variance)), 0.0) / draws))
 
 
 def _histogram(particles: Particles) -> Array:

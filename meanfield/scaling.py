@@ -112,6 +112,10 @@ class Scaling:
     def named(cls, scheme: str, *, b: float | None = None) -> Scaling:
         """One of the common schemes, by name (see ``meanfield.scaling.SCHEMES``).
 
+        The laws are those of Luo et al. (2021), in d, which counts the bias. PyTorch, Keras and JAX
+        do not count it: theirs are these laws for networks without a bias; with a bias d - 1 takes the
+        place of d, as in ``Scaling(alpha=1, beta1="sqrt(2/m)", beta2="sqrt(2/(d-1))")``.
+
         Parameters
         ----------
         scheme : str

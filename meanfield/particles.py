@@ -371,7 +371,8 @@ class Particles:
         >>> one.preactivations([[3.0, 1.0]])
         array([[5.]])
         """
-        return np.asarray(self.w[neurons] @ self._points(x).T)
+        rows = instance("neurons", neurons, slice, "slice(start, stop)")
+        return np.asarray(self.w[rows] @ self._points(x).T)
 
     def coordinates(self, problem: Problem) -> NDArray[np.float64]:
         """Input weights in the coordinates of :attr:`Problem.basis`, shape (N, rank), reduced or not.
@@ -381,6 +382,7 @@ class Particles:
         InputError
             If the particles were reduced to the span of other samples.
         """
+        instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
         if self.span is None:
             return self.w if problem.rank == problem.d else self.w @ problem.basis
         basis = self.span.basis

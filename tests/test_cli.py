@@ -388,6 +388,43 @@ class TestTrain:
             "run.npz", "loss.svg", "learned-function.svg", "orientations.svg",
         }  # fmt: skip
 
+    def test_other_runs_are_kept(self, capsys, tmp_path):
+        """Other settings get a number, which is said; the same command again replaces its own files."""
+        common = ["train", "--width", "20", "--out", tmp_path, "--formats", "svg", "--loss-tol", "1e-3"]
+        gammas = {"run.npz": "0.5", "run-2.npz": "1.5", "run-3.npz": "1.0"}
+        for name, gamma in gammas.items():
+            code, out, err = run(capsys, *common, "--gamma", gamma)
+            assert code == 0
+            assert str(tmp_path / name) in out
+            kept = f"other runs in {tmp_path} are kept; this one is {name}"
+            assert (kept in err) == (name != "run.npz"), err
+        before = {path.name for path in tmp_path.iterdir()}
+        assert {"loss.svg", "loss-2.svg", "orientations-3.svg", "learned-function-2.svg"} <= before
+        for gamma in reversed(gammas.values()):
+            run(capsys, *common, "--gamma", gamma)
+        run(capsys, *common, "--gamma", "1.0", "--width", "10")  # the last --width counts
+        assert {path.name for path in tmp_path.iterdir()} - before == {
+            f"{name}-4.{kind}"
+            for name, kind in (
+                ("run", "npz"),
+                ("loss", "svg"),
+                ("orientations", "svg"),
+                ("learned-function", "svg"),
+            )
+        }
+        for name, gamma in gammas.items():
+            assert mf.load(tmp_path / name).initial.kappa == pytest.approx(20 ** -float(gamma))
+
+    def test_a_run_that_cannot_be_saved_leaves_no_file(self, capsys, tmp_path, monkeypatch):
+        def full(*_, **__):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr("meanfield.flow.trajectory.np.savez", full)
+        code, _, err = run(capsys, "train", "--width", "20", "--out", tmp_path, "--loss-tol", "1e-3")
+        assert code == 2
+        assert "no space left on device" in err
+        assert not list(tmp_path.iterdir())
+
     def test_json_and_exit_1(self, capsys, tmp_path):
         code, out, _ = run(
             capsys, "train", "--width", "50", "--max-seconds", "1e-9", "--out", tmp_path, "--json",

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.cli import report
+from meanfield.cli.names import number_of, save_run
 from meanfield.errors import InputError
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -140,9 +142,12 @@ def train(arguments: argparse.Namespace) -> int:
             progress=False if arguments.quiet else None,
         )
     except FlowInterrupted as interrupt:
-        path = interrupt.trajectory.save(out / "run")
+        path = save_run(interrupt.trajectory, out)
         raise KeyboardInterrupt(f"interrupted; the run so far is in {path}") from None
-    written = [run.save(out / "run"), *_draw_run(run, out, formats)]
+    path = save_run(run, out)
+    if number := number_of(path):
+        print(f"meanfield: note: other runs in {out} are kept; this one is {path.name}", file=sys.stderr)
+    written = [path, *_draw_run(run, out, number, formats)]
     if arguments.json:
         print(json.dumps(report.run_as_json(run, scaling, written), indent=2))
     else:
@@ -150,16 +155,19 @@ def train(arguments: argparse.Namespace) -> int:
     return 0 if run.converged else 1
 
 
-def _draw_run(run: Trajectory, out: Path, formats: tuple[str, ...]) -> list[Path]:
+def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...]) -> list[Path]:
     from meanfield import plotting
 
     if run.stats.steps == 0:
         return []
-    written = plotting.save(plotting.loss(run), out / "loss", formats=formats)
+    figures: dict[str, Callable[[Trajectory], Any]] = {"loss": plotting.loss}
     if run.problem.d_in == 1:
-        written += plotting.save(plotting.learned_function(run), out / "learned-function", formats=formats)
+        figures["learned-function"] = plotting.learned_function
     if run.problem.d == 2:
-        written += plotting.save(plotting.orientations(run), out / "orientations", formats=formats)
+        figures["orientations"] = plotting.orientations
+    written: list[Path] = []
+    for name, draw in figures.items():
+        written += plotting.save(draw(run), out / (name + number), formats=formats)
     return written
 
 

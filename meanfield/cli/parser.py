@@ -84,6 +84,9 @@ _TRAIN = """\
 Train one network by gradient flow and write its trajectory and figures: the loss, and for
 one-dimensional inputs the learned function and the orientations of the neurons.
 
+The trajectory is run.npz; meanfield.load reads it in Python. Runs that are in the folder are kept: another
+one is run-2.npz, its figures loss-2.png and so on. The same run again has the same name.
+
 examples:
   meanfield train --scheme ntk --width 1000
   meanfield train --data mine.csv --gamma 1.75 --width 2000 --out condensed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import check_types
 from meanfield.flow import Trajectory
+from meanfield.flow.trajectory import load_saved
 from meanfield.limits.kernel_regime import KernelRegime
 
 _ENTRY = "limit"
@@ -46,6 +48,8 @@ class InfiniteWidth(Trajectory):
     nodes: int = 0
     cross_check: float = math.nan
     tolerance: float = math.nan
+
+    _KIND = _ENTRY
 
     @property
     def accurate(self) -> bool:
@@ -85,6 +89,37 @@ class InfiniteWidth(Trajectory):
             f"InfiniteWidth({self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
             f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g})"
         )
+
+
+def load(path: str | os.PathLike[str]) -> Trajectory:
+    """Read what ``save`` has written: the run of a network, or a limit of infinite width.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; also of earlier versions of this package.
+
+    Returns
+    -------
+    Trajectory
+        For a limit an :class:`InfiniteWidth`, with its stated error.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import meanfield as mf
+    >>> limit = mf.infinite_width(mf.datasets.four_points(), mf.Scaling(gamma=0.5), width=1e30)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = mf.load(limit.save(f"{folder}/limit"))
+    >>> type(again).__name__, again.error == limit.error
+    ('InfiniteWidth', True)
+    """
+    return load_saved(path, {"run": Trajectory, _ENTRY: InfiniteWidth})
 
 
 _OWN = ("error", "rd_error", "source", "nodes", "cross_check", "tolerance")

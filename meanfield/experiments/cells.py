@@ -48,6 +48,10 @@ class Cell:
 class CellSettings:
     """What all cells of a sweep share.
 
+    Stores of earlier versions lack what was added since: a new setting has a default that is what was done
+    before, or :data:`meanfield.experiments.layout.SCHEMA_VERSION` rises and
+    :func:`meanfield.experiments.layout.upgraded_settings` says what old ones mean.
+
     Attributes
     ----------
     loss_tol : float

@@ -435,8 +435,8 @@ class Particles:
 
     def __repr__(self) -> str:
         return (
-            f"Particles(N={self.size}, d={self.d}, width={self.width:g}, kappa={self.kappa:g}, "
-            f"kappa_prime={self.kappa_prime:g})"
+            f"<Particles: N={self.size}, d={self.d}, width={self.width:g}, kappa={self.kappa:g}, "
+            f"kappa_prime={self.kappa_prime:g}>"
         )
 
 

@@ -199,7 +199,7 @@ class TestQuantities:
             _ = network.orientation
 
     def test_repr(self):
-        text = "Particles(N=4, d=2, width=4, kappa=0.25, kappa_prime=1)"
+        text = "<Particles: N=4, d=2, width=4, kappa=0.25, kappa_prime=1>"
         assert repr(sample(4)) == text
 
 

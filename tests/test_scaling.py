@@ -448,7 +448,11 @@ class TestIdentity:
         assert Scaling.named("lecun") != Scaling.named("he")
 
     def test_repr(self):
-        assert repr(Scaling.named("ntk")) == "Scaling(gamma=0.5, gamma_prime=0, name='NTK')"
+        assert repr(Scaling(0.5, name="mine")) == "Scaling(gamma=0.5, gamma_prime=0.0, name='mine')"
+        he = "Scaling(alpha='1', beta1='sqrt(2/m)', beta2='sqrt(2/d)', name='He')"
+        assert repr(Scaling.named("he")) == he
+        by_function = repr(Scaling(alpha=math.sqrt, beta1=1, beta2=1))
+        assert by_function == "<Scaling by functions: gamma=0.5, gamma_prime=0.0>"
 
     def test_classify(self):
         c = Scaling(gamma=0.25, gamma_prime=0.0).classify(antisymmetric=False)

@@ -306,8 +306,8 @@ class Trajectory:
 
     def __repr__(self) -> str:
         return (
-            f"Trajectory({self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
-            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps})"
+            f"<Trajectory: {self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
+            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps}>"
         )
 
 

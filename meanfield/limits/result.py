@@ -86,8 +86,8 @@ class InfiniteWidth(Trajectory):
 
     def __repr__(self) -> str:
         return (
-            f"InfiniteWidth({self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
-            f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g})"
+            f"<InfiniteWidth: {self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
+            f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g}>"
         )
 
 

@@ -1,10 +1,12 @@
 """The command line: what it prints and writes, its exit codes, and one kind sentence for every mistake."""
 
 import csv
+import dataclasses
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -372,6 +374,49 @@ class TestRegime:
         place = json.loads(out)
         assert code == 0
         assert (place["gamma"], place["gamma_prime"], place["regime"]) == (gamma, gamma_prime, regime)
+
+
+#: Of every status: those that came to their end, and those that something cut off.
+EXIT_CODES = {
+    mf.Status.CONVERGED: 0, mf.Status.REACHED_TIME: 0, mf.Status.STATIONARY: 0, mf.Status.ROUNDING: 0,
+    mf.Status.USER: 0, mf.Status.MAX_STEPS: 1, mf.Status.MAX_SECONDS: 1, mf.Status.UNRESOLVED: 1,
+    mf.Status.STEP_TOO_SMALL: 1, mf.Status.DIVERGED: 1, mf.Status.INTERRUPTED: 1,
+}  # fmt: skip
+
+
+class TestExitCodes:
+    def test_every_status_has_one(self):
+        assert set(EXIT_CODES) == set(mf.Status)
+
+    @pytest.mark.parametrize("status", mf.Status, ids=lambda status: status.name)
+    def test_train_and_sweeps(self, capsys, tmp_path, monkeypatch, status):
+        from meanfield import flow
+        from meanfield.experiments import executors
+
+        train, cell = flow.gradient_flow, executors.run_cell
+        monkeypatch.setattr("meanfield.cli.commands._draw_run", lambda *_: [])
+        monkeypatch.setattr(
+            flow, "gradient_flow", lambda *of, **how: dataclasses.replace(train(*of, **how), status=status)
+        )
+        monkeypatch.setattr(
+            executors, "run_cell", lambda *of: dataclasses.replace(cell(*of), status=status.name)
+        )
+        code, out, _ = run(capsys, "train", "--width", "10", "--loss-tol", "1e-3", "--out", tmp_path)
+        assert (code, f"status    {status.name}" in out) == (EXIT_CODES[status], True)
+        grid = ["--gamma", "0.5", "--gamma-prime", "0", "--widths", "10,20", "--seeds", "1", "--workers", "1"]
+        code, out, _ = run(capsys, "shard", "1/1", *grid, "--out", tmp_path)
+        assert code == EXIT_CODES[status]
+        assert ("2 of them did not converge" in out) == (code == 1)
+
+    def test_manual_and_readme_say_the_same(self, capsys):
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        manual = capsys.readouterr().out
+        assert "1  a run neither converged nor came to rest, " in manual
+        readme = (Path(__file__).parent.parent / "README.md").read_text()
+        assert (
+            "exit codes are 0, 1 (a run neither converged nor came to rest), 2 (bad input) and 130" in readme
+        )
 
 
 class TestTrain:

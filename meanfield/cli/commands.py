@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
         print(json.dumps(report.diagram_as_json(diagram, written), indent=2))
     else:
         print(report.diagram_as_text(diagram, written))
-    return 0 if all(result.finished for result in diagram.results) else 1
+    return exit_code(result.finished for result in diagram.results)
 
 
 def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def boundary(arguments: argparse.Namespace) -> int:
         print(json.dumps(report.boundary_as_json(found, written), indent=2))
     else:
         print(report.boundary_as_text(found, written))
-    return 0 if found.settled.all() else 1
+    return exit_code(found.settled)
 
 
 def regime(arguments: argparse.Namespace) -> int:
@@ -152,7 +152,7 @@ def train(arguments: argparse.Namespace) -> int:
         print(json.dumps(report.run_as_json(run, scaling, written), indent=2))
     else:
         print(report.run_as_text(run, scaling, written))
-    return 0 if run.converged else 1
+    return exit_code([run.status.finished])
 
 
 def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...]) -> list[Path]:
@@ -169,6 +169,11 @@ def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...])
     for name, draw in figures.items():
         written += plotting.save(draw(run), out / (name + number), formats=formats)
     return written
+
+
+def exit_code(ends: Iterable[Any]) -> int:
+    """0 if all that was asked for came to its end, else 1; for runs see :attr:`meanfield.Status.finished`."""
+    return 0 if all(ends) else 1
 
 
 def problem_of(arguments: argparse.Namespace) -> Problem:

@@ -21,7 +21,7 @@ phase diagram of Luo, Xu, Ma and Zhang (JMLR 2021) with the theory on top of it.
 _EXIT_CODES = """\
 exit codes:
   0  success
-  1  a run neither converged nor came to rest, or a worker process died
+  1  a run neither converged nor came to rest, a zero was not settled, or a worker process died
   2  bad input; one sentence on standard error says what to do
   130  interrupted by Ctrl-C; what was finished is kept
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meanfield.experiments import Boundary, PhaseDiagram, boundary, figures, limit_diagram, phase_diagram
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
     from meanfield.laws import PowerLaw
-    from meanfield.limits import InfiniteWidth, infinite_width
+    from meanfield.limits import InfiniteWidth, infinite_width, load
     from meanfield.particles import Particles
     from meanfield.problem import Problem
     from meanfield.regime import Regime, classify, exponents
@@ -44,6 +44,7 @@ _HOMES = {
     "gradient_flow": "flow",
     "infinite_width": "limits",
     "limit_diagram": "experiments",
+    "load": "limits",
     "phase_diagram": "experiments",
 }
 _ROOMS = ("datasets", "limits", "plotting", "symbolic")
@@ -62,6 +63,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "Status",
     "infinite_width",
     "InfiniteWidth",
+    "load",
     "phase_diagram",
     "limit_diagram",
     "PhaseDiagram",

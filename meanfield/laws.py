@@ -50,8 +50,9 @@ class PowerLaw:
     exponent: float = 0.0
 
     def __post_init__(self) -> None:
-        number("a power law's prefactor", self.prefactor, "a positive number", above=0.0)
-        number("a power law's exponent", self.exponent)
+        prefactor = number("a power law's prefactor", self.prefactor, "a positive number", above=0.0)
+        object.__setattr__(self, "prefactor", prefactor)
+        object.__setattr__(self, "exponent", number("a power law's exponent", self.exponent))
 
     def __call__(self, m: float, d: float = 1.0) -> float:
         """Value at width m; infinite beyond the range of double precision."""
@@ -108,6 +109,13 @@ def _wrap_callable(law: Callable[..., float]) -> _Function:
     except (TypeError, ValueError):  # built-ins without a signature take m only
         takes_d = False
     return _Function(law, takes_d)
+
+
+def law_code(law: LawFunction) -> str | None:
+    """What a user writes for a law in Python; None for a function of the user's own."""
+    if isinstance(law, PowerLaw):
+        return repr(law.prefactor) if law.exponent == 0.0 else repr(law)
+    return repr(law.text) if isinstance(law, _Expression) else None
 
 
 def law_exponent(name: str, law: LawFunction) -> float:

@@ -58,7 +58,7 @@ class Particles:
         Output weights in units of beta1.
     w : ndarray, shape (N, d)
         Input weights in units of beta2, the bias last; of reduced particles, shape (N, r), their
-        coordinates in the span of the samples.
+        coordinates in the span of the samples. Use :meth:`preactivations` for ``w . x``: it knows which.
     weight : ndarray, shape (N,)
         Multiplicity of each particle, >= 0; they sum to the width m.
     kappa, kappa_prime : float
@@ -311,8 +311,13 @@ class Particles:
         InputError
             If the input weights do not have two coordinates.
         """
-        if self.w.shape[1] != 2 or self.d != 2:
+        if self.d != 2:
             raise InputError(f"orientations are angles for d = 2, but here d = {self.d}; use w itself")
+        if self.w.shape[1] != 2:
+            raise InputError(
+                "the samples span a line, in which reduced particles have no angle; draw the network with "
+                "reduced=False"
+            )
         return np.arctan2(self.w[:, 1], self.w[:, 0])
 
     @property
@@ -327,6 +332,67 @@ class Particles:
         inside: NDArray[np.float64] = np.einsum("kc,kc->k", self.w, self.w)
         return inside if self.span is None else inside + self.span.outside
 
+    @property
+    def antisymmetric(self) -> bool:
+        """Whether neighbours are twins, (a, w) and (-a, w) of equal weight: then the output is zero.
+
+        Examples
+        --------
+        >>> Particles.from_arrays([1.0, -1.0], [[0.5], [0.5]], kappa=1.0, kappa_prime=1.0).antisymmetric
+        True
+        """
+        if self.size % 2 or not np.array_equal(self.a[0::2], -self.a[1::2]):
+            return False
+        same = [self.w, self.weight] + ([] if self.span is None else [self.span.outside])
+        return all(np.array_equal(values[0::2], values[1::2]) for values in same)
+
+    def preactivations(self, x: ArrayLike, neurons: slice = slice(None)) -> NDArray[np.float64]:
+        """``w_k . x_i`` for rows of d entries (bias column included), whether or not w is reduced.
+
+        Parameters
+        ----------
+        x : array_like, shape (k, d)
+            For reduced particles inside the span of their samples.
+        neurons : slice
+            Which neurons, to compute in blocks; by default all.
+
+        Returns
+        -------
+        ndarray, shape (number of neurons, k)
+
+        Raises
+        ------
+        InputError
+            If x has another shape, or the particles are reduced and x is outside their samples' span.
+
+        Examples
+        --------
+        >>> one = Particles.from_arrays([1.0], [[2.0, -1.0]], kappa=1.0, kappa_prime=1.0)
+        >>> one.preactivations([[3.0, 1.0]])
+        array([[5.]])
+        """
+        rows = instance("neurons", neurons, slice, "slice(start, stop)")
+        return np.asarray(self.w[rows] @ self._points(x).T)
+
+    def coordinates(self, problem: Problem) -> NDArray[np.float64]:
+        """Input weights in the coordinates of :attr:`Problem.basis`, shape (N, rank), reduced or not.
+
+        Raises
+        ------
+        InputError
+            If the particles were reduced to the span of other samples.
+        """
+        instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+        if self.span is None:
+            return self.w if problem.rank == problem.d else self.w @ problem.basis
+        basis = self.span.basis
+        if basis.shape != problem.basis.shape or not np.allclose(basis, problem.basis, rtol=0.0, atol=1e-12):
+            raise InputError(
+                "the particles were reduced to the span of other samples; draw them for this problem, "
+                "or with reduced=False"
+            )
+        return self.w
+
     def output(self, x: ArrayLike) -> NDArray[np.float64]:
         """Evaluate the network on rows of d entries (bias column included).
 
@@ -338,6 +404,17 @@ class Particles:
         -------
         ndarray, shape (k,)
         """
+        points = self._points(x)
+        f = np.zeros(points.shape[0])
+        coefficient = self.kappa * self.weight * self.a
+        step = max(1, _BLOCK // max(1, points.shape[0]))
+        for start in range(0, self.size, step):
+            chunk = slice(start, start + step)
+            f += np.maximum(points @ self.w[chunk].T, 0.0) @ coefficient[chunk]
+        return f
+
+    def _points(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Inputs in the coordinates that w has."""
         points = real_array("x", x)
         if points.ndim != 2 or points.shape[1] != self.d:
             raise InputError(f"x has shape {points.shape}; give (k, {self.d}), the bias column included")
@@ -350,13 +427,7 @@ class Particles:
                     "their weights; draw the network with reduced=False to evaluate it there"
                 )
             points = inside
-        f = np.zeros(points.shape[0])
-        coefficient = self.kappa * self.weight * self.a
-        step = max(1, _BLOCK // max(1, points.shape[0]))
-        for start in range(0, self.size, step):
-            chunk = slice(start, start + step)
-            f += np.maximum(points @ self.w[chunk].T, 0.0) @ coefficient[chunk]
-        return f
+        return points
 
     def pushed(self, size: float = 1e-6, *, rng: RNG = 0) -> Particles:
         """The same particles with every w pushed a little, at random.
@@ -387,8 +458,8 @@ class Particles:
 
     def __repr__(self) -> str:
         return (
-            f"Particles(N={self.size}, d={self.d}, width={self.width:g}, kappa={self.kappa:g}, "
-            f"kappa_prime={self.kappa_prime:g})"
+            f"<Particles: N={self.size}, d={self.d}, width={self.width:g}, kappa={self.kappa:g}, "
+            f"kappa_prime={self.kappa_prime:g}>"
         )
 
 

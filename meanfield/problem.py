@@ -231,7 +231,7 @@ class Problem:
         return np.column_stack([points, np.ones(len(points))]) if self.bias else points
 
     def __repr__(self) -> str:
-        return f"Problem({self.name!r}, n={self.n}, d={self.d}, bias={self.bias})"
+        return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}>"
 
 
 def _as_inputs(x: ArrayLike) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from meanfield.arguments import number, shown, text
 from meanfield.errors import InputError
-from meanfield.laws import Law, LawFunction, PowerLaw, law_exponent, parse_law
+from meanfield.laws import Law, LawFunction, PowerLaw, law_code, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
 
 #: alpha, beta1, beta2 of the common schemes, in m and d.
@@ -111,6 +111,10 @@ class Scaling:
     @classmethod
     def named(cls, scheme: str, *, b: float | None = None) -> Scaling:
         """One of the common schemes, by name (see ``meanfield.scaling.SCHEMES``).
+
+        The laws are those of Luo et al. (2021), in d, which counts the bias. PyTorch, Keras and JAX
+        do not count it: theirs are these laws for networks without a bias; with a bias d - 1 takes the
+        place of d, as in ``Scaling(alpha=1, beta1="sqrt(2/m)", beta2="sqrt(2/(d-1))")``.
 
         Parameters
         ----------
@@ -259,8 +263,16 @@ class Scaling:
         return values[0], values[1], values[2]
 
     def __repr__(self) -> str:
+        """Code that makes an equal scaling; in angle brackets where a law is a function, which has none."""
         label = f", name={self.name!r}" if self.name else ""
-        return f"Scaling(gamma={self.gamma:g}, gamma_prime={self.gamma_prime:g}{label})"
+        exponents = f"gamma={self.gamma!r}, gamma_prime={self.gamma_prime!r}{label}"
+        if self._laws is None:
+            return f"Scaling({exponents})"
+        laws = [law_code(law) for law in self._laws]
+        if any(code is None for code in laws):
+            return f"<Scaling by functions: {exponents}>"
+        alpha, beta1, beta2 = laws
+        return f"Scaling(alpha={alpha}, beta1={beta1}, beta2={beta2}{label})"
 
 
 def _width(m: float) -> float:

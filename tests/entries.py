@@ -69,6 +69,8 @@ ENTRIES = {
         {"a": [1.0, 2.0], "w": np.eye(2), "kappa": 1.0, "kappa_prime": 1.0, "weight": [1.0, 1.0]},
     ),
     "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
+    "Particles.preactivations": (NETWORK.preactivations, {"x": PROBLEM.x, "neurons": slice(None)}),
+    "Particles.coordinates": (NETWORK.coordinates, {"problem": PROBLEM}),
     "gradient_flow": (
         mf.gradient_flow,
         {
@@ -92,6 +94,7 @@ ENTRIES = {
     ),
     "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
     "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz"}),
+    "load": (mf.load, {"path": "missing.npz"}),
     "infinite_width": (
         mf.infinite_width,
         {

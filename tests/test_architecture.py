@@ -1,5 +1,6 @@
 """The house: import contracts, a cheap public face, and nothing written where it should not be."""
 
+import ast
 import os
 import re
 import subprocess
@@ -23,6 +24,84 @@ def python(code, **kwargs):
 
 def test_import_contracts_hold():
     assert lint_imports(config_filename=str(ROOT / "setup.cfg"), no_cache=True) == 0
+
+
+#: Homes of networks, which multiply their own w with x; kernels and derivations know no Particles.
+HOMES = ("particles.py", "flow/generic.py", "kernels/", "symbolic/")
+PRODUCTS = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
+
+
+def products_with_w(tree):
+    """Lines that multiply the input weights ``.w`` of something, or a local name for them."""
+    found = []
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.FunctionDef | ast.Module):
+            continue
+        names = set()
+        for node in _inside(scope):
+            if isinstance(node, ast.Assign | ast.For | ast.comprehension):
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                names |= _named(target, node.value if isinstance(node, ast.Assign) else node.iter)
+        for node in _inside(scope):
+            factors = []
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+                factors = [node.left, node.right]
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in PRODUCTS:
+                factors = node.args
+            found += [node.lineno for factor in factors if _is_w(factor, names)]
+    return sorted(set(found))
+
+
+def _inside(scope):
+    """What is written in a scope, but not in functions within it."""
+    for node in ast.iter_child_nodes(scope):
+        if not isinstance(node, ast.FunctionDef):
+            yield node
+            yield from _inside(node)
+
+
+def _is_w(node, names=frozenset()):
+    """Whether an expression is ``something.w`` or a name of it, rows of it, or its transpose."""
+    while isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "T"):
+        node = node.value
+    return (isinstance(node, ast.Attribute) and node.attr == "w") or getattr(node, "id", None) in names
+
+
+def _named(target, value):
+    """Local names for ``.w``: ``w = p.w[block]``, ``a, w = p.a, p.w``, ``for a, w in zip(p.a, p.w)``."""
+    if isinstance(value, ast.Call):
+        value = ast.Tuple(list(value.args))
+    if isinstance(target, ast.Name):
+        return {target.id} if _is_w(value) else set()
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return set().union(*map(_named, target.elts, value.elts))
+    return set()
+
+
+def test_only_particles_multiply_w_with_x():
+    """Reduced particles hold w in other coordinates: `Particles.preactivations` knows in which."""
+    package = Path(meanfield.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        if not str(path.relative_to(package).as_posix()).startswith(HOMES):
+            lines = products_with_w(ast.parse(path.read_text()))
+            assert not lines, f"{path}, lines {lines}: use Particles.preactivations or .coordinates"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "z = p.w @ x.T",
+        "z = x @ p.w[block].T",
+        "w = p.w[block]; z = w @ x.T",
+        "a, w = p.a, p.w; z = w @ x.T",
+        "for a, w in zip(p.a, p.w):\n    f = w @ x.T",
+        "z = [w @ x.T for w in p.w]",
+        "z = np.einsum('kc,ic->ki', p.w, x)",
+        "z = np.dot(run.final.w, x.T)",
+    ],
+)
+def test_products_with_w_are_seen(line):
+    assert products_with_w(ast.parse(line))
 
 
 def test_import_loads_nothing_heavy():

@@ -1,10 +1,12 @@
 """The command line: what it prints and writes, its exit codes, and one kind sentence for every mistake."""
 
 import csv
+import dataclasses
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,12 +66,55 @@ class TestPhaseDiagram:
             gamma_prime=0,
             widths=[20, 40, 80],
             seeds=2,
-            per_half=True,
         )
         assert [point["S_w"] for point in printed["points"]] == diagram.S_w.ravel().tolist()
         assert printed["runs"] == 12
         assert printed["methods"].startswith("Phase diagram of four points")
         assert printed["not_converged"] == 0
+
+    def test_a_width_counts_all_neurons(self, capsys, tmp_path):
+        """m neurons and kappa = m**-gamma, as in Python and in `train`; run here by hand."""
+        argv = ["--gamma", "0.9", "--gamma-prime", "-0.2", "--widths", "20,80", "--seeds", "1"]
+        common = ["phase-diagram", *argv, "--workers", "1", "--formats", "svg"]
+        code, out, _ = run(capsys, *common, "--out", tmp_path)
+        assert code == 0
+        assert "widths 20, 80 (m neurons), 1 seeds" in out
+        assert "widths m = 20, 80 (neurons, antisymmetric initialisation)" in out
+        with (tmp_path / "runs.csv").open() as file:
+            found = {int(row["width"]): float(row["rd_w"]) for row in csv.DictReader(file)}
+        problem = mf.datasets.four_points()
+        for m in (20, 80):
+            seed = np.random.SeedSequence(0, spawn_key=(0,))
+            network = mf.Particles.sample(problem, mf.Scaling(0.9, -0.2), m, rng=seed)
+            assert (network.size, network.kappa) == (m, pytest.approx(m**-0.9))
+            by_hand = mf.gradient_flow(problem, network, loss_tol=3e-5 * problem.zero_loss, rtol=1e-2)
+            assert found[m] == pytest.approx(by_hand.stats.rd_w_max, rel=1e-12)
+
+    @pytest.mark.parametrize(
+        ("argv", "halves"),
+        [
+            ([], False),
+            (["--per-half"], True),
+            (["--preset", "paper"], True),
+            (["--preset", "paper", "--no-per-half"], False),
+        ],
+    )
+    def test_the_paper_s_halves_are_an_option_and_said(self, capsys, tmp_path, argv, halves):
+        grid = ["--gamma", "0.9", "--gamma-prime", "-0.2", "--widths", "20,80", "--seeds", "1"]
+        common = [*argv, *grid, "--workers", "1", "--out", tmp_path]
+        code, out, _ = run(capsys, "phase-diagram", *common, "--formats", "svg", "--json")
+        assert code == 0
+        printed = json.loads(out)
+        direct = mf.phase_diagram(
+            mf.datasets.four_points(), gamma=0.9, gamma_prime=-0.2, widths=[20, 80], per_half=halves
+        )
+        assert printed["points"][0]["S_w"] == direct.S_w.item()
+        assert printed["settings"]["per_half"] is halves
+        assert ("(neurons in each of two twin halves, " in printed["methods"]) is halves
+        picture = (tmp_path / "phase-diagram.svg").read_text()
+        assert ("neurons per twin half" in picture) is halves
+        code, out, _ = run(capsys, "phase-diagram", *common, "--formats", "svg")
+        assert ("(m in each of two twin halves)" in out) is halves
 
     def test_again_is_a_resumption(self, capsys, tmp_path):
         first = run(capsys, "phase-diagram", *TINY, "--out", tmp_path, "--formats", "svg")
@@ -120,7 +165,7 @@ class TestSweeps:
         run(capsys, "phase-diagram", *TINY, "--out", tmp_path / "parts", "--formats", "svg")
         assert merged.read_bytes() == before  # nothing was left to run
         grid = {"gamma": [0.5, 1.5], "gamma_prime": 0, "widths": [20, 40, 80], "seeds": 2}
-        whole = mf.phase_diagram(mf.datasets.four_points(), **grid, per_half=True)
+        whole = mf.phase_diagram(mf.datasets.four_points(), **grid)
         table = whole.runs_to_csv(tmp_path / "whole.csv").read_bytes()
         assert (tmp_path / "parts" / "runs.csv").read_bytes() == table
 
@@ -205,6 +250,7 @@ class TestMistakes:
             (["--widths", "100"], r"a slope needs at least two"),
             (["--widths", "-100,200"], r"--widths holds -100; give positive whole numbers"),
             (["--widths", "100.5,200"], r"--widths holds 100\.5"),
+            (["--widths", "11,31"], r"widths must be even .* \(or count .*: per_half=True, --per-half\)"),
             (["--seeds", "0"], r"seeds is 0; give at least 1"),
             (["--workers", "0"], r"--workers is 0; give at least 1"),
             (["--formats", "gif"], r"--formats is 'gif'; give some of png, pdf and svg"),
@@ -331,6 +377,49 @@ class TestRegime:
         assert (place["gamma"], place["gamma_prime"], place["regime"]) == (gamma, gamma_prime, regime)
 
 
+#: Of every status: those that came to their end, and those that something cut off.
+EXIT_CODES = {
+    mf.Status.CONVERGED: 0, mf.Status.REACHED_TIME: 0, mf.Status.STATIONARY: 0, mf.Status.ROUNDING: 0,
+    mf.Status.USER: 0, mf.Status.MAX_STEPS: 1, mf.Status.MAX_SECONDS: 1, mf.Status.UNRESOLVED: 1,
+    mf.Status.STEP_TOO_SMALL: 1, mf.Status.DIVERGED: 1, mf.Status.INTERRUPTED: 1,
+}  # fmt: skip
+
+
+class TestExitCodes:
+    def test_every_status_has_one(self):
+        assert set(EXIT_CODES) == set(mf.Status)
+
+    @pytest.mark.parametrize("status", mf.Status, ids=lambda status: status.name)
+    def test_train_and_sweeps(self, capsys, tmp_path, monkeypatch, status):
+        from meanfield import flow
+        from meanfield.experiments import executors
+
+        train, cell = flow.gradient_flow, executors.run_cell
+        monkeypatch.setattr("meanfield.cli.commands._draw_run", lambda *_: [])
+        monkeypatch.setattr(
+            flow, "gradient_flow", lambda *of, **how: dataclasses.replace(train(*of, **how), status=status)
+        )
+        monkeypatch.setattr(
+            executors, "run_cell", lambda *of: dataclasses.replace(cell(*of), status=status.name)
+        )
+        code, out, _ = run(capsys, "train", "--width", "10", "--loss-tol", "1e-3", "--out", tmp_path)
+        assert (code, f"status    {status.name}" in out) == (EXIT_CODES[status], True)
+        grid = ["--gamma", "0.5", "--gamma-prime", "0", "--widths", "10,20", "--seeds", "1", "--workers", "1"]
+        code, out, _ = run(capsys, "shard", "1/1", *grid, "--out", tmp_path)
+        assert code == EXIT_CODES[status]
+        assert ("2 of them did not converge" in out) == (code == 1)
+
+    def test_manual_and_readme_say_the_same(self, capsys):
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        manual = capsys.readouterr().out
+        assert "1  a run neither converged nor came to rest, " in manual
+        readme = (Path(__file__).parent.parent / "README.md").read_text()
+        assert (
+            "exit codes are 0, 1 (a run neither converged nor came to rest), 2 (bad input) and 130" in readme
+        )
+
+
 class TestTrain:
     def test_writes_run_and_figures(self, capsys, tmp_path):
         code, out, _ = run(
@@ -344,6 +433,43 @@ class TestTrain:
         assert {path.name for path in tmp_path.iterdir()} == {
             "run.npz", "loss.svg", "learned-function.svg", "orientations.svg",
         }  # fmt: skip
+
+    def test_other_runs_are_kept(self, capsys, tmp_path):
+        """Other settings get a number, which is said; the same command again replaces its own files."""
+        common = ["train", "--width", "20", "--out", tmp_path, "--formats", "svg", "--loss-tol", "1e-3"]
+        gammas = {"run.npz": "0.5", "run-2.npz": "1.5", "run-3.npz": "1.0"}
+        for name, gamma in gammas.items():
+            code, out, err = run(capsys, *common, "--gamma", gamma)
+            assert code == 0
+            assert str(tmp_path / name) in out
+            kept = f"other runs in {tmp_path} are kept; this one is {name}"
+            assert (kept in err) == (name != "run.npz"), err
+        before = {path.name for path in tmp_path.iterdir()}
+        assert {"loss.svg", "loss-2.svg", "orientations-3.svg", "learned-function-2.svg"} <= before
+        for gamma in reversed(gammas.values()):
+            run(capsys, *common, "--gamma", gamma)
+        run(capsys, *common, "--gamma", "1.0", "--width", "10")  # the last --width counts
+        assert {path.name for path in tmp_path.iterdir()} - before == {
+            f"{name}-4.{kind}"
+            for name, kind in (
+                ("run", "npz"),
+                ("loss", "svg"),
+                ("orientations", "svg"),
+                ("learned-function", "svg"),
+            )
+        }
+        for name, gamma in gammas.items():
+            assert mf.load(tmp_path / name).initial.kappa == pytest.approx(20 ** -float(gamma))
+
+    def test_a_run_that_cannot_be_saved_leaves_no_file(self, capsys, tmp_path, monkeypatch):
+        def full(*_, **__):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr("meanfield.flow.trajectory.np.savez", full)
+        code, _, err = run(capsys, "train", "--width", "20", "--out", tmp_path, "--loss-tol", "1e-3")
+        assert code == 2
+        assert "no space left on device" in err
+        assert not list(tmp_path.iterdir())
 
     def test_json_and_exit_1(self, capsys, tmp_path):
         code, out, _ = run(

@@ -277,7 +277,10 @@ class TestBadArguments:
             ({"widths": [100]}, r"widths holds 1 value; a slope needs at least two"),
             ({"widths": [100, 100]}, r"widths holds 1 value"),
             ({"widths": []}, r"widths holds 0 value"),
-            ({"widths": [100, 201]}, r"widths must be even for antisymmetric .* \(or per_half=True\)"),
+            (
+                {"widths": [100, 201]},
+                r"widths must be even for antisymmetric .* \(or count .*: per_half=True,",
+            ),
             ({"widths": [100.5, 200]}, r"widths is .*; give positive whole numbers"),
             ({"widths": ["a", "b"]}, r"widths is .*; give positive whole numbers"),
             ({"widths": [[100], [200, 300]]}, r"widths is .*; give positive whole numbers"),

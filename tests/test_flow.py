@@ -858,7 +858,7 @@ class TestRecording:
 
     def test_repr(self):
         run = gradient_flow(FOUR, sample(), t_end=1.0, loss_tol=0)
-        assert repr(run).startswith("Trajectory(REACHED_TIME, tbar=1, loss=")
+        assert repr(run).startswith("<Trajectory: REACHED_TIME, tbar=1, loss=")
 
 
 class TestFile:

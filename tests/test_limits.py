@@ -427,6 +427,34 @@ class TestCompare:
         rate = convergence_rate(widths, deviations, confidence=0.99)
         assert rate.low < -0.5 < rate.high
 
+    def test_networks_without_twins(self):
+        """Every neuron is a draw of its own, also an odd number of them; real draws scatter like that."""
+        scaling, m = mf.Scaling(0.5), 1001
+        draws = [mf.Particles.sample(FOUR, scaling, m, antisymmetric=False, rng=s) for s in range(40)]
+        runs = [mf.gradient_flow(FOUR, network, t_end=1e-6, loss_tol=0.0) for network in draws]
+        limit = mf.gradient_flow(
+            FOUR, mf.Particles.quadrature(FOUR, scaling, m, nodes=512), t_end=1e-6, loss_tol=0.0
+        )
+        results = [compare(run, limit) for run in runs]
+        # Hardly trained: E (a relu(w.x))^2 = |x|^2 / 2 for each of m neurons, and kappa = m^-0.5.
+        expected = np.sqrt(np.mean(np.sum(FOUR.x**2, axis=1)) / 2)
+        assert results[0].expected_scatter == pytest.approx(expected, rel=1e-4)
+        # A network in the limit's place knows it as well as its own draw does.
+        assert compare(runs[1], runs[0]).expected_scatter == pytest.approx(expected, rel=0.1)
+        # 40 draws of 4 dependent outputs: the root mean square is known to some 11 %.
+        found = np.sqrt(np.mean([c.mean_deviation**2 for c in results]))
+        assert found == pytest.approx(expected, rel=0.22)
+
+    def test_twins_against_neurons_without_are_refused(self):
+        runs = [
+            mf.gradient_flow(
+                FOUR, mf.Particles.sample(FOUR, mf.Scaling(1.0), 20, antisymmetric=twins, rng=0), t_end=0.1
+            )
+            for twins in (True, False)
+        ]
+        with pytest.raises(InputError, match=r"are pairs of twins .*; give a limit from infinite_width"):
+            compare(*runs)
+
     def test_rates_are_recovered_and_intervals_cover(self):
         """Known power: of 100 intervals at 90 % fewer than 80 cover less than once in 500 (binomial)."""
         rng, m = np.random.default_rng(0), np.array([100.0, 300.0, 1000.0, 3000.0])

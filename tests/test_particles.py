@@ -199,7 +199,7 @@ class TestQuantities:
             _ = network.orientation
 
     def test_repr(self):
-        text = "Particles(N=4, d=2, width=4, kappa=0.25, kappa_prime=1)"
+        text = "<Particles: N=4, d=2, width=4, kappa=0.25, kappa_prime=1>"
         assert repr(sample(4)) == text
 
 
@@ -274,6 +274,66 @@ class TestReduced:
         back = Trajectory.load(reduced.save(tmp_path / "reduced.npz"))
         np.testing.assert_array_equal(back.final.w_squared, reduced.final.w_squared)
         assert back.final.d == 10
+
+    def test_preactivations_are_those_of_all_coordinates(self):
+        full, reduced = self.pair()
+        x = np.array([[0.3, 0.1, -2.0, 1.0], [1.0, 0.0, 0.0, 0.5]]) @ self.PROBLEM.x
+        expected = np.array([[float(np.dot(w, row)) for row in x] for w in full.w])
+        np.testing.assert_allclose(full.preactivations(x), expected, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(reduced.preactivations(x), expected, rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(reduced.preactivations(x, slice(3, 8)), reduced.preactivations(x)[3:8])
+        np.testing.assert_allclose(
+            full.coordinates(self.PROBLEM), reduced.coordinates(self.PROBLEM), atol=1e-13
+        )
+        with pytest.raises(InputError, match=r"x has shape \(2, 4\); give \(k, 10\)"):
+            reduced.preactivations(self.PROBLEM.reduced[:2])
+
+    def test_twins_are_recognised(self):
+        for twins in (True, False):
+            for network in self.pair(antisymmetric=twins):
+                assert network.antisymmetric is twins
+        network = self.pair()[0]
+        assert not Particles.from_arrays(network.a[:-1], network.w[:-1], kappa=1, kappa_prime=1).antisymmetric
+        weight = np.linspace(1.0, 2.0, network.size)
+        assert not Particles.from_arrays(
+            network.a, network.w, weight=weight, kappa=1, kappa_prime=1
+        ).antisymmetric
+        assert Particles.quadrature(self.PROBLEM, Scaling(1.0), 1e6, nodes=64).antisymmetric
+
+    def test_whatever_takes_particles_takes_reduced_ones(self):
+        """Same values as all coordinates give, to rounding: kernels, second order, comparison, own kernel."""
+        from meanfield.experiments.figures.own_kernel import OwnKernel
+        from meanfield.limits import KernelRegime, compare, empirical_kernels, infinite_width
+
+        scaling = Scaling(gamma=1.2, gamma_prime=0.1)
+        full, reduced = self.pair()
+        for found, expected in zip(
+            empirical_kernels(reduced, self.PROBLEM.x), empirical_kernels(full, self.PROBLEM.x), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        law = KernelRegime.at(self.PROBLEM, scaling, 200)
+        assert law.displacement(nodes=reduced).rd_w == pytest.approx(
+            law.displacement(nodes=full).rd_w, rel=1e-12
+        )
+        limit = infinite_width(self.PROBLEM, scaling, width=200, nodes=256, loss_tol=1e-2)
+        runs = [gradient_flow(self.PROBLEM, network, loss_tol=1e-2) for network in (reduced, full)]
+        found, expected = (compare(run, limit) for run in runs)
+        assert found.largest_deviation == pytest.approx(expected.largest_deviation, rel=1e-8)
+        assert found.expected_scatter == pytest.approx(expected.expected_scatter, rel=1e-12)
+        as_limit = compare(runs[1], runs[0])
+        assert as_limit.expected_scatter == pytest.approx(compare(*runs[::-1]).expected_scatter, rel=1e-8)
+        found, expected = (OwnKernel(run).rd_w() for run in runs)
+        assert found == pytest.approx(expected, rel=1e-8)
+
+    def test_reduced_to_a_line_has_no_angle(self):
+        from meanfield.limits import compare
+
+        problem = Problem([[1.0, 2.0], [-0.5, -1.0]], [1.0, 0.3], bias=False)
+        network = Particles.sample(problem, Scaling(0.8), 20, reduced=True, rng=0)
+        with pytest.raises(InputError, match=r"samples span a line, .* draw the network with reduced=False"):
+            _ = network.orientation
+        run = gradient_flow(problem, network, loss_tol=1e-2)
+        assert compare(run, run).orientations.size == 0
 
     def test_outside_of_the_span_it_says_so(self):
         _, reduced = self.pair()

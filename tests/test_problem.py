@@ -55,7 +55,7 @@ class TestShapes:
         np.testing.assert_array_equal(without.with_bias(without.x), without.x)
 
     def test_repr_names_the_sizes(self):
-        assert repr(Problem([1, 2], [3, 4], name="two")) == "Problem('two', n=2, d=2, bias=True)"
+        assert repr(Problem([1, 2], [3, 4], name="two")) == "<Problem 'two': n=2, d=2, bias=True>"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 import math
 import pickle
+import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meanfield.errors import InputError
+from meanfield.laws import parse_law
 from meanfield.regime import Regime
 from meanfield.scaling import SCHEME_LABELS, SCHEMES, PowerLaw, Scaling
 
@@ -74,6 +77,62 @@ class TestSchemes:
             Scaling.named("e-ma-wu")
         with pytest.raises(InputError, match=r"'ntk' has no free exponent; leave b out"):
             Scaling.named("ntk", b=1.0)
+
+
+#: Standard deviations of what other libraries drew, seed 0, fan-in 9 without the bias. For each scheme:
+#: neurons, input weights, neurons, output weights. PyTorch 2.13.0 by
+#:   torch.manual_seed(0)
+#:   torch.nn.Linear(9, 400_000), its .weight and .bias; torch.nn.Linear(2_000_000, 1).weight
+#:   torch.nn.init.kaiming_normal_(torch.empty(400_000, 9), nonlinearity="relu"), and so on
+#:   torch.cat([torch.nn.init.xavier_normal_(torch.empty(12, 9)) for _ in range(20_000)])
+#: JAX 0.10.2 and Keras 3.15.1 (the same numbers) by
+#:   jax.nn.initializers.he_normal()(jax.random.key(0), (9, 400_000)), and so on
+#:   jax.vmap(lambda key: glorot_uniform()(key, (9, 12)))(jax.random.split(jax.random.key(0), 20_000))
+#:   keras.layers.Dense(400_000).build((None, 9)): glorot_uniform, and a bias of zeros
+DRAWN = {
+    ("PyTorch nn.Linear", "pytorch"): (400_000, 0.192522, 2_000_000, 4.082543e-4),
+    ("PyTorch kaiming_normal_", "he"): (400_000, 0.4715066, 2_000_000, 1.000193e-3),
+    ("PyTorch kaiming_uniform_", "he"): (400_000, 0.4715693, 2_000_000, 9.992604e-4),
+    ("PyTorch xavier_normal_", "xavier"): (12, 0.3086012, 2_000_000, 9.996153e-4),
+    ("JAX lecun_normal", "lecun"): (400_000, 0.3332452, 2_000_000, 7.070529e-4),
+    ("JAX lecun_uniform", "lecun"): (400_000, 0.3332878, 2_000_000, 7.070790e-4),
+    ("JAX he_normal", "he"): (400_000, 0.4712799, 2_000_000, 9.999239e-4),
+    ("JAX he_uniform", "he"): (400_000, 0.4713401, 2_000_000, 9.999607e-4),
+    ("JAX glorot_uniform", "xavier"): (12, 0.3084931, 2_000_000, 9.999605e-4),
+}
+#: nn.Linear's bias at fan-in 9, and weights and bias at fan-in 1.
+PYTORCH_BIAS, PYTORCH_ONE = 0.192595, (0.577301, 0.577044)
+
+
+class TestOtherLibraries:
+    """Laws against what the libraries themselves drew; the page's laws are the ones that are tested."""
+
+    PAGE = (Path(__file__).parent.parent / "docs" / "tutorials" / "regime.md").read_text()
+    #: Of the page's table: rows begin with these.
+    ROWS = {"pytorch": "PyTorch, default", "lecun": "LeCun", "he": "He", "xavier": "Xavier"}  # noqa: RUF012
+
+    def laws(self, scheme):
+        (row,) = re.findall(rf"^\| {self.ROWS[scheme]}.*$", self.PAGE, flags=re.M)
+        return re.findall(r"`(sqrt\([^`]*)`", row)
+
+    @pytest.mark.parametrize(("who", "scheme"), DRAWN)
+    def test_laws(self, who, scheme):
+        narrow, inputs, wide, outputs = DRAWN[who, scheme]
+        beta1, beta2 = (parse_law(f"beta{k + 1}", law) for k, law in enumerate(self.laws(scheme)))
+        # Samples of 2e6 and more numbers: 2e-3 are three standard errors and more.
+        assert beta2(narrow, 10.0) == pytest.approx(inputs, rel=2e-3)  # nine features and the bias
+        assert beta1(wide, 10.0) == pytest.approx(outputs, rel=2e-3)
+        if scheme in SCHEMES:  # without a bias
+            scaling = Scaling.named(scheme)
+            assert scaling.kappa(narrow, 9) / beta1(narrow, 9) == pytest.approx(inputs, rel=2e-3)
+            assert SCHEMES[scheme][1] == self.laws(scheme)[0]
+
+    def test_pytorch_s_default(self):
+        assert 'beta1="sqrt(1/(3*m))", beta2="sqrt(1/(3*(d-1)))", name="PyTorch"' in self.PAGE
+        beta2 = parse_law("beta2", self.laws("pytorch")[1])
+        assert beta2(100, 10.0) == pytest.approx(PYTORCH_BIAS, rel=2e-3)
+        for drawn in PYTORCH_ONE:
+            assert beta2(100, 2.0) == pytest.approx(drawn, rel=2e-3)
 
 
 class TestExponentForm:
@@ -389,7 +448,11 @@ class TestIdentity:
         assert Scaling.named("lecun") != Scaling.named("he")
 
     def test_repr(self):
-        assert repr(Scaling.named("ntk")) == "Scaling(gamma=0.5, gamma_prime=0, name='NTK')"
+        assert repr(Scaling(0.5, name="mine")) == "Scaling(gamma=0.5, gamma_prime=0.0, name='mine')"
+        he = "Scaling(alpha='1', beta1='sqrt(2/m)', beta2='sqrt(2/d)', name='He')"
+        assert repr(Scaling.named("he")) == he
+        by_function = repr(Scaling(alpha=math.sqrt, beta1=1, beta2=1))
+        assert by_function == "<Scaling by functions: gamma=0.5, gamma_prime=0.0>"
 
     def test_classify(self):
         c = Scaling(gamma=0.25, gamma_prime=0.0).classify(antisymmetric=False)

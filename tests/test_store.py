@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import gzip
 import json
 import math
 import random
@@ -13,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +130,77 @@ class TestResume:
         assert sweep(store=store, gamma=[0.5]).missing == 0
 
 
+class TestOlderStores:
+    """A store that version 0.1.0 wrote at commit dd03ffe (layout 2): per half, to R <= 1e-4."""
+
+    GRID = {  # noqa: RUF012
+        "gamma": [0.5], "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1, "per_half": True,
+        "loss_tol": 1e-4, "progress": False,
+    }  # fmt: skip
+
+    @pytest.fixture
+    @staticmethod
+    def kept(tmp_path):
+        path = tmp_path / "kept.sqlite"
+        path.write_bytes(gzip.decompress((Path(__file__).parent / "kept" / "store.sqlite.gz").read_bytes()))
+        return path
+
+    def test_says_what_was_run(self, kept):
+        before = kept.read_bytes()
+        with SweepStore.open(kept) as store:
+            assert store.settings == CellSettings(1e-4, per_half=True)
+            assert store.problem.fingerprint == FOUR.fingerprint
+            records = list(store.records())
+        assert [record.result.cell for record in records] == [Cell(0.5, 0.0, m, 0) for m in (10, 20)]
+        assert {(record.origin.host, record.finished[:10]) for record in records} == {("kept", "2026-01-01")}
+        # As that version printed them.
+        assert [record.result.rd_w for record in records] == [0.15203929970672297, 0.0612412889364084]
+        assert [record.result.steps for record in records] == [10, 8]
+        assert kept.read_bytes() == before
+
+    def test_goes_on(self, kept, monkeypatch):
+        def never(problem, cell, settings):
+            raise AssertionError(f"{cell} is in the store")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("meanfield.experiments.executors.run_cell", never)
+            known = phase_diagram(FOUR, **self.GRID, store=kept)
+        assert known.missing == 0
+        more = phase_diagram(FOUR, **{**self.GRID, "widths": [10, 20, 40]}, store=kept)
+        np.testing.assert_array_equal(more.rd_w[..., :2, :], known.rd_w)
+        with SweepStore.open(kept) as store:
+            assert len(list(store.results())) == 3
+
+    def test_other_settings_are_refused(self, kept):
+        before = kept.read_bytes()
+        with pytest.raises(StoreError, match=r"other settings \(per_half = True there, False now\)"):
+            phase_diagram(FOUR, **{**self.GRID, "per_half": False}, store=kept)
+        with pytest.raises(StoreError, match=r"other settings \(loss_a?tol = 0.0001 there, 1e-05 now\)"):
+            phase_diagram(FOUR, **{**self.GRID, "loss_tol": 1e-5}, store=kept)
+        assert kept.read_bytes() == before
+
+    def test_merges_with_a_new_one(self, kept, tmp_path):
+        new = tmp_path / "new.sqlite"
+        phase_diagram(FOUR, **{**self.GRID, "widths": [40, 80]}, store=new)
+        merged = merge_stores(tmp_path / "all.sqlite", [kept, new])
+        assert (merged.cells, merged.added, merged.repeated) == (4, 4, 0)
+
+    def test_a_setting_that_was_added_has_its_default(self, tmp_path, serial):
+        """The store of a version without `atol`, which is as if a later one had added it."""
+        path = tmp_path / "sweep.sqlite"
+        with SweepStore(path, FOUR, serial.settings) as store:
+            store.add(serial.results[0])
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            (text,) = connection.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()
+            fewer = {key: value for key, value in json.loads(text).items() if key != "atol"}
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(fewer),))
+        with SweepStore(path, FOUR, serial.settings) as store:
+            assert list(store.results()) == [serial.results[0]]
+        finer = dataclasses.replace(serial.settings, atol=1e-9)
+        with pytest.raises(StoreError, match=r"other settings \(atol = 1e-06 there, 1e-09 now\)"):
+            SweepStore(path, FOUR, finer)
+
+
 class TestStoreRefusals:
     @pytest.fixture
     @staticmethod
@@ -191,11 +264,30 @@ class TestStoreRefusals:
         )
 
     def test_newer_layout(self, path):
+        for layout in (1, 4):
+            connection = sqlite3.connect(path)
+            connection.execute(f"PRAGMA user_version = {layout}")
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.close()
+            self.refuses(
+                path,
+                rf"has layout {layout}, this version of meanfield reads 2 to 3; use the version that wrote",
+            )
+
+    def test_settings_that_only_a_later_version_knows(self, path):
         connection = sqlite3.connect(path)
-        connection.execute("PRAGMA user_version = 3")
+        (text,) = connection.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()
+        more = json.dumps(json.loads(text) | {"temperature": 0.1})
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (more,))
+        connection.commit()
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.close()
-        self.refuses(path, r"has layout 3, this version of meanfield reads 2; use the version that wrote it")
+        self.refuses(
+            path,
+            r"with settings that this version of meanfield does not know \(temperature\); use the version",
+        )
+        with pytest.raises(StoreError, match=r"does not know \(temperature\)"):
+            SweepStore.open(path)
 
     def test_damaged(self, path):
         data = bytearray(path.read_bytes())

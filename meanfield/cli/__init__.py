@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from meanfield.errors import InputError, MissingExtraError, WorkerLostError
 
-#: Exit codes: success, a run that did not converge, input that cannot be used, Ctrl-C.
-OK, NOT_CONVERGED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+#: Exit codes: success, a run that was cut off, input that cannot be used, Ctrl-C; see `meanfield --help`.
+OK, CUT_OFF, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 success, 1 something did not converge, 2 bad input, 130 interrupted.
+        0 success, 1 a run neither converged nor came to rest, 2 bad input, 130 interrupted.
     """
     from meanfield.cli.parser import build_parser
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except WorkerLostError as error:
         print(f"meanfield: {error}", file=sys.stderr)
-        return NOT_CONVERGED
+        return CUT_OFF
     except KeyboardInterrupt as interrupt:
         print(f"\nmeanfield: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.cli import report
+from meanfield.cli.names import number_of, save_run
 from meanfield.errors import InputError
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -58,7 +60,7 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
         print(json.dumps(report.diagram_as_json(diagram, written), indent=2))
     else:
         print(report.diagram_as_text(diagram, written))
-    return 0 if all(result.finished for result in diagram.results) else 1
+    return exit_code(result.finished for result in diagram.results)
 
 
 def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "seeds": preset.seeds if arguments.seeds is None else arguments.seeds,
         "executor": executor_of(arguments),
         "memory": _bytes(arguments.memory),
-        "per_half": True,
+        "per_half": preset.per_half if arguments.per_half is None else arguments.per_half,
         "loss_tol": arguments.loss_tol,
         "loss_atol": preset.loss_atol if asked == (None, None) else arguments.loss_atol,
         "rng": arguments.rng,
@@ -100,7 +102,7 @@ def boundary(arguments: argparse.Namespace) -> int:
         print(json.dumps(report.boundary_as_json(found, written), indent=2))
     else:
         print(report.boundary_as_text(found, written))
-    return 0 if found.settled.all() else 1
+    return exit_code(found.settled)
 
 
 def regime(arguments: argparse.Namespace) -> int:
@@ -142,27 +144,38 @@ def train(arguments: argparse.Namespace) -> int:
             progress=False if arguments.quiet else None,
         )
     except FlowInterrupted as interrupt:
-        path = interrupt.trajectory.save(out / "run")
+        path = save_run(interrupt.trajectory, out)
         raise KeyboardInterrupt(f"interrupted; the run so far is in {path}") from None
-    written = [run.save(out / "run"), *_draw_run(run, out, formats)]
+    path = save_run(run, out)
+    if number := number_of(path):
+        print(f"meanfield: note: other runs in {out} are kept; this one is {path.name}", file=sys.stderr)
+    written = [path, *_draw_run(run, out, number, formats)]
     if arguments.json:
         print(json.dumps(report.run_as_json(run, scaling, written), indent=2))
     else:
         print(report.run_as_text(run, scaling, written))
-    return 0 if run.converged else 1
+    return exit_code([run.status.finished])
 
 
-def _draw_run(run: Trajectory, out: Path, formats: tuple[str, ...]) -> list[Path]:
+def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...]) -> list[Path]:
     from meanfield import plotting
 
     if run.stats.steps == 0:
         return []
-    written = plotting.save(plotting.loss(run), out / "loss", formats=formats)
+    figures: dict[str, Callable[[Trajectory], Any]] = {"loss": plotting.loss}
     if run.problem.d_in == 1:
-        written += plotting.save(plotting.learned_function(run), out / "learned-function", formats=formats)
+        figures["learned-function"] = plotting.learned_function
     if run.problem.d == 2:
-        written += plotting.save(plotting.orientations(run), out / "orientations", formats=formats)
+        figures["orientations"] = plotting.orientations
+    written: list[Path] = []
+    for name, draw in figures.items():
+        written += plotting.save(draw(run), out / (name + number), formats=formats)
     return written
+
+
+def exit_code(ends: Iterable[Any]) -> int:
+    """0 if all that was asked for came to its end, else 1; for runs see :attr:`meanfield.Status.finished`."""
+    return 0 if all(ends) else 1
 
 
 def problem_of(arguments: argparse.Namespace) -> Problem:

@@ -21,7 +21,7 @@ phase diagram of Luo, Xu, Ma and Zhang (JMLR 2021) with the theory on top of it.
 _EXIT_CODES = """\
 exit codes:
   0  success
-  1  a run neither converged nor came to rest, or a worker process died
+  1  a run neither converged nor came to rest, a zero was not settled, or a worker process died
   2  bad input; one sentence on standard error says what to do
   130  interrupted by Ctrl-C; what was finished is kept
 """
@@ -83,6 +83,9 @@ examples:
 _TRAIN = """\
 Train one network by gradient flow and write its trajectory and figures: the loss, and for
 one-dimensional inputs the learned function and the orientations of the neurons.
+
+The trajectory is run.npz; meanfield.load reads it in Python. Runs that are in the folder are kept: another
+one is run-2.npz, its figures loss-2.png and so on. The same run again has the same name.
 
 examples:
   meanfield train --scheme ntk --width 1000
@@ -197,8 +200,12 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
     if gamma:
         group.add_argument("--gamma", metavar="LIST", help=f"values of gamma: {numbers}")
     group.add_argument("--gamma-prime", metavar="LIST", help=f"values of gamma': {numbers}")
+    group.add_argument("--widths", metavar="LIST", help="widths m: numbers of neurons, twins included")
     group.add_argument(
-        "--widths", metavar="LIST", help="widths m of one twin half: networks have 2 m neurons"
+        "--per-half",
+        action=argparse.BooleanOptionalAction,
+        help="widths count one of two twin halves, as in the paper: 2 m neurons, kappa = m^-gamma "
+        "(default: with the preset paper only)",
     )
     group.add_argument("--seeds", metavar="N", type=int, help="random draws per point and width")
     group.add_argument(
@@ -310,7 +317,11 @@ def _add_train(verbs: _Verbs) -> None:
     _add_scaling(verb)
     group = verb.add_argument_group("network and flow")
     group.add_argument(
-        "--width", metavar="M", type=int, default=1000, help="number of neurons (default: 1000)"
+        "--width",
+        metavar="M",
+        type=int,
+        default=1000,
+        help="number of neurons, twins included (default: 1000)",
     )
     group.add_argument(
         "--no-asi", action="store_true", help="no antisymmetric twins: initial output not zero"

@@ -30,7 +30,7 @@ def shard(arguments: argparse.Namespace) -> int:
         f"shard {part}/{parts}: {done} of {done + diagram.missing} cells are in {store}"
         + (f"; {failed} of them did not converge" if failed else "")
     )
-    return 1 if failed else 0
+    return commands.exit_code(result.finished for result in diagram.results)
 
 
 def merge(arguments: argparse.Namespace) -> int:

@@ -72,7 +72,7 @@ def load(
     ...     _ = path.write_text("# x, y\\n-1, 1\\n0, 0\\n1, 1\\n")
     ...     problem = load(path)
     >>> problem
-    Problem('parabola', n=3, d=2, bias=True)
+    <Problem 'parabola': n=3, d=2, bias=True>
 
     A table as it comes, with names, an index and a remark:
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield import kernels
 from meanfield.arguments import instance
-from meanfield.flow import gradient_flow
+from meanfield.flow import Status, gradient_flow
 from meanfield.flow.passes import PARTIAL_SUMS
 from meanfield.laws import PowerLaw
 from meanfield.particles import Particles
@@ -47,6 +47,10 @@ class Cell:
 @dataclass(frozen=True)
 class CellSettings:
     """What all cells of a sweep share.
+
+    Stores of earlier versions lack what was added since: a new setting has a default that is what was done
+    before, or :data:`meanfield.experiments.layout.SCHEMA_VERSION` rises and
+    :func:`meanfield.experiments.layout.upgraded_settings` says what old ones mean.
 
     Attributes
     ----------
@@ -123,7 +127,7 @@ class CellResult:
 
         The displacements of a network at rest are final, whatever its loss.
         """
-        return self.status in ("CONVERGED", "STATIONARY", "ROUNDING")
+        return Status[self.status].finished
 
 
 def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:

@@ -1,20 +1,21 @@
-"""The file of a sweep's store: recognised before it is touched, its tables, its damages."""
+"""The file of a sweep's store: recognised before it is touched, its tables, its damages, older layouts."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from meanfield.errors import StoreError
-from meanfield.experiments.cells import Cell, CellResult
+from meanfield.experiments.cells import Cell, CellResult, CellSettings
 
-#: Marks a file as ours ("mfpd" in ASCII), and the layout of its tables.
+#: Marks a file as ours ("mfpd" in ASCII), the layout of what is written, and the oldest that is read.
 APPLICATION_ID = 0x6D667064
-SCHEMA_VERSION = 2
+SCHEMA_VERSION, OLDEST_VERSION = 3, 2
 
 CELL_COLUMNS = tuple(field.name for field in fields(Cell))
 RESULT_COLUMNS = tuple(field.name for field in fields(CellResult) if field.name != "cell")
@@ -50,6 +51,23 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def layout_of(connection: sqlite3.Connection) -> int:
+    """The layout of a store's file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def upgraded_settings(kept: Mapping[str, Any], layout: int) -> dict[str, Any]:
+    """The settings in a store of an older layout, as the newest one names them and with what they mean there.
+
+    The file itself stays as it is: cells that are added to it belong to the same settings.
+    """
+    kept = dict(kept)
+    if layout < 3 and "loss_tol" in kept and "loss_atol" in {field.name for field in fields(CellSettings)}:
+        # In layout 2 it was a loss R, whatever the data: today's absolute tolerance.
+        kept["loss_atol"] = kept.pop("loss_tol")
+    return kept
 
 
 @contextmanager
@@ -88,17 +106,17 @@ def _is_ours(path: Path, connection: sqlite3.Connection) -> bool:
     """Whether the database is a store, not merely empty; refuses another program's, unwritten to."""
     connection.execute("BEGIN")  # one view of the file, of which another sweep may be making a store
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = layout_of(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     connection.execute("ROLLBACK")
     if application == 0 and tables == 0:
         return False  # killed between making the file and its tables: still empty
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program; give another path (it was left as it is)")
-    if version != SCHEMA_VERSION:
+    if not OLDEST_VERSION <= version <= SCHEMA_VERSION:
         raise StoreError(
-            f"the store {path} has layout {version}, this version of meanfield reads {SCHEMA_VERSION}; use "
-            "the version that wrote it, or another path"
+            f"the store {path} has layout {version}, this version of meanfield reads {OLDEST_VERSION} to "
+            f"{SCHEMA_VERSION}; use the version that wrote it, or another path"
         )
     return True
 

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,14 @@ import numpy as np
 from meanfield.arguments import check_types, file_path, instance, shown
 from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
-from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS, connect, speaking
+from meanfield.experiments.layout import (
+    CELL_COLUMNS,
+    RESULT_COLUMNS,
+    connect,
+    layout_of,
+    speaking,
+    upgraded_settings,
+)
 from meanfield.experiments.origin import Origin, here
 from meanfield.flow import Status
 from meanfield.problem import Problem
@@ -121,10 +128,13 @@ class SweepStore:
         try:
             with speaking(store.path):
                 kept = store._meta()
-                store.settings = CellSettings(**json.loads(kept["settings"]))
+                store.settings = store._settings(kept)
                 store.problem = _problem(kept)
                 store.problem_name, store.fingerprint = str(kept["problem_name"]), str(kept["problem"])
-        except (KeyError, TypeError, ValueError, InputError) as error:
+        except StoreError:
+            store._connection.close()
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             store._connection.close()
             raise StoreError(
                 f"the store {store.path} does not say what was run ({error}); it is damaged, or no sweep has "
@@ -237,6 +247,16 @@ class SweepStore:
     def _meta(self) -> dict[str, Any]:
         return dict(self._connection.execute("SELECT key, value FROM meta"))
 
+    def _settings(self, kept: dict[str, Any]) -> CellSettings:
+        """What the cells share; what was added since the store was made has its default."""
+        settings = upgraded_settings(json.loads(kept["settings"]), layout_of(self._connection))
+        if unknown := settings.keys() - {field.name for field in fields(CellSettings)}:
+            raise StoreError(
+                f"the store {self.path} was run with settings that this version of meanfield does not know "
+                f"({', '.join(sorted(unknown))}); use the version that wrote it, or another path"
+            )
+        return CellSettings(**settings)
+
     def _check_contents(self, problem: Problem, settings: CellSettings) -> None:
         mine = {
             "problem": problem.fingerprint,
@@ -257,12 +277,12 @@ class SweepStore:
                 f"the store {self.path} belongs to another problem ({kept['problem_name']!r}, not these "
                 "data); give another path"
             )
-        if kept["settings"] != mine["settings"]:
-            with self._sound():
-                theirs, ours = dict(json.loads(kept["settings"])), asdict(settings)
+        with self._sound():
+            theirs = self._settings(kept)
+        if theirs != settings:
             raise StoreError(
-                f"the store {self.path} was run with other settings ({differences(theirs, ours)}); "
-                "give another path, or the same settings"
+                f"the store {self.path} was run with other settings "
+                f"({differences(asdict(theirs), asdict(settings))}); give another path, or the same settings"
             )
 
 

@@ -289,7 +289,10 @@ def _check_ensemble(grid: Grid, *, antisymmetric: bool, per_half: bool) -> None:
         raise InputError(f"widths holds {len(grid.widths)} value; a slope needs at least two")
     neurons = 1 if per_half else 2
     if antisymmetric and any(int(width) % neurons for width in grid.widths):
-        raise InputError("widths must be even for antisymmetric initialisation (or per_half=True)")
+        raise InputError(
+            "widths must be even for antisymmetric initialisation (or count one of two twin halves: "
+            "per_half=True, --per-half)"
+        )
     if per_half and not antisymmetric:
         raise InputError("per_half counts one of two twin halves; it needs antisymmetric=True")
 

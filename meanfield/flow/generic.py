@@ -116,6 +116,10 @@ class GenericNetwork:
         unit = Particles.sample(problem, Scaling(0.0, 0.0), width, antisymmetric=antisymmetric, rng=rng)
         return cls(beta1 * unit.a, beta2 * unit.w, float(alpha), activation)
 
+    def preactivations(self, x: Array) -> Array:
+        """``w_k . x_i`` for rows of d entries (bias column included), shape (k, d) -> (m, k)."""
+        return np.asarray(self.w @ x.T)
+
     def output(self, x: Array) -> Array:
         """Evaluate it on rows of d entries (bias column included), shape (k, d) -> (k,)."""
         return np.asarray(self.activation.value(x @ self.w.T) @ self.a / self.alpha)

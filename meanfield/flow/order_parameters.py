@@ -158,7 +158,7 @@ def effective_orientations(
     resolution = number(
         "resolution", resolution, "an angle between 0 and pi, in radians", above=0.0, below=math.pi
     )
-    q = _in_span(problem, particles)
+    q = particles.coordinates(problem)
     share = _amplitude_share(q, particles)
     if share is None:
         return math.nan
@@ -177,7 +177,7 @@ def dead_fraction(problem: Problem, particles: Particles) -> float:
     0.5
     """
     check_pair(problem, particles)
-    q, silent = _in_span(problem, particles), np.ones(particles.size, dtype=bool)
+    q, silent = particles.coordinates(problem), np.ones(particles.size, dtype=bool)
     for x in problem.reduced:
         silent &= q @ x <= 0.0
     return float(particles.weight[silent].sum() / particles.width)
@@ -210,7 +210,7 @@ def pinned_fraction(
     """
     check_pair(problem, particles)
     by_amplitude, tol = flag("by_amplitude", by_amplitude), number("tol", tol, "a number >= 0", least=0.0)
-    q, pinned = _in_span(problem, particles), np.zeros(particles.size, dtype=bool)
+    q, pinned = particles.coordinates(problem), np.zeros(particles.size, dtype=bool)
     size = np.linalg.norm(q, axis=1)
     for x in problem.reduced:
         bound = tol * float(np.linalg.norm(x)) * size
@@ -235,13 +235,6 @@ def order_parameters(problem: Problem, states: list[Particles], time: Array) -> 
         pinned=np.array([pinned_fraction(problem, state) for state in states]),
         pinned_amplitude=np.array([pinned_fraction(problem, s, by_amplitude=True) for s in states]),
     )
-
-
-def _in_span(problem: Problem, particles: Particles) -> Array:
-    """Input weights in the coordinates of :attr:`Problem.reduced`, shape (N, rank)."""
-    if particles.span is not None or problem.rank == problem.d:
-        return particles.w
-    return particles.w @ problem.basis
 
 
 def _amplitude_share(q: Array, particles: Particles) -> Array | None:

@@ -1,23 +1,48 @@
-"""What a saved run has to be like, before it is believed."""
+"""What a saved run has to be like, before it is believed; files of earlier versions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import check_types
+from meanfield.arguments import check_types, shown
 from meanfield.errors import InputError
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
 
+#: Format of the files that are written; :func:`upgraded` brings older ones to it.
+FORMAT = 2
+#: What a file may hold, in words, and what reads it.
+KINDS = {
+    "run": ("the run of a network", "Trajectory.load"),
+    "limit": ("a limit of infinite width", "InfiniteWidth.load"),
+}
 #: Arrays over the saved times.
 SERIES = ("time", "loss", "output", "rd_w", "rd_a")
 #: Parameters at the saved times, if they were asked for.
 SAVED = ("saved_a", "saved_w")
+
+
+def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """What a file says of itself, in today's format.
+
+    Format 1 did not name its kind: a limit is a file with an array of that name.
+
+    Raises
+    ------
+    InputError
+        If a later version of this package has written it.
+    """
+    version = meta["format"]
+    if type(version) is not int or not 1 <= version <= FORMAT:
+        raise InputError(f"its format is {shown(version)}, this version reads 1 to {FORMAT}")
+    if version < 2:
+        meta = {**meta, "format": 2, "kind": "limit" if "limit" in names else "run"}
+    return meta
 
 
 def check_series(

@@ -53,3 +53,11 @@ class Status(enum.Enum):
     def converged(self) -> bool:
         """Whether the run ended where it was meant to."""
         return self in (Status.CONVERGED, Status.REACHED_TIME, Status.ROUNDING, Status.USER)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run was not cut off: it converged or came to rest, so that what it found is final.
+
+        Sweeps count such runs, and the command line calls them a success.
+        """
+        return self.converged or self is Status.STATIONARY

@@ -80,7 +80,7 @@ class CanonicalSystem:
         """The state theta of particles, shape (1 + r, N)."""
         theta = np.empty((1 + self.problem.rank, self.size))
         theta[0] = self.root * particles.a
-        theta[1:] = _coordinates(self.problem, particles).T
+        theta[1:] = particles.coordinates(self.problem).T
         theta[1:] /= self.root
         return theta
 
@@ -179,19 +179,6 @@ class CanonicalSystem:
     def _stream(self, flops: float, call: kernels.ChunkCall) -> None:
         """Run a kernel that only streams through the state: not counted as a pass."""
         self._passes.run(flops, call, passes=0)
-
-
-def _coordinates(problem: Problem, particles: Particles) -> Array:
-    """Input weights in the basis of the samples' span, shape (N, r)."""
-    if particles.span is None:
-        return particles.w if problem.rank == problem.d else particles.w @ problem.basis
-    basis = particles.span.basis
-    if basis.shape != problem.basis.shape or not np.allclose(basis, problem.basis, rtol=0.0, atol=1e-12):
-        raise InputError(
-            "the particles were reduced to the span of other samples; draw them for this problem, "
-            "or with reduced=False"
-        )
-    return particles.w
 
 
 def _rms(values: Array) -> float:

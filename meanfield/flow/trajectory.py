@@ -6,6 +6,7 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
-from meanfield.flow.saved import SERIES, check_series, final_particles, kept_target
+from meanfield.flow.saved import FORMAT, KINDS, SERIES, check_series, final_particles, kept_target, upgraded
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles, Span
@@ -27,8 +28,6 @@ from meanfield.problem import Problem
 
 if TYPE_CHECKING:
     import xarray
-
-_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,9 @@ class Trajectory:
     path: ResidualPath | None = None
     loss_target: LossTarget | None = None
 
+    #: What files say that they hold.
+    _KIND = "run"
+
     @property
     def converged(self) -> bool:
         """Whether the run ended where it was meant to (loss_target, t_end or the user's rule)."""
@@ -235,7 +237,8 @@ class Trajectory:
         if target.suffix != ".npz":
             target = target.with_name(target.name + ".npz")
         meta = {
-            "format": _FORMAT,
+            "format": FORMAT,
+            "kind": self._KIND,
             "bias": self.problem.bias,
             "name": self.problem.name,
             "kappa": self.initial.kappa,
@@ -273,38 +276,17 @@ class Trajectory:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectory:
-        """Read a run written by :meth:`save`.
+        """Read a result of this kind, written by :meth:`save`; :func:`meanfield.load` reads any kind.
 
         Raises
         ------
         InputError
             If the file is missing, damaged or something else.
         """
-        try:
-            file = Path(path)
-            size = file.stat().st_size
-            with zipfile.ZipFile(file) as archive:
-                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-                arrays: dict[str, Any] = {
-                    name: read_member(file, archive, info, size, text=name in _TEXTS)
-                    for name, info in members.items()
-                }
-            meta = json.loads(str(arrays.pop("meta")))
-            return cls._from_file(meta, arrays)
-        except FileNotFoundError:
-            raise InputError(
-                f"there is no file {shown(path)}; give the path of a run saved by Trajectory.save"
-            ) from None
-        except Exception as error:
-            raise InputError(
-                f"{shown(path)} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "
-                "give a file written by Trajectory.save"
-            ) from None
+        return load_saved(path, {cls._KIND: cls})
 
     @classmethod
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
-        if meta["format"] != _FORMAT:
-            raise InputError(f"its format is {meta['format']}, this version reads {_FORMAT}")
         for name, kind in (("bias", bool), ("name", str), ("time_unit", str)):
             if type(meta[name]) is not kind:
                 raise InputError(f"its {name} is {shown(meta[name])}")
@@ -359,11 +341,44 @@ class Trajectory:
 
     def __repr__(self) -> str:
         return (
-            f"Trajectory({self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
+            f"<Trajectory: {self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
             f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps}"
             + ("" if self.loss_target is None else f"; {self.loss_target}")
-            + ")"
+            + ">"
         )
+
+
+def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory]]) -> Trajectory:
+    """Read a file of one of some kinds, given by their names in the file with their classes.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or of another kind.
+    """
+    try:
+        file = Path(path)
+        size = file.stat().st_size
+        with zipfile.ZipFile(file) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            arrays: dict[str, Any] = {
+                name: read_member(file, archive, info, size, text=name in _TEXTS)
+                for name, info in members.items()
+            }
+        meta = upgraded(json.loads(str(arrays.pop("meta"))), arrays)
+        what, reader = KINDS[meta["kind"]]
+        if meta["kind"] in kinds:
+            return kinds[meta["kind"]]._from_file(meta, arrays)
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no file {shown(path)}; give the path of a run saved by Trajectory.save"
+        ) from None
+    except Exception as error:
+        raise InputError(
+            f"{shown(path)} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "
+            "give a file written by Trajectory.save"
+        ) from None
+    raise InputError(f"{shown(path)} holds {what}; read it with meanfield.load or {reader}")
 
 
 #: Members that hold text; "limit" is that of limits of infinite width.

@@ -7,7 +7,7 @@ from meanfield.limits.displacement import LimitDisplacement, limit_displacements
 from meanfield.limits.kernel_regime import Displacement, KernelRegime, empirical_kernels
 from meanfield.limits.linearised import Linearised
 from meanfield.limits.mean_field import infinite_width
-from meanfield.limits.result import InfiniteWidth
+from meanfield.limits.result import InfiniteWidth, load
 
 __all__ = [
     "Comparison",
@@ -26,5 +26,6 @@ __all__ = [
     "empirical_kernels",
     "infinite_width",
     "limit_displacements",
+    "load",
     "mean_run",
 ]

@@ -41,7 +41,8 @@ class Comparison:
     rd_w, rd_a : float
         Ratios of the largest displacements, run over limit.
     orientations, limit_orientations : ndarray, shape (36,)
-        Share of the amplitude in equal bins of atan2(b, w) at the end, for d = 2; else empty.
+        Share of the amplitude in equal bins of atan2(b, w) at the end, for d = 2; else empty, and so for
+        particles that were reduced to a line.
     """
 
     width: float
@@ -85,7 +86,7 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     Raises
     ------
     InputError
-        If the problems or scales differ, or the runs share no times.
+        If the problems or scales differ, the runs share no times, or only the run has twins.
 
     Examples
     --------
@@ -110,8 +111,12 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     shared = (run.time > 0.0) & (run.time <= limit.time[-1])
     if not shared.any():
         raise InputError("the runs share no times after 0; save more of them with save_at")
+    if run.initial.antisymmetric and not limit.initial.antisymmetric:
+        raise InputError(
+            "the run's neurons are pairs of twins and the limit's are not; give a limit from infinite_width"
+        )
     difference = run.output[shared] - outputs_at(limit, run.time[shared])
-    with_angles = run.problem.d == 2
+    with_angles = all(p.d == p.w.shape[1] == 2 for p in (run.final, limit.final))
     return Comparison(
         width=run.initial.width,
         time=run.time[shared],
@@ -203,6 +208,9 @@ def outputs_at(run: Trajectory, times: Array) -> Array:
     from scipy.interpolate import PchipInterpolator
 
     known = run.time[1:]
+    if len(known) < 2:  # nothing to interpolate between: in proportion to time, up to the only one
+        share = np.minimum(times / known[0], 1.0) if len(known) else np.zeros(len(times))
+        return np.asarray(run.output[0] + share[:, None] * (run.output[-1] - run.output[0]))
     smooth = PchipInterpolator(np.log(known), run.output[1:], axis=0)
     inside = np.clip(times, known[0], known[-1])
     outputs = np.asarray(smooth(np.log(inside)))
@@ -214,15 +222,22 @@ def outputs_at(run: Trajectory, times: Array) -> Array:
 
 
 def _scatter(network: Particles, limit: Trajectory) -> float:
-    """Standard deviation of the sum over m random neurons (pairs of twins are one draw)."""
-    end = limit.final
-    z = np.maximum(end.w @ limit.problem.x.T, 0.0) * end.a[:, None]
-    pairs = 0.5 * (z[0::2] + z[1::2])
-    share = (end.weight[0::2] + end.weight[1::2]) / end.width
-    mean = share @ pairs
-    variance = share @ (pairs - mean) ** 2
-    draws = 0.5 * network.width
-    return float(network.width * network.kappa * np.sqrt(np.mean(variance) / draws))
+    """Standard deviation of the sum over m random neurons; a pair of twins is one draw.
+
+    What a neuron gives is homogeneous of degree two in where it started: that of its direction times its
+    squared radius, whose mean square over Gaussian neurons in D = 1 + rank dimensions is D (D + 2). Nodes
+    of a limit have the mean, D, which is right for means, not for squares.
+    """
+    start, end, draws = limit.initial, limit.final, network.width
+    z = np.maximum(end.preactivations(limit.problem.x), 0.0) * end.a[:, None]
+    square, D = start.a**2 + np.sum(start.coordinates(limit.problem) ** 2, axis=1), 1 + limit.problem.rank
+    spread, weight = D * (D + 2) / np.where(square > 0.0, square, math.inf) ** 2, end.weight
+    if network.antisymmetric:
+        z, spread, weight = 0.5 * (z[0::2] + z[1::2]), spread[0::2], weight[0::2] + weight[1::2]
+        draws *= 0.5
+    share = weight / end.width
+    variance = (share * spread) @ z**2 - (share @ z) ** 2
+    return float(network.width * network.kappa * math.sqrt(max(float(np.mean(variance)), 0.0) / draws))
 
 
 def _histogram(particles: Particles) -> Array:

@@ -47,13 +47,15 @@ def fitted(plan: Plan, run: Trajectory, nodes: Directions, many: Directions) -> 
     x, scale = plan.problem.x[samples], float(np.sqrt(np.mean(plan.problem.y**2)))
     assert run.path is not None
     path = run.path.thinned(_EQUATIONS // len(samples))
-    wanted = plan.replay(many, path).output[:, samples] / scale
-    moved = plan.replay(nodes, path, save_parameters=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # neurons that are not felt may leave the range
+        wanted = plan.replay(many, path).output[:, samples] / scale
+        moved = plan.replay(nodes, path, save_parameters=True)
+    twins = plan.twins(nodes)
     assert moved.a is not None
     assert moved.w is not None
     values, target = [_HEAVY * _moments(nodes)], [_HEAVY * _moments(many) @ many.weight]
     for a, w, total in zip(moved.a, moved.w, wanted, strict=True):
-        f = a[:, None] * np.maximum(w @ x.T, 0.0)
+        f = a[:, None] * np.maximum(twins.moved(a, w).preactivations(x), 0.0)
         f = 0.5 * plan.width * plan.law.kappa / scale * (f[0::2] + f[1::2])
         if not np.abs(total - nodes.weight @ f).max() < APART:
             break  # from here on the many would have felt themselves

@@ -244,7 +244,7 @@ class KernelRegime:
         step = max(1, _BLOCK // len(x))
         for start in range(0, nodes.size, step):
             block = slice(start, start + step)
-            z = nodes.w[block] @ x.T
+            z = nodes.preactivations(x, block)
             on, weight = (z > 0.0).astype(np.float64), nodes.weight[block]
             moved = (on * (np.maximum(z, 0.0) @ C)) @ x
             w_square += float(weight @ np.einsum("kc,kc->k", moved, moved))
@@ -304,8 +304,8 @@ def empirical_kernels(
     step = max(1, _BLOCK // max(len(rows), len(columns)))
     for start in range(0, particles.size, step):
         block = slice(start, start + step)
-        w, weight = particles.w[block], particles.weight[block] / particles.width
-        z, other_z = w @ rows.T, w @ columns.T
+        weight = particles.weight[block] / particles.width
+        z, other_z = particles.preactivations(rows, block), particles.preactivations(columns, block)
         K_a += (np.maximum(z, 0.0) * weight[:, None]).T @ np.maximum(other_z, 0.0)
         K_w += ((z > 0.0) * (weight * particles.a[block] ** 2)[:, None]).T @ (other_z > 0.0)
     return K_a, K_w * (rows @ columns.T)

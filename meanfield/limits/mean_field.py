@@ -214,7 +214,7 @@ def _end(plan: Plan) -> tuple[float, Status]:
 def _moved(law: KernelRegime, initial: Particles, t: float) -> Particles:
     """Particles displaced by the first order of the law."""
     impulse, x = law.impulse(t), law.problem.x
-    z = initial.w @ x.T
+    z = initial.preactivations(x)
     a = initial.a + law.kappa / law.kappa_prime * (np.maximum(z, 0.0) @ impulse)
     w = initial.w + law.kappa * law.kappa_prime * initial.a[:, None] * (((z > 0.0) * impulse) @ x)
     return initial.moved(a, w)

@@ -161,7 +161,7 @@ def _calibrated(
     samples = np.unique(np.linspace(0, run.problem.n - 1, _SAMPLES).round().astype(int))
     scale = float(np.sqrt(np.mean(run.problem.y**2)))
     with np.errstate(over="ignore", invalid="ignore"):
-        each = moved.a[:, None] * np.maximum(moved.w @ run.problem.x[samples].T, 0.0)
+        each = moved.a[:, None] * np.maximum(moved.preactivations(run.problem.x[samples]), 0.0)
         # Twins belong together: alone they are far larger than what is left of them.
         value = 0.5 * kappa * width * (each[0::2] + each[1::2])
         share, of = (moved.weight[0::2] + moved.weight[1::2]) / width, sets.of[0::2]

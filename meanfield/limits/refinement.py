@@ -208,5 +208,5 @@ def _contributions(plan: Plan, half: Directions, moved: Particles) -> Array:
     """What pairs of twins give to the outputs on some of the samples, shape (K, n)."""
     x = plan.problem.x[some_samples(plan.problem.n)]
     with np.errstate(over="ignore", invalid="ignore"):
-        f = moved.a[:, None] * np.maximum(moved.w @ x.T, 0.0)
+        f = moved.a[:, None] * np.maximum(moved.preactivations(x), 0.0)
         return np.asarray(half.weight[:, None] * (f[0::2] + f[1::2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from meanfield.arguments import check_types, real_array
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.flow.replay import ResidualPath
+from meanfield.flow.trajectory import load_saved
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.limits.predictions import Predictor, predictors
 
@@ -62,6 +64,8 @@ class InfiniteWidth(Trajectory):
     tolerance: float = math.nan
     rng: int = 0
     doubt: Array | None = None
+
+    _KIND = _ENTRY
 
     @property
     def accurate(self) -> bool:
@@ -201,9 +205,40 @@ class InfiniteWidth(Trajectory):
 
     def __repr__(self) -> str:
         return (
-            f"InfiniteWidth({self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
-            f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g})"
+            f"<InfiniteWidth: {self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
+            f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g}>"
         )
+
+
+def load(path: str | os.PathLike[str]) -> Trajectory:
+    """Read what ``save`` has written: the run of a network, or a limit of infinite width.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; also of earlier versions of this package.
+
+    Returns
+    -------
+    Trajectory
+        For a limit an :class:`InfiniteWidth`, with its stated error.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import meanfield as mf
+    >>> limit = mf.infinite_width(mf.datasets.four_points(), mf.Scaling(gamma=0.5), width=1e30)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = mf.load(limit.save(f"{folder}/limit"))
+    >>> type(again).__name__, again.error == limit.error
+    ('InfiniteWidth', True)
+    """
+    return load_saved(path, {"run": Trajectory, _ENTRY: InfiniteWidth})
 
 
 _OWN = ("error", "rd_error", "source", "nodes", "cross_check", "tolerance", "rd_a_error", "rng")

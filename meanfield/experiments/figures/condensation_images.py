@@ -162,7 +162,7 @@ def _stages(run: Trajectory, direction: Array) -> tuple[Stage, ...]:
 
 
 def _stage(name: str, network: Particles, direction: Array) -> Stage:
-    cosine = network.w @ direction / np.sqrt(network.w_squared)
+    cosine = network.preactivations(direction[None])[:, 0] / np.sqrt(network.w_squared)
     return Stage(name, cosine, network.amplitude / network.amplitude.sum())
 
 

@@ -20,8 +20,9 @@ from meanfield.regime import boundary_gamma
 
 #: A quick map: rows on both sides of gamma' = 0, columns around their zeros.
 _QUICK = Preset(
-    gamma=(0.8, 0.9, 1.0, 1.1, 1.2, 1.3), gamma_prime=(-0.4, 0.0, 0.2), widths=(400, 1600, 6400), seeds=2
-)
+    gamma=(0.8, 0.9, 1.0, 1.1, 1.2, 1.3), gamma_prime=(-0.4, 0.0, 0.2), widths=(400, 1600, 6400), seeds=2,
+    per_half=True,
+)  # fmt: skip
 #: The published map ends before the zero at gamma' = 0.4.
 _BEYOND = 1.5
 

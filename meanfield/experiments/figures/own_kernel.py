@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.limits import Linearised
 
@@ -27,9 +28,16 @@ class OwnKernel:
     run : Trajectory
         A network with zero initial output (antisymmetric); only its data, initial network and final time are
         used.
+
+    Raises
+    ------
+    InputError
+        If the network's neurons are not pairs of twins.
     """
 
     def __init__(self, run: Trajectory) -> None:
+        if not run.initial.antisymmetric:
+            raise InputError("the network's neurons are no pairs of twins; draw it with antisymmetric=True")
         self._run = run
         self._linear = Linearised(run.problem, run.initial)
 
@@ -40,12 +48,12 @@ class OwnKernel:
     def rd_w(self) -> float:
         """Relative displacement of the input weights."""
         network, x = self._run.initial, self._run.problem.x
-        z = network.w @ x.T
+        z = network.preactivations(x)
         first = network.a[:, None] * self._linear.impulse(self._end)
         products = self._linear.impulse_products(self._end)
         second = network.kappa / network.kappa_prime * (np.maximum(z, 0.0) @ products)
         moved = network.kappa * network.kappa_prime * (((first + second) * (z > 0.0)) @ x)
-        return float(np.linalg.norm(moved) / np.linalg.norm(network.w))
+        return float(np.linalg.norm(moved) / np.sqrt(network.w_squared.sum()))
 
     @property
     def _end(self) -> float:

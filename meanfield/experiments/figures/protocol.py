@@ -29,8 +29,8 @@ RTOL = 1e-3
 def sweep(request: Request, **grid: Any) -> PhaseDiagram:
     """The paper's sweep over a grid of scalings; ``grid`` as in :func:`meanfield.phase_diagram`."""
     return phase_diagram(
-        four_points(), per_half=True, loss_atol=LOSS_ATOL, executor=request.executor, store=request.store,
-        rng=request.seed, progress=request.progress, **grid,
+        four_points(), loss_atol=LOSS_ATOL, executor=request.executor, store=request.store,
+        rng=request.seed, progress=request.progress, **{"per_half": True, **grid},
     )  # fmt: skip
 
 

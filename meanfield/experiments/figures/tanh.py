@@ -144,7 +144,7 @@ def first_order(problem: Problem, network: GenericNetwork, run: GenericRun) -> f
 
     ``e' = -(1/n) J J^T e`` and ``dw = J_w^T T`` with ``T = -(1/n) int e dt``; any activation.
     """
-    z = network.w @ problem.x.T
+    z = network.preactivations(problem.x)
     by_a = network.activation.value(z) / network.alpha
     by_w = network.a[:, None, None] * network.activation.slope(z)[:, :, None] * problem.x / network.alpha
     K_w = np.einsum("kic,kjc->ij", by_w, by_w)

@@ -179,6 +179,11 @@ def _add_phase_diagram(verbs: _Verbs) -> None:
         const=30.0,
         help="while it runs, draw phase-diagram.png anew every so often (default: 30)",
     )
+    verb.add_argument(
+        "--predict",
+        action=argparse.BooleanOptionalAction,
+        help="compute what these widths show without sampling noise (default: where it costs little)",
+    )
     _add_output(verb)
     verb.set_defaults(run=commands.phase_diagram)
 

@@ -137,6 +137,11 @@ def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:
     )
 
 
+def neurons(cell: Cell, settings: CellSettings) -> int:
+    """Number of neurons of a cell's network, twins included."""
+    return cell.width * (2 if settings.per_half else 1)
+
+
 def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
     """Draw the network of a cell.
 
@@ -155,7 +160,7 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
     return Particles.sample(
         problem,
         cell_scaling(cell, settings),
-        cell.width * (2 if settings.per_half else 1),
+        neurons(cell, settings),
         antisymmetric=settings.antisymmetric,
         rng=np.random.SeedSequence(settings.entropy, spawn_key=(cell.seed,)),
     )

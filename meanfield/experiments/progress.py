@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing import get_context
 from types import TracebackType
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from meanfield.experiments.cells import Cell, CellResult, cost
+
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
 
 #: Seconds between two lines where standard error is no terminal but a file.
 _LOG_SECONDS = 60.0
@@ -98,6 +103,46 @@ class SweepProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+
+def mapped(
+    work: Callable[[_Item], _Outcome],
+    items: Sequence[_Item],
+    processes: int,
+    label: str,
+    progress: bool | None,
+    *,
+    delay: float = 0.0,
+) -> list[_Outcome]:
+    """Results of a pure function over items, on so many processes, under a bar.
+
+    Parameters
+    ----------
+    work : callable
+        A function that can be pickled.
+    items : sequence
+        Its arguments.
+    processes : int
+        1 stays in this process.
+    label : str
+        Of the bar.
+    progress : bool or None
+        None shows the bar on a terminal.
+    delay : float
+        Seconds after which the bar appears.
+    """
+    shown = sys.stderr.isatty() if progress is None else progress
+
+    def under_a_bar(outcomes: Iterable[_Outcome]) -> list[_Outcome]:
+        return list(tqdm(outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False))
+
+    if processes == 1:
+        return under_a_bar(map(work, items))
+    from concurrent.futures import ProcessPoolExecutor
+
+    # Processes that import the code anew: a fork would copy its threads' locks.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return under_a_bar(pool.map(work, items, chunksize=max(1, len(items) // (8 * processes))))
 
 
 class Live:

@@ -219,9 +219,9 @@ class TestSweep:
         assert zero.gamma_prime == 0.2
         assert zero.gamma == pytest.approx(1.04, abs=1e-12)
         half = 4.302652729911275 * 0.02 / math.sqrt(3)  # Student's t with two degrees of freedom
-        # The variance of log RD, 1000 (0.02 log 1000)^2 / m, as a bias of its mean, times 1.5.
+        # The variance of log RD, 1000 (0.02 log 1000)^2 / m, as a bias of its mean, twice.
         scatter = 1000 * (0.02 * math.log(1000)) ** 2 / m
-        half += 1.5 * (scatter[0] - scatter[2]) / math.log(m[2] / m[0])
+        half += 2.0 * (scatter[0] - scatter[2]) / math.log(m[2] / m[0])
         assert zero.low == pytest.approx(1.04 - half, abs=1e-9)
         assert zero.high == pytest.approx(1.04 + half, abs=1e-9)
         np.testing.assert_allclose(diagram.S_w[0], gamma - 1.04, atol=1e-12)

@@ -179,15 +179,24 @@ def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult
     return run_particles(problem, cell_particles(problem, cell, settings), cell, settings)
 
 
-def run_particles(problem: Problem, particles: Particles, cell: Cell, settings: CellSettings) -> CellResult:
-    """Train given particles as the network of a cell."""
+def run_particles(
+    problem: Problem,
+    particles: Particles,
+    cell: Cell,
+    settings: CellSettings,
+    *,
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+) -> CellResult:
+    """Train given particles as the network of a cell, or for so long only."""
     run = gradient_flow(
         problem,
         particles,
         loss_tol=settings.loss_tol,
         rtol=settings.rtol,
         atol=settings.atol,
-        max_steps=settings.max_steps,
+        max_steps=settings.max_steps if max_steps is None else max_steps,
+        max_seconds=max_seconds,
         progress=False,
     )
     return CellResult(

@@ -25,7 +25,7 @@ _LIVE_SHARE = 0.1
 class SweepProgress:
     """A bar over cells: how many are done and how fast, what is running, and the time left.
 
-    The bar is weighted by the cells' cost, so that the time left is honest.
+    The bar is weighted by the cells' cost, as it is known: by rule of thumb, then from probes.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ class SweepProgress:
         self._shown = (terminal if shown is None else shown) and bool(cells)
         self._total, self._done, self._lost = len(cells), 0, 0
         self._running: dict[Cell, None] = {}
+        self._weight: Callable[[Cell], float] = cost
         self._began = time.monotonic()
         if resumed and self._shown:
             tqdm.write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
@@ -55,10 +56,21 @@ class SweepProgress:
         )
         self._bar.set_postfix_str(self.text(), refresh=False)
 
+    @property
+    def shown(self) -> bool:
+        """Whether anything is shown."""
+        return self._shown
+
     def plan(self, text: str) -> None:
         """Say what will be done, before it is."""
         if self._shown:
             tqdm.write(text, file=sys.stderr)
+
+    def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
+        """From now on the bar counts these weights of the cells that are left, and time from here."""
+        self._weight = weight
+        if self._shown:
+            self._bar.reset(total=sum(map(weight, left)))
 
     def started(self, cell: Cell) -> None:
         """A cell was handed to a worker."""
@@ -80,7 +92,7 @@ class SweepProgress:
         self._running.pop(result.cell, None)
         self._done += 1
         self._bar.set_postfix_str(self.text(), refresh=False)
-        self._bar.update(min(cost(result.cell), self._bar.total - self._bar.n) if self._shown else 0)
+        self._bar.update(min(self._weight(result.cell), self._bar.total - self._bar.n) if self._shown else 0)
 
     def text(self) -> str:
         """Cells done, their rate, and the longest of those that run."""

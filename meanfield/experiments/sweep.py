@@ -26,7 +26,7 @@ from meanfield.arguments import (
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
-from meanfield.experiments.executors import AnyExecutor, check_executor, run_cells
+from meanfield.experiments.executors import AnyExecutor, check_executor, run_cells, timed
 from meanfield.experiments.grid import (
     Grid,
     as_exponents,
@@ -268,17 +268,25 @@ def train_cells(
         open_cells = [cell for cell in cells if cell not in finished]
         open_cells = list(dict.fromkeys(open_cells))
         bar = stack.enter_context(SweepProgress(open_cells, len(wanted) - len(open_cells), progress))
+
+        def take(outcome: Outcome) -> None:
+            if keeper is not None:
+                keeper.add(outcome.result, outcome.origin)
+            finished[outcome.result.cell] = outcome
+            bar.done(outcome.result)
+            if live is not None:
+                live.offer()
+
+        if bar.shown and (executor is None or isinstance(executor, int)):
+            for outcome in timed(problem, open_cells, settings, executor, bar):
+                take(outcome)
+            open_cells = [cell for cell in open_cells if cell not in finished]
         outcomes = stack.enter_context(
             closing(run_cells(problem, open_cells, settings, executor, bar, memory=memory))
         )
         try:
             for outcome in outcomes:
-                if keeper is not None:
-                    keeper.add(outcome.result, outcome.origin)
-                finished[outcome.result.cell] = outcome
-                bar.done(outcome.result)
-                if live is not None:
-                    live.offer()
+                take(outcome)
         except WorkerLostError as error:
             where = whereabouts(store)
             raise WorkerLostError(f"{error} ({len(finished)} finished cells are {where})") from None

@@ -57,7 +57,9 @@ class TestBar:
         monkeypatch.setattr(progress_module, "_LOG_SECONDS", 0.0)
         phase_diagram(FOUR, **SMALL, progress=True)
         text = sys.stderr.getvalue()
+        text = text.lstrip("\r \n")
         assert re.search(r"estimate: about [\d.]+ (s|min) for 12 networks in this process", text)
+        assert text.startswith("estimate"), text[:80]  # before the bar
         # Three cells were timed for it.
         assert "9 cells, longest first, in this process; a cell needs up to" in text
         assert re.search(r"\d+%\|.*\| \d+:\d+<\d+:\d+, \d+/12 cells, [\d.]+/s, running m=\d+ gamma=", text)

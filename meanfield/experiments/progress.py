@@ -18,6 +18,8 @@ _Outcome = TypeVar("_Outcome")
 
 #: Seconds between two lines where standard error is no terminal but a file.
 _LOG_SECONDS = 60.0
+#: The bar appears once it was said what will be done: until then it waits, for longer than anybody.
+_AFTER_THE_PLAN = 1e9
 #: Partial results take at most this share of the time.
 _LIVE_SHARE = 0.1
 
@@ -53,6 +55,7 @@ class SweepProgress:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             mininterval=0.1 if terminal else _LOG_SECONDS,
             miniters=0,
+            delay=_AFTER_THE_PLAN,
         )
         self._bar.set_postfix_str(self.text(), refresh=False)
 
@@ -65,6 +68,7 @@ class SweepProgress:
         """Say what will be done, before it is."""
         if self._shown:
             tqdm.write(text, file=sys.stderr)
+        self._bar.delay = 0.0
 
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """From now on the bar counts these weights of the cells that are left, and time from here."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import instance, number, real_array, shown
+from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellSettings, cell_scaling, neurons, run_particles
 from meanfield.experiments.slopes import slope_weights
 from meanfield.particles import Particles
@@ -71,9 +73,18 @@ def predicted_slopes(
     problem, settings
         As for the networks.
     widths : array_like, shape (W,)
-        Widths m in the settings' convention.
+        Widths m in the settings' convention, at least two.
     gamma, gamma_prime : float
         The point.
+
+    Returns
+    -------
+    Predicted
+
+    Raises
+    ------
+    InputError
+        For widths or exponents that cannot be used.
 
     Examples
     --------
@@ -82,7 +93,15 @@ def predicted_slopes(
     >>> abs(critical.S_w) < 1e-9  # m kappa = kappa' = 1 whatever the width
     True
     """
-    m = np.asarray(widths, dtype=np.float64)
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    instance("settings", settings, CellSettings, "CellSettings(loss_tol)")
+    m = np.unique(real_array("widths", widths))
+    if len(m) < 2 or m[0] < 2.0 or np.any(m != np.floor(m)):
+        raise InputError(f"widths is {shown(widths)}; give at least two different whole numbers from 2 on")
+    gamma, gamma_prime = (
+        number(name, value, "an exponent between -100 and 100", least=-100.0, most=100.0)
+        for name, value in (("gamma", gamma), ("gamma_prime", gamma_prime))
+    )
     weights, ends = slope_weights(m), np.array([0, len(m) - 1])
     before = _log_displacements(problem, settings, m[ends], (gamma, gamma_prime), RULES[0])
     for nodes in RULES[1:]:

@@ -59,7 +59,12 @@ def _ratios(results: list[dict[str, Any]]) -> list[str]:
 
 
 def _line(result: dict[str, Any], ours: float | None) -> str:
-    ratio = "" if ours is None else f"{result['median'] / ours:9.3g} x"
+    ours = result.get("ours", ours)  # as it was measured in turn with this one
+    ratio = (
+        ""
+        if ours is None
+        else f"{result['median'] / ours:9.3g} x{'' if 'ours' in result else ' (not in turn)'}"
+    )
     notes = ", ".join(f"{key} {_short(result[key])}" for key in ("evaluations", "error") if key in result)
     return f"  {result['library']:24s} {1e3 * result['median']:11.4g} ms {ratio}   {notes}".rstrip()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import alternate
 import environment
 import numpy as np
 import peer_runs
@@ -109,6 +110,7 @@ def main() -> None:
     parser.add_argument("--gamma", type=float, nargs="+", default=[0.75, 1.0, 1.5])
     parser.add_argument("--rtol", type=float, nargs="+", default=[1e-2, 1e-1], help="of ours")
     parser.add_argument("--cap", type=float, default=600.0, help="seconds for one learning rate")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds in which ours and PyTorch take turns")
     parser.add_argument("--out", type=Path, default=Path("digits.csv"))
     args = parser.parse_args()
     environment.two_threads()
@@ -133,8 +135,29 @@ def at(gamma: float, args: argparse.Namespace) -> list[Row]:
     print("\n".join(map(_line, rows)), flush=True)
     descents = torch_runs(problem, network, gamma, args.cap)
     rows += descents
-    print("\n".join([*map(_line, descents), *summary(rows)]), flush=True)
+    print("\n".join([*map(_line, descents), *in_turn(problem, network, rows, args)]), flush=True)
     return rows
+
+
+def in_turn(
+    problem: mf.Problem, network: mf.Particles, rows: Sequence[Row], args: argparse.Namespace
+) -> list[str]:
+    """PyTorch at its best learning rate and each of our runs, in turn."""
+    reached = [row for row in rows if row.method == "PyTorch descent" and row.end == "reached"]
+    if not reached:
+        return summary(rows)
+    best = min(reached, key=lambda row: row.seconds)
+    descent = torch_run(problem, network)
+    lines = [f"  in turn, at the learning rate {best.setting:.3g} / lambda_max(0), {best.evaluations} steps:"]
+    for rtol in args.rtol:
+        runs = {
+            f"meanfield, rtol {rtol:g}": lambda rtol=rtol: mf.gradient_flow(
+                problem, network, loss_atol=TARGET, rtol=rtol, progress=False
+            ),
+            "PyTorch descent": lambda: descent(best.setting, args.cap),
+        }
+        lines += alternate.compared(alternate.in_turn(runs, args.rounds), next(iter(runs)))
+    return lines
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ ENTRIES = {
             "problem": PROBLEM, "gamma": [0.5], "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1,
             "executor": None, "store": None, "shard": None, "memory": None, "antisymmetric": True,
             "per_half": False, "loss_tol": None, "loss_atol": 1e-4, "rtol": 0.1, "max_steps": 20, "rng": 0,
-            "confidence": 0.9, "progress": False, "live": None, "live_seconds": 0.0,
+            "confidence": 0.9, "progress": False, "live": None, "live_seconds": 0.0, "predict": None,
         },
     ),
     "boundary": (
@@ -262,6 +262,10 @@ ENTRIES = {
     "experiments.straight_line_zero": (
         experiments.straight_line_zero,
         {"gamma": [0.5, 1.5], "S_w": [-0.5, 0.25]},
+    ),
+    "experiments.predicted_slopes": (
+        experiments.predicted_slopes,
+        {"problem": PROBLEM, "settings": SETTINGS, "widths": [10, 20], "gamma": 1.0, "gamma_prime": 0.0},
     ),
     "experiments.cell_particles": (
         experiments.cell_particles,

@@ -203,7 +203,8 @@ class TestSweep:
     def test_nothing_converges(self):
         diagram = sweep(max_steps=2)
         assert np.isnan(diagram.rd_w).all()
-        assert all(row.verdict is Verdict.UNDECIDED and row.agrees is None for row in diagram.rows)
+        assert all(row.verdict is Verdict.UNDECIDED for row in diagram.rows)
+        assert all(row.agrees is None and row.regime_agrees is None for row in diagram.rows)
         assert diagram.zeros == ()
 
     def test_zeros(self):
@@ -218,6 +219,9 @@ class TestSweep:
         assert zero.gamma_prime == 0.2
         assert zero.gamma == pytest.approx(1.04, abs=1e-12)
         half = 4.302652729911275 * 0.02 / math.sqrt(3)  # Student's t with two degrees of freedom
+        # The variance of log RD, 1000 (0.02 log 1000)^2 / m, as a bias of its mean, twice.
+        scatter = 1000 * (0.02 * math.log(1000)) ** 2 / m
+        half += 2.0 * (scatter[0] - scatter[2]) / math.log(m[2] / m[0])
         assert zero.low == pytest.approx(1.04 - half, abs=1e-9)
         assert zero.high == pytest.approx(1.04 + half, abs=1e-9)
         np.testing.assert_allclose(diagram.S_w[0], gamma - 1.04, atol=1e-12)
@@ -246,6 +250,7 @@ class TestSweep:
         assert row.S_a.low <= expected_a <= row.S_a.high
         assert row.verdict is Verdict.LINEAR
         assert row.agrees
+        assert row.regime_agrees
         # the law itself, at the widest networks: within five standard errors over seeds
         for values, law in ((diagram.rd_w, law_w), (diagram.rd_a, law_a)):
             logs = np.log(values[0, 0, -1])
@@ -260,7 +265,7 @@ class TestSweep:
         (row,) = diagram.rows
         assert row.S_w.low - 0.05 <= row.predicted_S_w <= row.S_w.high + 0.05
         assert row.S_a.low - 0.05 <= row.predicted_S_a <= row.S_a.high + 0.05
-        assert row.agrees in (True, None)
+        assert row.regime_agrees in (True, None)
 
     @pytest.mark.parametrize("name", PRESETS)
     def test_presets(self, name):

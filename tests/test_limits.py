@@ -478,7 +478,8 @@ class TestCompare:
 def test_map_of_the_limit():
     diagram = mf.limit_diagram(FOUR, gamma=[0.5, 1.0, 1.3], gamma_prime=[-0.3, 0.0, 0.3])
     np.testing.assert_allclose(diagram.S_w, diagram.predicted_S_w, atol=2e-3)
-    assert all(row.agrees for row in diagram.rows)
+    assert all(row.regime_agrees for row in diagram.rows)
+    assert all(row.agrees is None for row in diagram.rows)  # there are no draws to predict
     ax = mf.plotting.phase_diagram(diagram)
     assert "limit" in " ".join(text.get_text() for text in [*ax.texts, *ax.figure.texts])
 

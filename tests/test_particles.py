@@ -315,8 +315,8 @@ class TestReduced:
         assert law.displacement(nodes=reduced).rd_w == pytest.approx(
             law.displacement(nodes=full).rd_w, rel=1e-12
         )
-        limit = infinite_width(self.PROBLEM, scaling, width=200, nodes=256, loss_tol=1e-2)
-        runs = [gradient_flow(self.PROBLEM, network, loss_tol=1e-2) for network in (reduced, full)]
+        limit = infinite_width(self.PROBLEM, scaling, width=200, nodes=256, loss_atol=1e-2)
+        runs = [gradient_flow(self.PROBLEM, network, loss_atol=1e-2) for network in (reduced, full)]
         found, expected = (compare(run, limit) for run in runs)
         assert found.largest_deviation == pytest.approx(expected.largest_deviation, rel=1e-8)
         assert found.expected_scatter == pytest.approx(expected.expected_scatter, rel=1e-12)
@@ -332,7 +332,7 @@ class TestReduced:
         network = Particles.sample(problem, Scaling(0.8), 20, reduced=True, rng=0)
         with pytest.raises(InputError, match=r"samples span a line, .* draw the network with reduced=False"):
             _ = network.orientation
-        run = gradient_flow(problem, network, loss_tol=1e-2)
+        run = gradient_flow(problem, network, loss_atol=1e-2)
         assert compare(run, run).orientations.size == 0
 
     def test_outside_of_the_span_it_says_so(self):

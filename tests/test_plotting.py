@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import meanfield as mf
-from meanfield.experiments import Verdict
+from meanfield.experiments import Prediction, Verdict
+from meanfield.experiments.grid import Grid
 from meanfield.plotting.curves import linear_interpolant
 from meanfield.plotting.maps import cell_edges
 from meanfield.plotting.neurons import kink_angles
@@ -152,7 +153,25 @@ class TestPhaseDiagram:
     def test_cells_that_disagree_are_framed(self, diagram):
         wrong = dataclasses.replace(diagram, rd_w=diagram.rd_w[:, ::-1])
         frames = labelled(plot.phase_diagram(wrong), "disagrees with theory")
-        assert len(frames.get_paths()) == sum(row.agrees is False for row in wrong.rows) > 0
+        assert len(frames.get_paths()) == sum(row.regime_agrees is False for row in wrong.rows) > 0
+
+    def test_prediction_at_these_widths_is_drawn(self, diagram):
+        grid = Grid(diagram.gamma, diagram.gamma_prime, diagram.widths, diagram.seeds)
+        prediction = Prediction.over(diagram.problem, diagram.settings, grid)
+        known = dataclasses.replace(diagram, prediction=prediction)
+        ax = plot.phase_diagram(known)
+        line = labelled(ax, "theory: these widths")
+        np.testing.assert_array_equal(line.get_data(), [known.zeros_at_widths, diagram.gamma_prime])
+        inside = sum(row.agrees for row in known.rows)
+        assert f"{inside} of 12 measured 95 % intervals hold the prediction" in "".join(
+            text.get_text() for text in ax.texts
+        )
+        assert_nothing_clipped(ax)
+        far = tuple(tuple(dataclasses.replace(p, S_w=p.S_w + 5.0) for p in row) for row in prediction.points)
+        ax = plot.phase_diagram(
+            dataclasses.replace(known, prediction=dataclasses.replace(prediction, points=far))
+        )
+        assert len(labelled(ax, "prediction outside the interval").get_paths()) == 12
 
     def test_schemes_widen_the_view_modestly(self, diagram):
         ax = plot.phase_diagram(diagram)
@@ -199,7 +218,7 @@ class TestPhaseDiagram:
     def test_note_states_the_ensemble_and_the_agreement(self, diagram):
         texts = "\n".join(t.get_text() for t in plot.phase_diagram(diagram).texts)
         assert "20, 80, 320 neurons per twin half; 3 seeds" in texts
-        assert f"{sum(r.agrees is True for r in diagram.rows)} of 12 points agree" in texts
+        assert f"{sum(r.regime_agrees is True for r in diagram.rows)} of 12 points on theory's side" in texts
         bare = plot.phase_diagram(diagram, key=False)
         assert bare.get_legend() is None
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import itertools
+import math
 import re
 import sys
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from sweeps import FOUR, SMALL
 
-from meanfield import phase_diagram, plotting
-from meanfield.experiments import Cell, CellSettings, methods_text, run_cell
+from meanfield import Problem, phase_diagram, plotting
+from meanfield.experiments import Cell, CellSettings, estimate, methods_text, run_cell
 from meanfield.experiments import progress as progress_module
+from meanfield.experiments.estimate import CostModel, Probe, announcement, probe_cells, probes
 from meanfield.experiments.progress import Live, SweepProgress
 
 CELLS = [Cell(1.0, 0.0, m, 0) for m in (20, 40, 80)]
@@ -55,7 +57,11 @@ class TestBar:
         monkeypatch.setattr(progress_module, "_LOG_SECONDS", 0.0)
         phase_diagram(FOUR, **SMALL, progress=True)
         text = sys.stderr.getvalue()
-        assert "12 cells, longest first, in this process; a cell needs up to" in text
+        text = text.lstrip("\r \n")
+        assert re.search(r"estimate: about [\d.]+ (s|min) for 12 networks in this process", text)
+        assert text.startswith("estimate"), text[:80]  # before the bar
+        # Three cells were timed for it.
+        assert "9 cells, longest first, in this process; a cell needs up to" in text
         assert re.search(r"\d+%\|.*\| \d+:\d+<\d+:\d+, \d+/12 cells, [\d.]+/s, running m=\d+ gamma=", text)
         assert re.search(r"100%.* 12/12 cells", text)
 
@@ -68,6 +74,75 @@ class TestBar:
         monkeypatch.setattr(sys, "stderr", io.StringIO())
         phase_diagram(FOUR, **SMALL, store=tmp_path / "s", progress=True)
         assert "resuming: 4 cells are done, 8 to go" in sys.stderr.getvalue()
+
+
+def by_count(diagram):
+    """Operations of each cell in the place of seconds: steps times (3000 + neurons), as times go."""
+    return {r.cell: r.steps * (3000.0 + r.cell.width) for r in diagram.results}
+
+
+class TestEstimate:
+    @pytest.mark.parametrize(
+        "problem",
+        [
+            FOUR,
+            Problem([-0.9, -0.35, 0.1, 0.3, 0.8], [0.2, -0.5, 0.4, 0.9, -0.3]),
+            Problem(np.sin(np.arange(16.0)).reshape(8, 2), np.cos(np.arange(8.0))),
+            Problem(np.linspace(-1, 1, 12), np.sin(4 * np.linspace(-1, 1, 12)), bias=True),
+        ],
+        ids=["four points", "irregular", "two inputs", "sine"],
+    )
+    def test_within_a_factor_of_two(self, problem):
+        """From six probes, in counted operations: they do not depend on what else the machine does."""
+        diagram = phase_diagram(
+            problem, gamma=[0.5, 0.9, 1.3, 1.7], gamma_prime=[-0.4, 0.0, 0.4], widths=[50, 200, 800], seeds=2,
+            progress=False, loss_atol=1e-3 * problem.zero_loss,
+        )  # fmt: skip
+        count = by_count(diagram)
+        cells = list(count)
+        found = {r.cell: r for r in diagram.results}
+        timed = [Probe(found[c], found[c].steps, count[c] / found[c].steps, True) for c in probe_cells(cells)]
+        assert len(timed) == 6
+        assert sum(count[p.result.cell] for p in timed) < 0.15 * sum(count.values())
+        model = CostModel.fitted(timed)
+        ratio = model.total(cells, 1) / sum(count.values())
+        assert 0.5 < ratio < 2.0
+        assert model.total(cells, 2) == pytest.approx(0.5 * model.total(cells, 1))
+
+    def test_says_it_first_and_offers_a_smaller_job(self):
+        cells = [Cell(g, 0.0, m, s) for g in (0.5, 1.5) for m in (100, 200, 400) for s in range(5)]
+        slow = [
+            Probe(dataclasses.replace(RESULT, cell=cell, steps=100), 100.0, 0.1, True)
+            for cell in probe_cells(cells)
+        ]
+        text = announcement(CostModel.fitted(slow), cells, 2, cut=False)
+        assert text == (
+            "estimate: about 2.5 min for 30 networks in 2 processes; a first look with one seed and widths "
+            "100,200 takes about 20 s"
+        )
+        assert "at least about" in announcement(CostModel.fitted(slow), cells, 2, cut=True)
+        quick = [dataclasses.replace(probe, seconds=1e-3) for probe in slow]
+        assert "first look" not in announcement(CostModel.fitted(quick), cells, 2, cut=False)
+
+    def test_probes_that_are_cut(self, monkeypatch):
+        """A probe that takes too long counts by how far its loss fell; it is no finished cell."""
+        settings, start = CellSettings(loss_atol=1e-6), FOUR.zero_loss
+        half_way = dataclasses.replace(RESULT, status="MAX_SECONDS", steps=10, loss=math.sqrt(start * 1e-6))
+        monkeypatch.setattr(estimate, "run_particles", lambda *_, **__: half_way)
+        (probe,) = probes(FOUR, CELLS[:1], settings)
+        assert not probe.complete
+        assert probe.steps == pytest.approx(20.0)
+        stuck = dataclasses.replace(half_way, loss=start)
+        monkeypatch.setattr(estimate, "run_particles", lambda *_, **__: stuck)
+        (probe,) = probes(FOUR, CELLS[:1], settings)
+        assert 1000.0 < probe.steps <= settings.max_steps
+
+    def test_results_are_those_without_an_estimate(self, monkeypatch):
+        quiet = phase_diagram(FOUR, **SMALL, progress=False)
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        loud = phase_diagram(FOUR, **SMALL, progress=True)
+        np.testing.assert_array_equal(loud.rd_w, quiet.rd_w)
+        assert [r.steps for r in loud.results] == [r.steps for r in quiet.results]
 
 
 class TestLive:

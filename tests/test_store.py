@@ -135,7 +135,7 @@ class TestOlderStores:
 
     GRID = {  # noqa: RUF012
         "gamma": [0.5], "gamma_prime": [0.0], "widths": [10, 20], "seeds": 1, "per_half": True,
-        "loss_tol": 1e-4, "progress": False,
+        "loss_atol": 1e-4, "progress": False,
     }  # fmt: skip
 
     @pytest.fixture
@@ -175,8 +175,8 @@ class TestOlderStores:
         before = kept.read_bytes()
         with pytest.raises(StoreError, match=r"other settings \(per_half = True there, False now\)"):
             phase_diagram(FOUR, **{**self.GRID, "per_half": False}, store=kept)
-        with pytest.raises(StoreError, match=r"other settings \(loss_a?tol = 0.0001 there, 1e-05 now\)"):
-            phase_diagram(FOUR, **{**self.GRID, "loss_tol": 1e-5}, store=kept)
+        with pytest.raises(StoreError, match=r"other settings \(loss_atol = 0.0001 there, 1e-05 now\)"):
+            phase_diagram(FOUR, **{**self.GRID, "loss_atol": 1e-5}, store=kept)
         assert kept.read_bytes() == before
 
     def test_merges_with_a_new_one(self, kept, tmp_path):

@@ -48,6 +48,7 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
         store=store,
         live=None if arguments.live is None else draw,
         live_seconds=arguments.live or 0.0,
+        predict=arguments.predict,
     )
     written = [diagram.to_csv(out / "summary.csv"), diagram.runs_to_csv(out / "runs.csv")]
     written += plotting.save(plotting.phase_diagram(diagram), out / "phase-diagram", formats=formats)

@@ -182,6 +182,11 @@ def _add_phase_diagram(verbs: _Verbs) -> None:
         const=30.0,
         help="while it runs, draw phase-diagram.png anew every so often (default: 30)",
     )
+    verb.add_argument(
+        "--predict",
+        action=argparse.BooleanOptionalAction,
+        help="compute what these widths show without sampling noise (default: where it costs little)",
+    )
     _add_output(verb)
     verb.set_defaults(run=commands.phase_diagram)
 
@@ -194,7 +199,8 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
         "--preset",
         choices=("quick", "paper"),
         default="quick",
-        help="quick: under a minute on two cores (default); paper: the published map",
+        help="quick: 525 networks, a minute for the four points, hours for larger data, which the first "
+        "line of progress says (default); paper: the published map",
     )
     numbers = "0.5,1,1.5 or START:STOP:STEP"
     if gamma:

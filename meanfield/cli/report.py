@@ -31,25 +31,31 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
         f"{diagram.problem.name}: {diagram.problem.n} samples, d = {diagram.problem.d}; widths "
         f"{', '.join(str(int(m)) for m in diagram.widths)} ({what}), {len(diagram.seeds)} seeds",
         "",
-        "gamma'   gamma   S_w measured          predicted   S_a measured          predicted   verdict    "
-        "agrees",
+        "gamma'   gamma   S_w measured          these widths      limit   S_a measured          these widths"
+        "      limit   verdict    agrees",
     ]
     for row in diagram.rows:
         agrees = {True: "yes", False: "NO", None: "-"}[row.agrees]
         lines.append(
-            f"{row.gamma_prime:6.2f}  {row.gamma:6.2f}   {_slope(row.S_w)}  {row.predicted_S_w:+9.3f}   "
-            f"{_slope(row.S_a)}  {row.predicted_S_a:+9.3f}   {row.verdict.value:<10} {agrees}"
+            f"{row.gamma_prime:6.2f}  {row.gamma:6.2f}   {_slope(row.S_w)}  {_at_widths(row, 'S_w')}  "
+            f"{row.predicted_S_w:+9.3f}   {_slope(row.S_a)}  {_at_widths(row, 'S_a')}  "
+            f"{row.predicted_S_a:+9.3f}   {row.verdict.value:<10} {agrees}"
         )
-    decided = [row.agrees for row in diagram.rows if row.agrees is not None]
     failed = [result for result in diagram.results if not result.finished]
     rested = [result for result in diagram.results if result.finished and not result.converged]
-    lines += ["", f"{sum(decided)} of {len(decided)} decided points agree with the theory's regime."]
+    lines += ["", *agreement(diagram)]
+    finite = dict(zip(diagram.gamma_prime.tolist(), diagram.zeros_at_widths.tolist(), strict=True))
     for zero in diagram.zeros:
+        noise_free = finite[zero.gamma_prime]
+        at_widths = f"without noise: {noise_free:.3f}; " if math.isfinite(noise_free) else ""
         lines.append(
             f"S_w changes sign at gamma = {zero.gamma:.3f} {_interval(zero.low, zero.high)} for gamma' = "
-            f"{zero.gamma_prime:g} (theory: {1 + max(zero.gamma_prime, 0):g})"
+            f"{zero.gamma_prime:g} ({at_widths}limit: {1 + max(zero.gamma_prime, 0):g})"
         )
-    lines.append("Measured slopes belong to these widths; predicted ones are the limit m -> infinity.")
+    lines.append(
+        'Measured slopes and zeros belong to these widths; "these widths" is what they are without sampling '
+        'noise, "limit" what they tend to as m grows.'
+    )
     if rested:
         lines.append(
             f"{len(rested)} of {len(diagram.results)} runs came to rest above the loss tolerance (stationary "
@@ -65,6 +71,21 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
     return "\n".join([*lines, "", "For a paper: " + methods_text(diagram), "", *_paths(written)])
 
 
+def agreement(diagram: PhaseDiagram) -> list[str]:
+    """How many points hold the prediction at these widths, and how many are of the theory's regime."""
+    lines = []
+    inside = [row.agrees for row in diagram.rows if row.agrees is not None]
+    if inside:
+        share = f"{100 * diagram.confidence:g} %"
+        lines.append(
+            f"{sum(inside)} of {len(inside)} points hold the prediction at these widths in their {share} "
+            f"interval (by chance alone: {diagram.confidence * len(inside):.0f})."
+        )
+    decided = [row.regime_agrees for row in diagram.rows if row.regime_agrees is not None]
+    lines.append(f"{sum(decided)} of {len(decided)} decided points are on the theory's side of the boundary.")
+    return lines
+
+
 def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str, Any]:
     """The summary table of a phase diagram, for scripts."""
     from meanfield.experiments import methods_text
@@ -77,6 +98,7 @@ def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str,
         "seeds": [int(seed) for seed in diagram.seeds],
         "points": [_row_as_json(row) for row in diagram.rows],
         "zeros": [{key: _finite(value) for key, value in asdict(zero).items()} for zero in diagram.zeros],
+        "zeros_at_widths": [_finite(zero) for zero in diagram.zeros_at_widths.tolist()],
         "runs": len(diagram.results),
         "came_to_rest": sum(result.finished and not result.converged for result in diagram.results),
         "not_converged": sum(not result.finished for result in diagram.results),
@@ -198,12 +220,17 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "S_w": _finite(row.S_w.value),
         "S_w_interval": [_finite(row.S_w.low), _finite(row.S_w.high)],
         "S_w_predicted": row.predicted_S_w,
+        "S_w_at_widths": None if row.at_widths is None else _finite(row.at_widths.S_w),
+        "S_w_at_widths_error": None if row.at_widths is None else _finite(row.at_widths.S_w_error),
+        "S_w_fluctuation": row.S_w.fluctuation,
         "S_a": _finite(row.S_a.value),
         "S_a_interval": [_finite(row.S_a.low), _finite(row.S_a.high)],
         "S_a_predicted": row.predicted_S_a,
+        "S_a_at_widths": None if row.at_widths is None else _finite(row.at_widths.S_a),
         "verdict": row.verdict.value,
         "regime": row.regime.value,
         "not_yet_asymptotic": row.S_w.not_yet_asymptotic,
+        "regime_agrees": row.regime_agrees,
         "agrees": row.agrees,
     }
 
@@ -227,6 +254,12 @@ def _slope(slope: Slope) -> str:
     if math.isinf(slope.low):
         return f"{slope.value:+.3f} (no interval)"
     return f"{slope.value:+.3f} +- {(slope.high - slope.low) / 2:.3f}    "[:20]
+
+
+def _at_widths(row: Row, name: str) -> str:
+    """A prediction at these widths; a dash where there is none."""
+    value = math.nan if row.at_widths is None else float(getattr(row.at_widths, name))
+    return f"{value:+12.3f}" if math.isfinite(value) else f"{'-':>12}"
 
 
 def _paths(written: Sequence[Path]) -> list[str]:

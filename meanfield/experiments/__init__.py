@@ -3,16 +3,19 @@
 from meanfield.experiments import figures
 from meanfield.experiments.boundaries import Boundary, Evaluation, boundary
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
-from meanfield.experiments.diagram import PhaseDiagram, Row, Zero
+from meanfield.experiments.diagram import PhaseDiagram, Row
 from meanfield.experiments.exports import Merged, export_store, merge_stores, store_to_xarray
 from meanfield.experiments.limit_map import limit_diagram
 from meanfield.experiments.origin import Origin
+from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.presets import PRESETS, Preset
+from meanfield.experiments.reference import Predicted, predicted_slopes
 from meanfield.experiments.slopes import Bend, Slope, Verdict, fit_slope
 from meanfield.experiments.store import Record, SweepStore
 from meanfield.experiments.straight_line import straight_line_zero
 from meanfield.experiments.summary import methods_text, store_text
 from meanfield.experiments.sweep import SweepInterrupted, phase_diagram, train_cells
+from meanfield.experiments.zeros import Zero
 
 __all__ = [
     "PRESETS",
@@ -25,6 +28,8 @@ __all__ = [
     "Merged",
     "Origin",
     "PhaseDiagram",
+    "Predicted",
+    "Prediction",
     "Preset",
     "Record",
     "Row",
@@ -42,6 +47,7 @@ __all__ = [
     "merge_stores",
     "methods_text",
     "phase_diagram",
+    "predicted_slopes",
     "run_cell",
     "store_text",
     "store_to_xarray",

@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import instance, number, whole_number
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
-from meanfield.experiments.diagram import Zero, write_csv
+from meanfield.experiments.diagram import write_csv
 from meanfield.experiments.executors import AnyExecutor
 from meanfield.experiments.grid import Grid, as_exponents, as_seeds, as_widths
 from meanfield.experiments.origin import Outcome
 from meanfield.experiments.reference import ReferenceSlope
 from meanfield.experiments.slopes import Slope
 from meanfield.experiments.sweep import assemble, checked_means, checked_settings, train_cells, whereabouts
+from meanfield.experiments.zeros import Zero, locate
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
 
@@ -153,7 +154,7 @@ def boundary(
     weighted particles, has its zero in the neighbourhood of the predicted line. Ensembles of networks
     trained there say how far their slope is off; the next point is the zero of the noise-free slope
     shifted by as much, until a step is within the tolerance. One or two ensembles are enough where a map
-    of the plane takes a dozen. The interval is the slope's, carried over to gamma in the same way.
+    of the plane takes a dozen. Zero and interval are those of :attr:`PhaseDiagram.zeros`, from these points.
 
     Parameters
     ----------
@@ -211,7 +212,7 @@ def boundary(
         rtol=rtol, max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     rows = [
-        _Row(ReferenceSlope.around(problem, settings, grid.widths, float(boundary_gamma(gp)), gp, reach))
+        _Row(ReferenceSlope.around(problem, settings, grid.widths, gp, reach))
         for gp in map(float, grid.gamma_prime)
     ]
     finished: dict[Cell, Outcome] = {}
@@ -255,6 +256,7 @@ class _Row:
         self.reference = reference
         start = reference.zero()
         self.next = _as_point(reference.predicted if np.isnan(start) else start)
+        self.visited: dict[float, Slope] = {}
         self.star, self.interval = np.nan, (-np.inf, np.inf)
         self.settled = self.done = False
 
@@ -269,18 +271,19 @@ class _Row:
         return as_exponents("gamma_prime", self.reference.gamma_prime)
 
     def take(self, S_w: Slope, tol: float) -> Evaluation:
-        """Step from what an ensemble at the next point measured."""
+        """Step from what an ensemble at the next point measured, and those before it."""
         here = self.next
-        expected = float(self.reference(here))
-        self.star = self.reference.zero(S_w.value - expected)
-        # A slope that is higher by its error has its zero earlier.
-        low, high = (self.reference.zero(end - expected) for end in (S_w.high, S_w.low))
-        self.interval = (-np.inf if np.isnan(low) else low, np.inf if np.isnan(high) else high)
+        self.visited[here] = S_w
+        at = sorted(self.visited)
+        zero = locate(self.reference.gamma_prime, np.array(at), [self.visited[g] for g in at], self.reference)
+        self.star, self.interval = (np.nan, (-np.inf, np.inf)) if zero is None else (
+            zero.gamma, (zero.low, zero.high)
+        )  # fmt: skip
         self.settled = bool(abs(self.star - here) <= tol)
         self.done = self.settled or not np.isfinite(self.star)
         if not self.done:
             self.next = _as_point(self.star)
-        return Evaluation(here, self.reference.gamma_prime, S_w, expected)
+        return Evaluation(here, self.reference.gamma_prime, S_w, float(self.reference(here)))
 
 
 def _search(

@@ -141,6 +141,11 @@ def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:
     )
 
 
+def neurons(cell: Cell, settings: CellSettings) -> int:
+    """Number of neurons of a cell's network, twins included."""
+    return cell.width * (2 if settings.per_half else 1)
+
+
 def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Particles:
     """Draw the network of a cell.
 
@@ -159,7 +164,7 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
     return Particles.sample(
         problem,
         cell_scaling(cell, settings),
-        cell.width * (2 if settings.per_half else 1),
+        neurons(cell, settings),
         antisymmetric=settings.antisymmetric,
         rng=np.random.SeedSequence(settings.entropy, spawn_key=(cell.seed,)),
     )
@@ -178,15 +183,24 @@ def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult
     return run_particles(problem, cell_particles(problem, cell, settings), cell, settings)
 
 
-def run_particles(problem: Problem, particles: Particles, cell: Cell, settings: CellSettings) -> CellResult:
-    """Train given particles as the network of a cell."""
+def run_particles(
+    problem: Problem,
+    particles: Particles,
+    cell: Cell,
+    settings: CellSettings,
+    *,
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+) -> CellResult:
+    """Train given particles as the network of a cell, or for so long only."""
     run = gradient_flow(
         problem,
         particles,
         loss_atol=settings.loss_atol,
         rtol=settings.rtol,
         atol=settings.atol,
-        max_steps=settings.max_steps,
+        max_steps=settings.max_steps if max_steps is None else max_steps,
+        max_seconds=max_seconds,
         progress=False,
     )
     return CellResult(

@@ -17,21 +17,14 @@ from meanfield.arguments import file_path
 from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.origin import Origin
+from meanfield.experiments.prediction import Prediction
+from meanfield.experiments.reference import Predicted
 from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
+from meanfield.experiments.zeros import Zero, locate
 from meanfield.problem import Problem
 from meanfield.regime import Regime, exponents
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Zero:
-    """Where the measured slope S_w changes sign along gamma, at one gamma_prime."""
-
-    gamma_prime: float
-    gamma: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -45,13 +38,18 @@ class Row:
     S_w, S_a : Slope
         Measured exponents.
     predicted_S_w, predicted_S_a : float
-        Asymptotic exponents of the theory.
+        Asymptotic exponents of the theory: those of infinitely large widths.
     verdict : Verdict
         What the measurement says.
     regime : Regime
         What the theory says.
     agrees : bool or None
-        Whether they agree; None if the measurement does not decide.
+        Whether the interval of S_w holds what is predicted at these widths, as far as that is known; None
+        where nothing was predicted or measured.
+    regime_agrees : bool or None
+        Whether the verdict is the theory's regime; None if the measurement does not decide.
+    at_widths : Predicted or None
+        Both slopes between the same widths without sampling noise; None where nothing was predicted.
     """
 
     gamma: float
@@ -63,6 +61,8 @@ class Row:
     verdict: Verdict
     regime: Regime
     agrees: bool | None
+    regime_agrees: bool | None
+    at_widths: Predicted | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,8 @@ class PhaseDiagram:
         0: intervals come from the ensemble.
     origins : tuple of Origin
         Machines and versions that the runs come from.
+    prediction : Prediction or None
+        Slopes between the same widths without sampling noise, if they were computed.
 
     Examples
     --------
@@ -118,6 +120,7 @@ class PhaseDiagram:
     missing: int
     uncertainty: float = 0.0
     origins: tuple[Origin, ...] = ()
+    prediction: Prediction | None = None
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -160,38 +163,36 @@ class PhaseDiagram:
     def zeros(self) -> tuple[Zero, ...]:
         """Sign changes of the measured S_w along gamma, where a row has one, with intervals.
 
-        The slope is interpolated linearly between neighbouring points; the interval is where the
-        ends of the slopes' confidence intervals cross zero, infinite on a side where they do not.
+        Between the points the slope follows the prediction at these widths, where there is one; the interval
+        holds the error of interpolation (see :func:`meanfield.experiments.zeros.locate`).
         """
-        found = []
-        for i, gamma_prime in enumerate(self.gamma_prime):
-            low, high = self.S_w_interval[i].T
-            at = crossing(self.gamma, self.S_w[i])
-            if at is not None:
-                earliest, latest = crossing(self.gamma, high), crossing(self.gamma, low)
-                found.append(
-                    Zero(
-                        float(gamma_prime),
-                        at,
-                        -math.inf if earliest is None else min(earliest, at),
-                        math.inf if latest is None else max(latest, at),
-                    )
-                )
-        return tuple(found)
+        size, found = len(self.gamma), []
+        for i, gamma_prime in enumerate(self.gamma_prime.tolist()):
+            slopes = [row.S_w for row in self.rows[i * size : (i + 1) * size]]
+            shape = self.prediction.curves[i] if self.prediction and self.prediction.curves else None
+            found.append(locate(gamma_prime, self.gamma, slopes, shape))
+        return tuple(zero for zero in found if zero is not None)
+
+    @property
+    def zeros_at_widths(self) -> Array:
+        """Zeros of S_w between the same widths without sampling noise, shape (P,); nan where unknown."""
+        curves = self.prediction.curves if self.prediction else ()
+        return np.array([curve.zero() for curve in curves] or [math.nan] * len(self.gamma_prime))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the summary table as CSV and return its path."""
         header = [
             "gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_predicted",
             "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "not_yet_asymptotic", "regime",
-            "agrees",
+            "regime_agrees", "S_w_at_widths", "S_w_at_widths_error", "S_a_at_widths", "S_a_at_widths_error",
+            "S_w_fluctuation", "agrees",
         ]  # fmt: skip
         rows = [
             [
                 r.gamma, r.gamma_prime, r.S_w.value, r.S_w.low, r.S_w.high, r.predicted_S_w,
                 r.S_a.value, r.S_a.low, r.S_a.high, r.predicted_S_a,
                 r.verdict.value, r.S_w.not_yet_asymptotic, r.regime.value,
-                "" if r.agrees is None else r.agrees,
+                _known(r.regime_agrees), *_at_widths(r.at_widths), r.S_w.fluctuation, _known(r.agrees),
             ]
             for r in self.rows
         ]  # fmt: skip
@@ -221,6 +222,7 @@ class PhaseDiagram:
         S_w, S_a = self._slope(self.rd_w[i, j]), self._slope(self.rd_a[i, j])
         predicted_w, predicted_a = exponents(gamma, gamma_prime, antisymmetric=self.settings.antisymmetric)
         regime = Regime.classify(gamma, gamma_prime)
+        at_widths = None if self.prediction is None else self.prediction.points[i][j]
         return Row(
             gamma=gamma,
             gamma_prime=gamma_prime,
@@ -230,7 +232,9 @@ class PhaseDiagram:
             predicted_S_a=float(predicted_a),
             verdict=S_w.verdict,
             regime=regime,
-            agrees=_agreement(S_w.verdict, regime, float(predicted_w)),
+            agrees=None if at_widths is None else holds(S_w, at_widths.S_w, at_widths.S_w_error),
+            regime_agrees=_agreement(S_w.verdict, regime, float(predicted_w)),
+            at_widths=at_widths,
         )
 
     def _map(self, value: Callable[[Row], float]) -> Array:
@@ -262,15 +266,27 @@ def suprema(results: Sequence[CellResult | None], shape: tuple[int, ...]) -> tup
     return rd_w, rd_a
 
 
-def crossing(gamma: Array, slope: Array) -> float | None:
-    """First upward zero of a piecewise-linear slope; None if there is none between finite values."""
-    finite = np.isfinite(slope)
-    gamma, slope = gamma[finite], slope[finite]
-    for j in range(len(gamma) - 1):
-        if slope[j] <= 0.0 < slope[j + 1]:
-            share = -slope[j] / (slope[j + 1] - slope[j])
-            return float(gamma[j] + share * (gamma[j + 1] - gamma[j]))
-    return None
+def holds(measured: Slope, predicted: float, error: float) -> bool | None:
+    """Whether an interval holds a prediction at the same widths, given the prediction's own error.
+
+    The error adds in quadrature, the mean's bias at finite width (:attr:`Slope.fluctuation`) as it is. None
+    where one of both is not known.
+    """
+    half = predicted - measured.value
+    if not (math.isfinite(half) and math.isfinite(measured.low) and math.isfinite(measured.high)):
+        return None
+    side = measured.high - measured.value if half > 0.0 else measured.value - measured.low
+    return abs(half) <= math.hypot(side, error) + measured.fluctuation
+
+
+def _at_widths(predicted: Predicted | None) -> list[object]:
+    if predicted is None:
+        return [""] * 4
+    return [predicted.S_w, predicted.S_w_error, predicted.S_a, predicted.S_a_error]
+
+
+def _known(value: bool | None) -> object:
+    return "" if value is None else value
 
 
 def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeAlias
@@ -17,6 +17,7 @@ from meanfield import kernels
 from meanfield.arguments import shown
 from meanfield.errors import InputError, MissingExtraError, WorkerLostError
 from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
+from meanfield.experiments.estimate import CostModel, announcement, probe_cells, probes
 from meanfield.experiments.origin import Outcome, here
 from meanfield.experiments.pools import DaskPool, GivenPool, LostCellError, Pool, own_processes
 from meanfield.experiments.queueing import PROCESS_BYTES, CellQueue, check_memory
@@ -41,6 +42,9 @@ class Monitor(Protocol):
 
     def plan(self, text: str) -> None:
         """Before the first cell: how many, where, how much memory."""
+
+    def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
+        """How long the cells that are left take, relatively."""
 
     def started(self, cell: Cell) -> None:
         """A cell was handed to a worker."""
@@ -131,6 +135,38 @@ def run_cells(
         if not isinstance(executor, int):
             stack.enter_context(_one_kernel_thread())  # its workers may be threads of this process
         yield from _drain(pool, queue, monitor)
+
+
+def timed(
+    problem: Problem, cells: Sequence[Cell], settings: CellSettings, executor: int | None, monitor: Monitor
+) -> Iterator[Outcome]:
+    """Time a few cells here, say what all will take, and yield those that came to their end.
+
+    Parameters
+    ----------
+    problem, cells, settings
+        What is to be run.
+    executor : int or None
+        As in :func:`run_cells`.
+    monitor : Monitor
+        Is told the estimate.
+    """
+    if not cells:
+        return
+    processes = min(executor or 1, len(cells))
+    found = []
+    with ExitStack() as stack:
+        stack.enter_context(kernels.one_blas_thread())
+        if processes > 1:
+            stack.enter_context(_one_kernel_thread())
+        for probe in probes(problem, probe_cells(cells), settings):
+            found.append(probe)
+            if probe.complete:
+                yield Outcome(probe.result, here())
+    model, cut = CostModel.fitted(found), not all(probe.complete for probe in found)
+    monitor.plan(announcement(model, cells, processes, cut=cut))
+    done = {probe.result.cell for probe in found if probe.complete}
+    monitor.weigh(model.seconds, [cell for cell in cells if cell not in done])
 
 
 def check_executor(executor: object) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from meanfield.arguments import instance, progress_choice, real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
 from meanfield.experiments.grid import as_exponents
+from meanfield.experiments.progress import mapped
 from meanfield.flow.target import needed_target
 from meanfield.limits import limit_displacements
 from meanfield.problem import Problem
@@ -85,14 +83,8 @@ def limit_diagram(
     settings = CellSettings(loss_atol=needed_target(problem, loss_tol, loss_atol).loss)
     points = [Scaling(float(a), float(b)) for b in gp for a in g]
     work = partial(_run, problem, settings.loss_atol, nodes, tuple(float(w) for w in m))
-    if executor is None or executor == 1:
-        at_points = _shown(map(work, points), len(points), progress)
-    else:
-        from concurrent.futures import ProcessPoolExecutor
-
-        # Processes that import the code anew: a fork would copy its threads' locks.
-        with ProcessPoolExecutor(executor, mp_context=get_context("spawn")) as pool:
-            at_points = _shown(pool.map(work, points, chunksize=8), len(points), progress)
+    delay = 0.0 if progress else 2.0
+    at_points = mapped(work, points, executor or 1, "map of the limit", progress, delay=delay)
     results = [result for at_point in at_points for result in at_point]
     rd_w, rd_a = suprema(results, (len(gp), len(g), len(m), 1))
     return PhaseDiagram(
@@ -100,16 +92,6 @@ def limit_diagram(
         seeds=np.zeros(1, dtype=np.int64), rd_w=rd_w, rd_a=rd_a, confidence=0.95,
         results=tuple(sorted(results, key=lambda r: r.cell)), missing=0, uncertainty=_UNCERTAINTY,
     )  # fmt: skip
-
-
-def _shown(
-    at_points: Iterable[list[CellResult]], total: int, progress: bool | None
-) -> list[list[CellResult]]:
-    shown = sys.stderr.isatty() if progress is None else progress
-    delay = 0.0 if progress else 2.0
-    return list(
-        tqdm(at_points, desc="map of the limit", total=total, delay=delay, disable=not shown, leave=False)
-    )
 
 
 def _run(

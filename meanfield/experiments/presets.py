@@ -33,8 +33,8 @@ class Preset:
 
 
 PRESETS: Mapping[str, Preset] = {
-    # Under a minute on two cores. The boundary runs midway between neighbouring points, where a
-    # few thousand neurons can tell its sides apart.
+    # About a minute for the four points on two cores. The boundary runs midway between neighbouring points,
+    # where a few thousand neurons can tell its sides apart.
     "quick": Preset(
         gamma=(0.5, 0.7, 0.9, 1.1, 1.3, 1.5, 1.7),
         gamma_prime=(-0.4, -0.2, 0.0, 0.2, 0.4),

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing import get_context
 from types import TracebackType
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from meanfield.experiments.cells import Cell, CellResult, cost
 
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
+
 #: Seconds between two lines where standard error is no terminal but a file.
 _LOG_SECONDS = 60.0
+#: The bar appears once it was said what will be done: until then it waits, for longer than anybody.
+_AFTER_THE_PLAN = 1e9
 #: Partial results take at most this share of the time.
 _LIVE_SHARE = 0.1
 
@@ -20,7 +27,7 @@ _LIVE_SHARE = 0.1
 class SweepProgress:
     """A bar over cells: how many are done and how fast, what is running, and the time left.
 
-    The bar is weighted by the cells' cost, so that the time left is honest.
+    The bar is weighted by the cells' cost, as it is known: by rule of thumb, then from probes.
 
     Parameters
     ----------
@@ -37,6 +44,7 @@ class SweepProgress:
         self._shown = (terminal if shown is None else shown) and bool(cells)
         self._total, self._done, self._lost = len(cells), 0, 0
         self._running: dict[Cell, None] = {}
+        self._weight: Callable[[Cell], float] = cost
         self._began = time.monotonic()
         if resumed and self._shown:
             tqdm.write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
@@ -47,13 +55,26 @@ class SweepProgress:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             mininterval=0.1 if terminal else _LOG_SECONDS,
             miniters=0,
+            delay=_AFTER_THE_PLAN,
         )
         self._bar.set_postfix_str(self.text(), refresh=False)
+
+    @property
+    def shown(self) -> bool:
+        """Whether anything is shown."""
+        return self._shown
 
     def plan(self, text: str) -> None:
         """Say what will be done, before it is."""
         if self._shown:
             tqdm.write(text, file=sys.stderr)
+        self._bar.delay = 0.0
+
+    def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
+        """From now on the bar counts these weights of the cells that are left, and time from here."""
+        self._weight = weight
+        if self._shown:
+            self._bar.reset(total=sum(map(weight, left)))
 
     def started(self, cell: Cell) -> None:
         """A cell was handed to a worker."""
@@ -75,7 +96,7 @@ class SweepProgress:
         self._running.pop(result.cell, None)
         self._done += 1
         self._bar.set_postfix_str(self.text(), refresh=False)
-        self._bar.update(min(cost(result.cell), self._bar.total - self._bar.n) if self._shown else 0)
+        self._bar.update(min(self._weight(result.cell), self._bar.total - self._bar.n) if self._shown else 0)
 
     def text(self) -> str:
         """Cells done, their rate, and the longest of those that run."""
@@ -98,6 +119,46 @@ class SweepProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+
+def mapped(
+    work: Callable[[_Item], _Outcome],
+    items: Sequence[_Item],
+    processes: int,
+    label: str,
+    progress: bool | None,
+    *,
+    delay: float = 0.0,
+) -> list[_Outcome]:
+    """Results of a pure function over items, on so many processes, under a bar.
+
+    Parameters
+    ----------
+    work : callable
+        A function that can be pickled.
+    items : sequence
+        Its arguments.
+    processes : int
+        1 stays in this process.
+    label : str
+        Of the bar.
+    progress : bool or None
+        None shows the bar on a terminal.
+    delay : float
+        Seconds after which the bar appears.
+    """
+    shown = sys.stderr.isatty() if progress is None else progress
+
+    def under_a_bar(outcomes: Iterable[_Outcome]) -> list[_Outcome]:
+        return list(tqdm(outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False))
+
+    if processes == 1:
+        return under_a_bar(map(work, items))
+    from concurrent.futures import ProcessPoolExecutor
+
+    # Processes that import the code anew: a fork would copy its threads' locks.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return under_a_bar(pool.map(work, items, chunksize=max(1, len(items) // (8 * processes))))
 
 
 class Live:

@@ -23,8 +23,9 @@ Array = NDArray[np.float64]
 CRITICAL_BAND = 0.05
 #: From this number of seeds on, the scatter between them is the error of their mean.
 _ENOUGH_SEEDS = 3
-
-
+#: Bound on how far the mean of log RD over networks is off its limit at the same width, in units of its
+#: variance (measured 0.2 to 1.9: docs/statistics.md).
+_FLUCTUATION = 2.0
 #: Widths closer than this share of themselves are one: the logarithms would differ by their rounding.
 _SAME_WIDTH = 1e-9
 
@@ -75,6 +76,10 @@ class Slope:
         Runs that it rests on.
     bend : Bend or None
         Its change over the widths; None where fewer than three widths, or too few runs, tell nothing.
+    fluctuation : float
+        How far the mean slope of infinitely many such networks may be from the slope of the limit's dynamics
+        at the same widths, both without sampling noise: log RD is no linear function of the draw, so that its
+        mean is off by about its variance, which falls like 1/m. 0 where the scatter is not known.
     """
 
     value: float
@@ -82,6 +87,12 @@ class Slope:
     high: float
     points: int
     bend: Bend | None = None
+    fluctuation: float = 0.0
+
+    @property
+    def allowing_for_fluctuations(self) -> tuple[float, float]:
+        """The interval, wide enough for the limit's dynamics at the same widths."""
+        return self.low - self.fluctuation, self.high + self.fluctuation
 
     @property
     def excludes_zero(self) -> bool:
@@ -159,7 +170,20 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
     change = parabola.interval(lambda x: np.array([0.0, 0.0, 2.0 * (last - first)]))
     end = parabola.interval(lambda x: np.array([0.0, 1.0, 2.0 * (last - x)]))
     known = math.isfinite(change[1]) and math.isfinite(change[2])
-    return Slope(value, low, high, points, Bend(*change, *end) if known else None)
+    return Slope(value, low, high, points, Bend(*change, *end) if known else None, line.fluctuation())
+
+
+def slope_weights(widths: ArrayLike) -> Array:
+    """Weights of log values in their least-squares slope against log m, shape (W,).
+
+    Examples
+    --------
+    >>> slope_weights([1.0, math.e, math.e**2]).round(12) + 0.0
+    array([-0.5,  0. ,  0.5])
+    """
+    x = np.log(np.asarray(widths, dtype=np.float64))
+    x -= x.mean()
+    return np.asarray(x / (x @ x))
 
 
 def _checked(widths: ArrayLike, values: ArrayLike) -> tuple[Array, Array]:
@@ -241,6 +265,26 @@ class _Fit:
             error = math.sqrt(variance * spread) / count
         half = float(stats.t.ppf(0.5 + self.confidence / 2, freedom)) * error
         return value, value - half, value + half
+
+    def fluctuation(self) -> float:
+        """:attr:`Slope.fluctuation`: what the variance of log RD, as a bias of its mean, adds to a slope.
+
+        The variance falls like 1/m; m times it is one number, for which the median over widths is taken.
+        """
+        values: dict[float, list[float]] = {}
+        for seed in self.seeds:
+            for m, y in zip(seed.m.tolist(), seed.y.tolist(), strict=True):
+                values.setdefault(m, []).append(y)
+        if len(self.seeds) >= _ENOUGH_SEEDS:
+            known = [m * float(np.var(y, ddof=1)) for m, y in values.items() if len(y) > 1]
+            variance = float(np.median(known)) if known else 0.0
+        else:
+            freedom = sum(len(seed.m) - self.degree - 1 for seed in self.seeds)
+            if freedom < 1:
+                return 0.0
+            variance = sum(float(s.m.min()) * s.nested_misfit() for s in self.seeds) / freedom
+        m = np.array(sorted(values))
+        return _FLUCTUATION * variance * abs(float(slope_weights(m) @ (1.0 / m)))
 
 
 def _nested(m: Array) -> Array:

@@ -60,4 +60,4 @@ class Status(enum.Enum):
 
         Sweeps count such runs, and the command line calls them a success.
         """
-        return self.converged or self is Status.STATIONARY
+        return self.converged or self in (Status.STATIONARY, Status.HELD)

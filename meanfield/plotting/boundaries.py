@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary
-from meanfield.plotting.maps import draw_zeros
+from meanfield.plotting.maps import AT_WIDTHS, draw_zeros, draw_zeros_at_widths
 from meanfield.plotting.placing import Obstacles, key_outside
-from meanfield.plotting.style import COLOURS, GAMMA_PRIME, THEORY, new_axes, settle, styled
+from meanfield.plotting.style import GAMMA_PRIME, THEORY, new_axes, settle, styled
 from meanfield.plotting.theory import CONTOUR, View, draw_boundary, draw_contours, draw_regimes
 
 #: Room around the zeros, in units of the plane; height of the strip with the regimes' names, as a share.
@@ -66,10 +66,7 @@ def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
     obstacles = Obstacles(ax)
     draw_boundary(ax, view, obstacles)
     draw_contours(ax, view, obstacles, antisymmetric=found.settings.antisymmetric)
-    ax.plot(
-        found.reference, found.gamma_prime, color=COLOURS[1], lw=1.0, ls=(0, (4, 2)), zorder=5,
-        label="theory: these widths",
-    )  # fmt: skip
+    draw_zeros_at_widths(ax, found.gamma_prime, found.reference, obstacles)
     draw_zeros(ax, found.zeros, obstacles)
     draw_regimes(ax, view, low - bottom, obstacles)
     entries: dict[str, Any] = {
@@ -79,7 +76,7 @@ def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
     }
     entries |= {
         r"theory: $m\to\infty$": Line2D([], [], color=THEORY, lw=2.0),
-        "theory: these widths": Line2D([], [], color=COLOURS[1], lw=1.0, ls=(0, (4, 2))),
+        "theory: these widths": Line2D([], [], **AT_WIDTHS),
         "theory: $S_w$ (at frame)": Line2D([], [], color=CONTOUR, lw=0.5),
     }
     key_outside(ax, entries, columns=2, above=11.0)

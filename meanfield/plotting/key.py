@@ -22,10 +22,10 @@ _LEFT, _BELOW = -14.0, 26.0
 def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[str, Any]]) -> None:
     """Put the key and the note below the axes."""
     assert ax.figure is not None
-    entries: dict[str, Any] = {"theory: boundary": Line2D([], [], color=THEORY, lw=2.0)}
-    entries["theory: $S_w$ (values at frame)"] = Line2D([], [], color=CONTOUR, lw=0.5)
-    for finite in (line for line in ax.lines if line.get_label() == "theory: finite zeros"):
-        entries["theory: $S_w=0$ at these widths"] = finite
+    entries: dict[str, Any] = {r"theory: $S_w=0$, $m\to\infty$": Line2D([], [], color=THEORY, lw=2.0)}
+    entries[r"theory: $S_w$, $m\to\infty$ (at frame)"] = Line2D([], [], color=CONTOUR, lw=0.5)
+    for finite in (line for line in ax.lines if line.get_label() == "theory: these widths"):
+        entries["theory: $S_w=0$, these widths"] = finite
     for kinks in (line for line in ax.lines if line.get_label() == "theory: kinks"):
         entries["theory: kinks"] = kinks
     for stars in (found for found in ax.containers if found.get_label() == "measured zeros"):
@@ -36,32 +36,39 @@ def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[st
     entries |= {label: Patch(**marks) for label, marks in cell_marks.items() if label in drawn}
     far = key_outside(ax, entries, columns=2, left=_LEFT, below=_BELOW) + 3.0
     shift = ScaledTranslation(_LEFT / 72, -far / 72, ax.figure.dpi_scale_trans)
+    text = note(diagram)
     ensemble = ax.text(
-        0.0, 0.0, note(diagram), transform=ax.transAxes + shift, fontsize=SMALL, color="0.25",
+        0.0, 0.0, text, transform=ax.transAxes + shift, fontsize=SMALL, color="0.25",
         ha="left", va="top", linespacing=1.15,
     )  # fmt: skip
     ensemble.set_in_layout(False)
-    ax.add_artist(Room(ax, below=far + 2.5 * SMALL))
+    ax.add_artist(Room(ax, below=far + (0.1 + 1.2 * len(text.splitlines())) * SMALL))
 
 
 def note(diagram: PhaseDiagram) -> str:
-    """Data, widths, seeds, and how far the measurement agrees with the theory, in two lines."""
+    """Data, widths, seeds, and how far the measurement agrees with the theory, in a few lines."""
     # Widths of the limit may be any numbers; those of networks are written out.
     widths = [str(int(m)) if m < 1e6 else number(float(m)) for m in diagram.widths]
     seeds = len(diagram.seeds)
     shown = ", ".join(widths) if len(widths) <= 4 else f"{widths[0]}\u2013{widths[-1]}"
     what = "neurons per twin half" if diagram.settings.per_half else "neurons"
-    verdicts = [row.agrees for row in diagram.rows]
-    counts = [f"{verdicts.count(True)} of {len(verdicts)} points agree with theory"]
-    counts += [f"{count} {word}" for count, word in _exceptions(diagram, verdicts) if count]
     draws = "limit" if diagram.uncertainty else f"{seeds} seed{'s' if seeds > 1 else ''}"
-    ensemble = f"{diagram.problem.name}; $m$ = {shown} {what}; {draws}"
-    return ensemble + "\n" + ", ".join(counts)
+    verdicts = [row.regime_agrees for row in diagram.rows]
+    counts = [f"{verdicts.count(True)} of {len(verdicts)} points on theory's side of the boundary"]
+    counts += [f"{count} {word}" for count, word in _exceptions(diagram, verdicts) if count]
+    lines = [f"{diagram.problem.name}; $m$ = {shown} {what}; {draws}", ", ".join(counts)]
+    inside = [row.agrees for row in diagram.rows if row.agrees is not None]
+    if inside:
+        lines.append(
+            f"{sum(inside)} of {len(inside)} measured {100 * diagram.confidence:g} % intervals hold the "
+            "prediction at these widths"
+        )
+    return "\n".join(lines)
 
 
 def _exceptions(diagram: PhaseDiagram, verdicts: list[bool | None]) -> list[tuple[int, str]]:
     return [
-        (verdicts.count(False), "disagree"),
+        (verdicts.count(False), "on the other"),
         (verdicts.count(None), "undecided"),
         (diagram.missing, "runs missing"),
     ]

@@ -66,9 +66,11 @@ def phase_diagram(
 
     Measured: the colour of each cell of the grid (edges midway between neighbouring points, nothing
     interpolated) and, where it fits, its value; hatched cells where the ensemble decides nothing;
-    framed cells where it contradicts the theory; stars with interval bars where the measured slope
-    changes sign. Theory: the boundary of the regimes as a heavy line, and thin contours of the
-    predicted exponent with their values at the frame.
+    framed cells whose interval does not hold the prediction at these widths (where nothing was predicted:
+    that are on the wrong side of the boundary); stars with interval bars where the measured slope changes
+    sign. Theory: the boundary of the regimes for infinitely large widths as a heavy line, the zeros that
+    these widths have without sampling noise as a dashed one, and thin contours of the limit's exponent with
+    their values at the frame.
 
     Parameters
     ----------
@@ -97,9 +99,9 @@ def phase_diagram(
     Returns
     -------
     matplotlib.axes.Axes
-        Its artists carry the labels ``measured S_w``, ``undecided``, ``disagrees with theory``,
-        ``measured zeros``, ``published zeros``, ``theory: boundary``, ``theory: kinks``,
-        ``theory: contours of S_w`` and ``schemes``.
+        Its artists carry the labels ``measured S_w``, ``undecided``, ``prediction outside the
+        interval``, ``disagrees with theory``, ``measured zeros``, ``published zeros``, ``theory: boundary``,
+        ``theory: these widths``, ``theory: kinks``, ``theory: contours of S_w`` and ``schemes``.
 
     Raises
     ------
@@ -134,6 +136,10 @@ def phase_diagram(
     _set_axes(ax, diagram, view)
     draw_boundary(ax, view, obstacles, theory)
     draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
+    if boundary is None:
+        draw_zeros_at_widths(ax, diagram.gamma_prime, diagram.zeros_at_widths, obstacles)
+    else:
+        draw_zeros_at_widths(ax, boundary.gamma_prime, boundary.reference, obstacles)
     draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
     _draw_published(ax, published, obstacles)
     draw_schemes(ax, view, obstacles, schemes)
@@ -196,13 +202,15 @@ def _mark_cells(ax: Axes, diagram: PhaseDiagram, x_edges: Array, y_edges: Array)
     """Hatch the cells that decide nothing and frame those that contradict the theory."""
     # Frames of neighbouring cells stay apart.
     inset = (0.004 * float(np.ptp(x_edges)), 0.005 * float(np.ptp(y_edges)))
-    kinds: dict[str, list[Rectangle]] = {"undecided": [], "disagrees with theory": []}
+    kinds: dict[str, list[Rectangle]] = {label: [] for label in CELL_MARKS}
     for index, row in enumerate(diagram.rows):
         i, j = divmod(index, len(diagram.gamma))
         corners = (float(x_edges[j]), float(y_edges[i]), float(x_edges[j + 1]), float(y_edges[i + 1]))
         if row.verdict is Verdict.UNDECIDED:
             kinds["undecided"].append(_rectangle(corners, 0.0, 0.0))
-        elif row.agrees is False:
+        if row.agrees is False:
+            kinds["prediction outside the interval"].append(_rectangle(corners, *inset))
+        elif row.agrees is None and row.regime_agrees is False:
             kinds["disagrees with theory"].append(_rectangle(corners, *inset))
     for label, rectangles in kinds.items():
         if rectangles:
@@ -215,10 +223,21 @@ def _rectangle(corners: tuple[float, float, float, float], dx: float, dy: float)
     return Rectangle((x0 + dx, y0 + dy), x1 - x0 - 2 * dx, y1 - y0 - 2 * dy)
 
 
+_FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": COLOURS[3], "linewidth": 1.2}
 CELL_MARKS: dict[str, dict[str, Any]] = {
     "undecided": {"facecolor": "none", "edgecolor": "0.4", "hatch": "//////", "linewidth": 0.0},
-    "disagrees with theory": {"facecolor": "none", "edgecolor": COLOURS[3], "linewidth": 1.2},
+    "prediction outside the interval": _FRAME,
+    "disagrees with theory": _FRAME,
 }
+
+
+def draw_zeros_at_widths(ax: Axes, gamma_prime: Array, zeros: Array, obstacles: Obstacles) -> None:
+    """Draw the zeros that the same widths have without sampling noise, as a dashed line."""
+    known = np.isfinite(zeros)
+    if not known.any():
+        return
+    ax.plot(zeros, gamma_prime, zorder=6, label="theory: these widths", **AT_WIDTHS)
+    obstacles.add_line(zeros[known], gamma_prime[known])
 
 
 def draw_zeros(ax: Axes, zeros: Sequence[Zero], obstacles: Obstacles) -> None:
@@ -242,11 +261,15 @@ def _draw_published(ax: Axes, zeros: Sequence[tuple[float, float]], obstacles: O
         obstacles.points += [(float(g), float(p), 3.5) for g, p in zeros]
 
 
+#: Zeros without sampling noise: light on the heavy line, dark enough on the colours.
+AT_WIDTHS: dict[str, Any] = {
+    "color": "#0fb347", "lw": 1.4, "ls": (0, (2.2, 1.1)),
+}  # fmt: skip
 #: A published zero.
 PUBLISHED_STAR: dict[str, Any] = {"marker": "*", "ms": 6.0, "mfc": "white", "mec": THEORY, "mew": 0.7}
 _STAR: dict[str, Any] = {
-    "fmt": "*", "ms": 6.0, "mfc": "#ffe34d", "mec": THEORY, "mew": 0.6, "ecolor": THEORY, "elinewidth": 0.9,
-    "capsize": 1.8, "capthick": 0.9,
+    "fmt": "*", "ms": 5.0, "mfc": "#ffe34d", "mec": THEORY, "mew": 0.5, "ecolor": THEORY, "elinewidth": 0.8,
+    "capsize": 3.4, "capthick": 0.8, "barsabove": True,
 }  # fmt: skip
 
 

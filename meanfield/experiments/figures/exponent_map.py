@@ -15,8 +15,6 @@ from meanfield.experiments.figures import published
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
 from meanfield.experiments.figures.protocol import listed, sweep
 from meanfield.experiments.presets import PRESETS, Preset
-from meanfield.experiments.reference import ReferenceSlope
-from meanfield.regime import boundary_gamma
 
 #: A quick map: rows on both sides of gamma' = 0, columns around their zeros.
 _QUICK = Preset(
@@ -25,10 +23,6 @@ _QUICK = Preset(
 )  # fmt: skip
 #: The published map ends before the zero at gamma' = 0.4.
 _BEYOND = 1.5
-
-
-#: Noise-free zeros are sought this far around the boundary.
-_AROUND = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +45,12 @@ def compute(request: Request) -> ExponentMap:
     """Train a coarse map of smaller networks (quick), or the published one."""
     grid = _QUICK if request.quick else replace(PRESETS["paper"], gamma=(*PRESETS["paper"].gamma, _BEYOND))
     diagram = sweep(
-        request, gamma=grid.gamma, gamma_prime=grid.gamma_prime, widths=grid.widths, seeds=grid.seeds
+        request,
+        gamma=grid.gamma,
+        gamma_prime=grid.gamma_prime,
+        widths=grid.widths,
+        seeds=grid.seeds,
+        predict=True,
     )
     rows = [
         (row.gamma, row.gamma_prime, row.S_w.value, row.S_w.low, row.S_w.high, row.predicted_S_w,
@@ -59,7 +58,7 @@ def compute(request: Request) -> ExponentMap:
         for row in diagram.rows
     ]  # fmt: skip
     zeros = {zero.gamma_prime: zero.gamma for zero in diagram.zeros}
-    noise_free = {at: _noise_free_zero(diagram, at) for at in map(float, diagram.gamma_prime)}
+    noise_free = dict(zip(diagram.gamma_prime.tolist(), diagram.zeros_at_widths.tolist(), strict=True))
     # Both are allowed what a single draw's scatter moves a zero by, where S_w rises with slope one.
     checks = [
         Check(f"zero of S_w at gamma' = {at:g}", zeros.get(at, math.nan), known[at], source,
@@ -73,13 +72,6 @@ def compute(request: Request) -> ExponentMap:
         ran=f"{len(diagram.results)} networks at {len(rows)} points, m = {listed(grid.widths)} per twin "
         f"half, {grid.seeds} draw{'s' if grid.seeds > 1 else ''} each",
     )  # fmt: skip
-
-
-def _noise_free_zero(diagram: PhaseDiagram, gamma_prime: float) -> float:
-    edge = float(boundary_gamma(gamma_prime))
-    return ReferenceSlope.around(
-        diagram.problem, diagram.settings, diagram.widths, edge, gamma_prime, _AROUND
-    ).zero()
 
 
 ENTRY = Entry(

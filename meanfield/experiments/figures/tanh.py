@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.datasets import four_points
-from meanfield.experiments.diagram import Zero, crossing
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
 from meanfield.experiments.figures.protocol import listed
 from meanfield.experiments.slopes import Slope, fit_slope
+from meanfield.experiments.zeros import Zero, locate
 from meanfield.flow.generic import TANH, GenericNetwork, GenericRun, generic_flow
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
@@ -159,14 +159,8 @@ def _zeros(points: list[Point]) -> tuple[Zero, ...]:
     zeros = []
     for at in sorted({point.gamma_prime for point in points}):
         row = [point for point in points if point.gamma_prime == at]
-        gamma = np.array([point.gamma for point in row])
-        value, low, high = (
-            crossing(gamma, np.array([getattr(point.S_w, name) for point in row]))
-            for name in ("value", "low", "high")
-        )
-        if value is not None:
-            zeros.append(Zero(at, value, -np.inf if high is None else high, np.inf if low is None else low))
-    return tuple(zeros)
+        zeros.append(locate(at, np.array([point.gamma for point in row]), [point.S_w for point in row]))
+    return tuple(zero for zero in zeros if zero is not None)
 
 
 ENTRY = Entry(

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from matplotlib.figure import Figure
 
 from meanfield.experiments.figures import published
 from meanfield.experiments.figures.exponent_map import ExponentMap
 from meanfield.experiments.figures.rd_against_width import RdAgainstWidth
-from meanfield.plotting.key import explain
-from meanfield.plotting.maps import CELL_MARKS, phase_diagram
-from meanfield.plotting.style import COLOURS, new_axes
+from meanfield.plotting.maps import phase_diagram
+from meanfield.plotting.style import new_axes
 from meanfield.plotting.widths import rd_against_width
-
-#: Where slopes of the noise-free dynamics vanish.
-FINITE: dict[str, Any] = {"color": COLOURS[1], "lw": 1.2, "ls": (0, (1, 1.2))}
 
 
 def draw_rd_against_width(result: RdAgainstWidth) -> Figure:
@@ -36,8 +29,5 @@ def draw_exponent_map(result: ExponentMap) -> Figure:
     rows = {float(at) for at in result.diagram.gamma_prime}
     zeros = [(gamma, at) for at, gamma in published.ZEROS.items() if at in rows]
     ax = new_axes("column", 3.3)
-    phase_diagram(result.diagram, ax, schemes=False, published_zeros=zeros, key=False)
-    at = np.array(sorted(result.noise_free))
-    ax.plot([result.noise_free[float(p)] for p in at], at, zorder=6, label="theory: finite zeros", **FINITE)
-    explain(ax, result.diagram, CELL_MARKS)
+    phase_diagram(result.diagram, ax, schemes=False, published_zeros=zeros)
     return ax.figure  # type: ignore[return-value]

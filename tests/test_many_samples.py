@@ -135,13 +135,18 @@ print(json.dumps({
         script = SETUP + """
 problem, network = problem_and_network(200_000)
 small, few = problem_and_network(30)
-mf.gradient_flow(small, few, max_steps=2)   # compiled
-print("started", flush=True)
+seen = []
+
+def started(now):
+    if not seen:
+        print("started", flush=True)
+    seen.append(now)
+
 try:
-    mf.gradient_flow(problem, network, loss_tol=0, progress=False)
+    mf.gradient_flow(problem, network, loss_tol=0, progress=started)
 except FlowInterrupted as interrupted:
     run = interrupted.trajectory
-print(json.dumps({"status": run.status.name, "states": len(run.time)}), flush=True)
+print(json.dumps({"status": run.status.name, "states": len(run.time), "seen": len(seen)}), flush=True)
 again = mf.gradient_flow(small, few, loss_tol=0, t_end=0.1)
 late = mf.gradient_flow(problem, network, loss_tol=0, max_seconds=1)
 print(json.dumps([again.status.name, late.status.name]), flush=True)
@@ -157,27 +162,29 @@ print(json.dumps([again.status.name, late.status.name]), flush=True)
             seconds = time.monotonic() - start
             after, errors = child.communicate(timeout=120)
         assert interrupted["status"] == "INTERRUPTED"
-        assert interrupted["states"] >= 1
+        assert interrupted["states"] == interrupted["seen"] >= 1
         assert seconds < 20.0
         assert json.loads(after) == ["REACHED_TIME", "MAX_SECONDS"], errors
+
+
+N = 20_000
+
+
+@pytest.fixture(scope="module")
+def case():
+    rng = np.random.default_rng(0)
+    problem = Problem(rng.standard_normal((N, 3)), rng.standard_normal(N), bias=False)
+    network = Particles.from_arrays([1.0, -1.0], rng.standard_normal((2, 3)), kappa=0.5, kappa_prime=1.0)
+    run = gradient_flow(problem, network, loss_tol=0, max_steps=1, save_path=True)
+    return problem, network, run
 
 
 class TestRefused:
     """What holds n x n numbers says in one sentence how many, before it begins."""
 
-    N = 20_000
-
     @pytest.fixture(autouse=True)
     def little_memory(self, monkeypatch):
         monkeypatch.setattr("meanfield.resources.free_memory", lambda: 1.5e9)
-
-    @pytest.fixture(scope="class")
-    def case(self):
-        rng = np.random.default_rng(0)
-        problem = Problem(rng.standard_normal((self.N, 3)), rng.standard_normal(self.N), bias=False)
-        network = Particles.from_arrays([1.0, -1.0], rng.standard_normal((2, 3)), kappa=0.5, kappa_prime=1.0)
-        run = gradient_flow(problem, network, loss_tol=0, max_steps=1, save_path=True)
-        return problem, network, run
 
     CALLS = {
         "linearly-implicit": lambda p, net, run: gradient_flow(p, net, method="linearly-implicit"),
@@ -195,8 +202,8 @@ class TestRefused:
 
     def test_samples_on_one_ray_count_for_kernels_between_samples(self):
         """The flow merges them; a matrix between all samples does not."""
-        problem = Problem(np.linspace(1.0, 2.0, self.N), np.ones(self.N), bias=False)
-        network = Particles.from_arrays([1.0], [[1.0]], kappa=1.0, kappa_prime=1.0)
+        problem = Problem(np.linspace(1.0, 2.0, N), np.linspace(1.0, 2.0, N), bias=False)
+        network = Particles.from_arrays([0.5], [[1.0]], kappa=1.0, kappa_prime=1.0)
         assert gradient_flow(problem, network, method="linearly-implicit").stats.steps > 0
         with pytest.raises(InputError, match="20000 x 20000"):
             tangent_kernel(problem, network)

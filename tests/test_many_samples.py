@@ -95,7 +95,11 @@ class TestSamples:
         """Blocks hold fewer neurons for more samples: all are counted once."""
         rng = np.random.default_rng(1)
         n, size = 20_000, 2100
-        x, theta, weight = rng.standard_normal((n, 3)), rng.standard_normal((4, size)), rng.uniform(0, 1, size)
+        x, theta, weight = (
+            rng.standard_normal((n, 3)),
+            rng.standard_normal((4, size)),
+            rng.uniform(0, 1, size),
+        )
         partial = np.empty((kernels.chunk_count(size), n))
         kernels.output(theta, weight, x, 0, len(partial), partial)
         expected = np.concatenate(
@@ -107,7 +111,9 @@ class TestSamples:
 class TestBounded:
     def test_memory_and_time(self):
         """At n = 20 000 it was 3.2 GB and a minute for a step, at 100 000 a MemoryError after a while."""
-        script = SETUP + """
+        script = (
+            SETUP
+            + """
 problem, network = problem_and_network(20_000)
 run = mf.gradient_flow(problem, network, loss_tol=0, t_end=0.5, max_steps=3)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -115,11 +121,13 @@ problem, network = problem_and_network(100_000)
 start = time.monotonic()
 late = mf.gradient_flow(problem, network, loss_tol=0, max_seconds=2)
 print(json.dumps({
-    "status": run.status.name, "steps": run.stats.steps, "falls": bool(run.loss[-1] < run.loss[0]), "peak": peak,
+    "status": run.status.name, "steps": run.stats.steps, "falls": bool(run.loss[-1] < run.loss[0]),
+    "peak": peak,
     "late": late.status.name, "seconds": time.monotonic() - start,
     "loss": late.loss[-1], "again": problem.loss(late.final.output(problem.x)),
 }))
 """
+        )
         out = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
         )
@@ -132,7 +140,9 @@ print(json.dumps({
 
     def test_interrupt_inside_a_step(self):
         """Ctrl-C ends a run whose steps take many seconds; the same process runs on."""
-        script = SETUP + """
+        script = (
+            SETUP
+            + """
 problem, network = problem_and_network(200_000)
 small, few = problem_and_network(30)
 seen = []
@@ -151,6 +161,7 @@ again = mf.gradient_flow(small, few, loss_tol=0, t_end=0.1)
 late = mf.gradient_flow(problem, network, loss_tol=0, max_seconds=1)
 print(json.dumps([again.status.name, late.status.name]), flush=True)
 """
+        )
         with subprocess.Popen(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as child:
@@ -179,6 +190,16 @@ def case():
     return problem, network, run
 
 
+CALLS = {
+    "linearly-implicit": lambda p, net, run: gradient_flow(p, net, method="linearly-implicit"),
+    "order parameters": lambda p, net, run: run.order_parameters(),
+    "tangent kernel": lambda p, net, run: tangent_kernel(p, net),
+    "empirical kernels": lambda p, net, run: limits.empirical_kernels(net, p.x),
+    "linearised": lambda p, net, run: limits.Linearised(p, net).loss([0.0, 1.0]),
+    "kernel regime": lambda p, net, run: limits.empirical_kernels(net, p.x, p.x),
+}
+
+
 class TestRefused:
     """What holds n x n numbers says in one sentence how many, before it begins."""
 
@@ -186,19 +207,10 @@ class TestRefused:
     def little_memory(self, monkeypatch):
         monkeypatch.setattr("meanfield.resources.free_memory", lambda: 1.5e9)
 
-    CALLS = {
-        "linearly-implicit": lambda p, net, run: gradient_flow(p, net, method="linearly-implicit"),
-        "order parameters": lambda p, net, run: run.order_parameters(),
-        "tangent kernel": lambda p, net, run: tangent_kernel(p, net),
-        "empirical kernels": lambda p, net, run: limits.empirical_kernels(net, p.x),
-        "linearised": lambda p, net, run: limits.Linearised(p, net).loss([0.0, 1.0]),
-        "kernel regime": lambda p, net, run: limits.empirical_kernels(net, p.x, p.x),
-    }
-
     @pytest.mark.parametrize("name", CALLS)
     def test_in_a_sentence(self, case, name):
         with pytest.raises(InputError, match=r"20000 x 20000.* GB .*give fewer samples"):
-            self.CALLS[name](*case)
+            CALLS[name](*case)
 
     def test_samples_on_one_ray_count_for_kernels_between_samples(self):
         """The flow merges them; a matrix between all samples does not."""

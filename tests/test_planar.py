@@ -405,13 +405,13 @@ class TestOrigin:
 
     @pytest.mark.parametrize("sign", [1.0, -1.0])
     def test_way_out_is_the_fastest_of_all_directions(self, sign):
-        """The least of ``p sum_i e_i relu(q . x_i)`` over the circle: a fine grid misses none, and is not lower."""
+        """It has the least of ``p sum_i e_i relu(q . x_i)`` over the circle: a fine grid is not lower."""
         angle = np.linspace(0.0, 2.0 * np.pi, 20_000, endpoint=False)
         around, found = np.column_stack([np.cos(angle), np.sin(angle)]), 0
         for seed in range(200):
             rng = np.random.default_rng(seed)
             x = anywhere(int(rng.integers(2, 14)), rng)
-            x = np.where(seed % 3 == 0, np.round(x) + [0.0, 1.0], x)
+            x = np.where(seed % 3 == 0, np.round(x) + np.array([0.0, 1.0]), x)
             e = rng.standard_normal(len(x)) + sign * rng.uniform(0.0, 1.5)  # few ways out, or none
             fan = planar.fan(np.ascontiguousarray(x))
             rates = sign * np.maximum(around @ x.T, 0.0) @ e

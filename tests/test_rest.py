@@ -123,22 +123,29 @@ class TestAsDescent:
         assert run.loss[-1] == pytest.approx(ends, rel=1e-3)
 
 
+HELD = {
+    "zero w": ([[1], [-1]], [1, 2], [1, 1], [[1], [0]], 1.0, 1.0),
+    "zero w, and a way only for a < 0": ([[1], [-1]], [1, -2], [1, -1], [[1], [0]], 1.0, 1.0),
+    "zero a and w": ([[1], [-1]], [1, 2], [1, 0], [[1], [0]], 1.0, 1.0),
+    "on a kink": ([[1, 0], [0, 1]], [1, 1], [1], [[0, 1]], 1.0, 1.0),
+    "dead on a kink": ([[1, 0], [0, 1]], [1, 1], [1], [[-1, 0]], 1.0, 1.0),
+    "on two kinks": (np.eye(3), [1, 1, 1], [1], [[0, 0, 1]], 1.0, 1.0),
+    "one of three neurons": (np.eye(2), [2, 1], [1, 1, 1], [[0, 1], [-1, -1], [-2, -1]], 1.0, 1.0),
+}  # fmt: skip
+
+STABLE = {
+    "zero w, no way down": ([[1], [-1]], [1, -2], [1, 1], [[1], [0]], 1.0, 1.0),
+    "a kink whose sides push back": ([[1, 0], [0, 1]], [-1, 1], [1], [[0, 1]], 1.0, 1.0),
+    "dead off all kinks": ([[1, 0], [0, 1]], [1, 1], [1], [[-1, -2]], 1.0, 1.0),
+}
+
+
 class TestHeld:
     """A rest from which a small push of neurons that descent does not move lowers the loss."""
 
-    HELD = {
-        "zero w": ([[1], [-1]], [1, 2], [1, 1], [[1], [0]], 1.0, 1.0),
-        "zero w, and a way only for a < 0": ([[1], [-1]], [1, -2], [1, -1], [[1], [0]], 1.0, 1.0),
-        "zero a and w": ([[1], [-1]], [1, 2], [1, 0], [[1], [0]], 1.0, 1.0),
-        "on a kink": ([[1, 0], [0, 1]], [1, 1], [1], [[0, 1]], 1.0, 1.0),
-        "dead on a kink": ([[1, 0], [0, 1]], [1, 1], [1], [[-1, 0]], 1.0, 1.0),
-        "on two kinks": (np.eye(3), [1, 1, 1], [1], [[0, 0, 1]], 1.0, 1.0),
-        "one of four neurons": ([[1, 0], [0, 1]], [2, 1], [1, 1, 1, 1], [[0, 1], [-1, -1], [-2, -1], [0, -1]], 1.0, 1.0),
-    }  # fmt: skip
-
     @pytest.mark.parametrize("name", HELD)
     def test_says_so_and_a_push_frees_it(self, name):
-        problem, network = at(*self.HELD[name])
+        problem, network = at(*HELD[name])
         run = gradient_flow(problem, network)
         assert run.status is Status.HELD
         assert not run.converged
@@ -156,15 +163,9 @@ class TestHeld:
         for seed in range(3):
             assert gradient_flow(problem, run.final.pushed(rng=seed)).loss[-1] < 0.1
 
-    STABLE = {
-        "zero w, no way down": ([[1], [-1]], [1, -2], [1, 1], [[1], [0]], 1.0, 1.0),
-        "a kink whose sides push back": ([[1, 0], [0, 1]], [-1, 1], [1], [[0, 1]], 1.0, 1.0),
-        "dead off all kinks": ([[1, 0], [0, 1]], [1, 1], [1], [[-1, -2]], 1.0, 1.0),
-    }
-
     @pytest.mark.parametrize("name", STABLE)
     def test_not_where_no_push_lowers_the_loss(self, name):
-        problem, network = at(*self.STABLE[name])
+        problem, network = at(*STABLE[name])
         run = gradient_flow(problem, network)
         assert run.status is Status.STATIONARY
         self.check_pushes(problem, run, 20)
@@ -205,7 +206,7 @@ class TestWayDown:
 
     @staticmethod
     def narrow(G, pull, x, around):
-        """The pulls, all raised by as much as leaves the lowest rate around at 2e-3 of its scale below zero."""
+        """The pulls, all raised until the lowest rate around is 2e-3 of its scale below zero."""
         active, lengths = np.maximum(around @ x.T, 0.0), np.linalg.norm(x, axis=1)
         low, high = 0.0, 30.0
         for _ in range(25):

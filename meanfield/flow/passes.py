@@ -74,7 +74,8 @@ class DensePasses:
     @cached_property
     def samples(self) -> kernels.Samples:
         """What the motion needs to know of the samples."""
-        return kernels.as_samples(self.x)
+        samples: kernels.Samples = kernels.as_samples(self.x)
+        return samples
 
     def output(self, theta: Array) -> Array:
         """``sum_k weight_k p_k relu(q_k . x_i)``, shape (n,)."""

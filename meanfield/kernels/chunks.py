@@ -28,7 +28,7 @@ chunk_length = inner(_length)
 
 
 @inner
-def block_length(n):
+def block_length(n: int) -> int:
     """Particles per block for n samples: fewer where n rows of a block would be too many numbers."""
     return max(8, min(BLOCK, _ENTRIES // max(n, 1)))
 

@@ -69,6 +69,7 @@ ENTRIES = {
         {"a": [1.0, 2.0], "w": np.eye(2), "kappa": 1.0, "kappa_prime": 1.0, "weight": [1.0, 1.0]},
     ),
     "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
+    "Particles.pushed": (NETWORK.pushed, {"size": 1e-6, "rng": 0}),
     "gradient_flow": (
         mf.gradient_flow,
         {

@@ -23,8 +23,8 @@ from meanfield.flow.method import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
-#: A neuron is at the origin if |q| is below this share of |p|.
-_ORIGIN = 1e-50
+#: A neuron is at the origin if |q| is below this share of |p|: kernels leave it at half of that.
+_ORIGIN = 2e-100
 #: Directions from which a way down is looked for, and steps on the sphere from each of them.
 _STARTS, _STEPS = 64, 100
 #: Operations that a search may take, and neurons on kinks that are looked at.

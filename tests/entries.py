@@ -71,6 +71,7 @@ ENTRIES = {
     "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
     "Particles.preactivations": (NETWORK.preactivations, {"x": PROBLEM.x, "neurons": slice(None)}),
     "Particles.coordinates": (NETWORK.coordinates, {"problem": PROBLEM}),
+    "Particles.pushed": (NETWORK.pushed, {"size": 1e-6, "rng": 0}),
     "gradient_flow": (
         mf.gradient_flow,
         {

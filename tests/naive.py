@@ -215,3 +215,23 @@ def pinned_fraction(a, q, x, weight, tol, *, by_amplitude):
         for v, s in zip(q, size, strict=True)
     ]
     return sum(c for c, is_pinned in zip(counted, pinned, strict=True) if is_pinned) / sum(counted)
+
+
+def kinks(x, apart):
+    """Leader, side and companions of the kink of every sample: all pairs, by the definition.
+
+    A sample whose direction differs by at most ``apart``, in every coordinate, from plus or minus that of an
+    earlier one that leads belongs to the first such.
+    """
+    leader, same = list(range(len(x))), [True] * len(x)
+    for j in range(len(x)):
+        for i in range(j):
+            if leader[i] != i or not np.any(x[i]) or not np.any(x[j]):
+                continue
+            sign = 1.0 if x[i] @ x[j] > 0 else -1.0
+            u, v = x[i] / np.linalg.norm(x[i]), x[j] / np.linalg.norm(x[j])
+            if np.max(np.abs(u - sign * v)) <= apart:
+                leader[j], same[j] = i, sign > 0
+                break
+    companions = [{j for j in range(len(x)) if leader[j] == leader[i]} for i in range(len(x))]
+    return leader, same, companions

@@ -296,7 +296,7 @@ class TestSlidesInDoubt:
     )
     def test_contribution_of_neurons_in_doubt(self, e, seen, share):
         stepper, state = self.start(felt=[2.0, -1.0], e=e)
-        error = stepper._doubt(state, 0.1, 1.0, np.full(2, seen))
+        error = stepper._exact._doubt(state, 0.1, 1.0, np.full(2, seen))
         np.testing.assert_allclose(error, share * np.linalg.norm(self.X, axis=1), rtol=1e-14)
 
 

@@ -86,7 +86,11 @@ class TestRunsEnd:
 
     def check(self, kind, seed, scaling):
         problem, run, losses = hostile_run(kind, seed, scaling)
-        assert run.status in ENDED, f"{kind.__name__} {seed} {scaling}: {run}"
+        assert run.status in {*ENDED, Status.HELD}, f"{kind.__name__} {seed} {scaling}: {run}"
+        if run.status is Status.HELD:  # what it says is true
+            pushed = (run.final.pushed(rng=push) for push in range(20))
+            again = (mf.gradient_flow(problem, network, progress=False).loss[-1] for network in pushed)
+            assert any(loss < 0.999 * run.loss[-1] for loss in again)
         for values in (run.loss, run.output, run.rd_w, run.rd_a, run.final.a, run.final.w):
             assert np.all(np.isfinite(values))
         # The control lets a step raise the loss by a billionth; outputs below rounding are noise.
@@ -126,7 +130,7 @@ class TestRunsEnd:
         problem = Problem(np.eye(d), np.ones(d), bias=False)
         network = Particles.from_arrays([1.0, -0.5], np.zeros((2, d)), kappa=1.0, kappa_prime=1.0)
         run = mf.gradient_flow(problem, network, progress=False)
-        assert run.status is Status.STATIONARY
+        assert run.status is Status.HELD
         assert run.stats.steps < 10
         assert run.rd_w[-1] == 0.0
 

@@ -5,6 +5,7 @@ order, and many pre-activations are exactly zero, which pins relu'(0) = 0.
 """
 
 import threading
+import time
 
 import naive
 import numpy as np
@@ -319,6 +320,51 @@ class TestThreads:
 
         kernels.run_chunks(4, 1e12, call)
         assert len(names) == 2
+
+    def test_deadline(self):
+        """Past it nothing is begun; a call that lasts is given up; afterwards there is no deadline."""
+        calls, freed = [], threading.Event()
+
+        def lasts(lo, hi):
+            calls.append(lo)
+            freed.wait(60.0)
+
+        begun = time.monotonic()
+        with kernels.until(begun - 1.0), kernels.until(begun + 60.0), pytest.raises(kernels.OutOfTime):
+            kernels.run_chunks(1, 0.0, lasts)
+        assert not calls
+        start = time.monotonic()
+        with kernels.until(start + 0.2), pytest.raises(kernels.OutOfTime):
+            kernels.run_chunks(1, 1e12, lasts)
+        assert calls == [0]
+        assert 0.2 <= time.monotonic() - start < 30.0
+        freed.set()
+        kernels.run_chunks(1, 1e12, lasts)
+        assert calls == [0, 0]
+
+    def test_what_is_given_up_is_told_so(self, threads):
+        """``halt`` is set until the call has ended: nothing writes any more. Then it is zero again."""
+        threads(2)
+        halt, ended = np.zeros(1, np.int64), []
+
+        def looks(lo, hi):
+            limit = time.monotonic() + 60.0
+            while halt[0] == 0 and time.monotonic() < limit:
+                time.sleep(0.01)
+            ended.append(int(halt[0]))
+
+        with kernels.until(time.monotonic() + 0.1), pytest.raises(kernels.OutOfTime):
+            kernels.run_chunks(2, 1e12, looks, halt=halt)
+        assert ended == [1, 1]
+        assert halt[0] == 0
+
+    @pytest.mark.parametrize("flops", [0.0, 1e12])
+    def test_an_error_reaches_the_caller(self, flops):
+        def fails(lo, hi):
+            raise RuntimeError("as told")
+
+        with pytest.raises(RuntimeError, match="as told"):
+            kernels.run_chunks(3, flops, fails)
 
     def test_blas_uses_one_thread_meanwhile(self):
         blas = ThreadpoolController().select(user_api="blas")

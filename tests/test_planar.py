@@ -1,6 +1,7 @@
 """Kernels for samples that span a plane: against plain twins, the kernels for any dimension, and laws."""
 
 import naive
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from test_motion import move as dense_move
 
 from meanfield import kernels
 from meanfield.kernels import BLOCK, planar, planar_motion
+from meanfield.kernels.planar_particle import _fill_field, _way_out
 from meanfield.kernels.sliding import CROSSED, GAVE_UP, ORIGIN, SLID, STEPPED_OVER
 
 
@@ -59,6 +61,13 @@ def anywhere(n, rng):
     if n > 4:
         x[1], x[2], x[3] = 2.0 * x[0], -0.5 * x[0], 0.0
     return x
+
+
+@numba.njit
+def way_out(p, e, fan):
+    field = np.empty((9, fan.rays.shape[0]))
+    _fill_field(e, 1.0, fan, field)
+    return _way_out(p, field, fan)
 
 
 KINDS = {"line": line, "anywhere": anywhere}
@@ -393,6 +402,33 @@ class TestOrigin:
         agree = np.linalg.norm(ours - fine, axis=0) <= 0.05
         assert sure.sum() >= 8
         assert agree[sure].mean() >= 0.8
+
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_way_out_is_the_fastest_of_all_directions(self, sign):
+        """It has the least of ``p sum_i e_i relu(q . x_i)`` over the circle: a fine grid is not lower."""
+        angle = np.linspace(0.0, 2.0 * np.pi, 20_000, endpoint=False)
+        around, found = np.column_stack([np.cos(angle), np.sin(angle)]), 0
+        for seed in range(200):
+            rng = np.random.default_rng(seed)
+            x = anywhere(int(rng.integers(2, 14)), rng)
+            x = np.where(seed % 3 == 0, np.round(x) + np.array([0.0, 1.0]), x)
+            e = rng.standard_normal(len(x)) + sign * rng.uniform(0.0, 1.5)  # few ways out, or none
+            fan = planar.fan(np.ascontiguousarray(x))
+            rates = sign * np.maximum(around @ x.T, 0.0) @ e
+            scale = np.abs(e) @ np.linalg.norm(x, axis=1)
+            u0, u1, sector, ray = way_out(sign * 0.7, e, fan)
+            if rates.min() < -1e-3 * scale:
+                assert sector >= 0
+                found += 1
+            if sector >= 0:
+                out = np.array([u0, u1])
+                rate = sign * np.maximum(x @ out, 0.0) @ e
+                assert np.hypot(u0, u1) == pytest.approx(1.0)
+                # Between two directions of the grid it changes by their angle times the scale at most.
+                assert -1.6e-4 * scale <= rate - rates.min() <= 1e-12 * scale
+                if ray >= 0:
+                    np.testing.assert_allclose(out, fan.rays[ray])
+        assert 20 <= found <= 190
 
     def test_dies_where_all_samples_are_on_one_side(self):
         """Inputs near one another leave a wide sector without active samples, where descent steps to."""

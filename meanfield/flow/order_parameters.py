@@ -17,6 +17,7 @@ from meanfield.errors import InputError
 from meanfield.flow.system import CanonicalSystem, check_pair
 from meanfield.particles import Particles
 from meanfield.problem import Problem
+from meanfield.resources import check_fits
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,8 @@ RESOLUTION = math.pi / 36
 ON_SAMPLE = 1e-6
 #: Cosines held at a time (32 MB).
 _BLOCK = 1 << 22
+#: Kernels (n, n) held at a time: the first, another, their difference, and what making one takes.
+_KERNELS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,9 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
     >>> tangent_kernel(problem, one)           # kappa**2 (w**2 / kappa' + kappa' a**2)
     array([[3.25]])
     """
+    check_pair(problem, particles)
+    n = problem.n
+    check_fits(f"tangent kernels between {n} samples, {n} x {n} numbers each,", _KERNELS * 8.0 * n**2)
     system = CanonicalSystem(problem, particles)
     theta = system.theta0.copy()
     for x in system.x:
@@ -223,13 +229,18 @@ def pinned_fraction(
 
 def order_parameters(problem: Problem, states: list[Particles], time: Array) -> OrderParameters:
     """All order parameters of a sequence of states, the first of which is the start."""
-    kernels = [tangent_kernel(problem, state) for state in states]
-    start = float(np.linalg.norm(kernels[0]))
-    changes = [float(np.linalg.norm(K - kernels[0])) for K in kernels]
+    first = tangent_kernel(problem, states[0])
+    start = float(np.linalg.norm(first))
+    change, alignment = np.full(len(states), math.nan), np.empty(len(states))
+    for row, state in enumerate(states):  # one at a time: each has n x n numbers
+        K = tangent_kernel(problem, state) if row else first
+        alignment[row] = kernel_alignment(K, problem.y)
+        if start > 0.0:
+            change[row] = float(np.linalg.norm(K - first)) / start
     return OrderParameters(
         time=time,
-        kernel_change=np.array([change / start if start > 0.0 else math.nan for change in changes]),
-        kernel_alignment=np.array([kernel_alignment(K, problem.y) for K in kernels]),
+        kernel_change=change,
+        kernel_alignment=alignment,
         orientations=np.array([effective_orientations(problem, state) for state in states]),
         dead=np.array([dead_fraction(problem, state) for state in states]),
         pinned=np.array([pinned_fraction(problem, state) for state in states]),

@@ -23,9 +23,12 @@ from meanfield.flow.planar import PlanarPasses
 from meanfield.flow.tangent import Array, TangentKernel
 from meanfield.particles import Particles
 from meanfield.problem import Problem
+from meanfield.resources import check_fits
 
 #: Neurons whose q is below this share of their first one are at the origin.
 _AT_ORIGIN = 1e-13
+#: Matrices (n, n) held at a time while a Gram matrix is made.
+_GRAM_MATRICES = 8
 
 
 class CanonicalSystem:
@@ -102,6 +105,11 @@ class CanonicalSystem:
 
     def gram(self, theta: Array) -> Array:
         """Tangent Gram matrix ``K = kappa Phi W Phi^T``, shape (n, n); kinks count as inactive."""
+        check_fits(
+            f"matrices of {self.n} x {self.n} samples",
+            _GRAM_MATRICES * 8.0 * self.n**2,
+            "give fewer samples, or leave a flow's method at its default",
+        )
         return self.kappa * self._passes.gram(theta)
 
     def tangent_kernel(self, theta: Array, e: Array, before: Array) -> TangentKernel:

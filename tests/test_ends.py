@@ -1,0 +1,86 @@
+"""Random problems of every kind and size: what a run says of its end holds."""
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield import Status
+
+#: What ends a run by itself.
+ENDS = {Status.CONVERGED, Status.STATIONARY, Status.HELD, Status.ROUNDING, Status.UNRESOLVED}
+PUSHES, SIZE = 20, 1e-6
+
+
+def random_problem(seed):
+    """Data and a network: 1 to 5 dimensions, 1 to 30 samples, scales from 1e-6 to 1e6, ties and duplicates."""
+    rng = np.random.default_rng([15, seed])
+    d, n = int(rng.integers(1, 6)), int(rng.integers(1, 31))
+    x = rng.standard_normal((n, d))
+    kind = rng.choice(["plain", "grid", "duplicates", "opposite"])
+    if kind == "grid":  # many kinks meet in the same lines
+        x = np.round(2 * x) / 2
+    elif kind == "duplicates":
+        x = x[rng.integers(0, n, n)]
+    elif kind == "opposite":
+        x[n // 2 :] = -rng.uniform(0.5, 2.0, (n - n // 2, 1)) * x[rng.integers(0, max(n // 2, 1), n - n // 2)]
+    y = rng.standard_normal(n)
+    x, y = 10.0 ** rng.uniform(-6, 6) * x, 10.0 ** rng.uniform(-6, 6) * y
+    if not x.any():
+        x[0, 0] = 1.0
+    problem = mf.Problem(x, y, bias=bool(rng.random() < 0.5))
+    twins = bool(rng.random() < 0.5)
+    width = int(2 * rng.integers(1, 21)) if twins else int(rng.integers(1, 41))
+    scaling = mf.Scaling(float(rng.uniform(0.4, 1.6)), float(rng.uniform(-0.6, 0.6)))
+    network = mf.Particles.sample(problem, scaling, width, antisymmetric=twins, rng=seed)
+    return problem, network
+
+
+def loss_by_hand(problem, network):
+    """The loss, and how much of it may be rounding: outputs are sums of terms that cancel."""
+    terms = network.kappa * np.maximum(problem.x @ network.w.T, 0.0) * (network.weight * network.a)
+    e = terms.sum(axis=1) - problem.y
+    lengths = np.linalg.norm(problem.x, axis=1) * (np.linalg.norm(network.w, axis=1).max())
+    off = 1e-15 * (network.kappa * lengths * np.abs(network.weight * network.a).sum() + np.abs(problem.y))
+    return float(np.mean(e**2)) / 2, float(np.mean(np.abs(e) * off + off**2))
+
+
+def ends_lower(problem, run, pushes=PUSHES):
+    """How many small pushes of the end of a run lead to a lower loss than going on from it as it is."""
+    options = {"loss_tol": 0, "progress": False}
+    stays = float(mf.gradient_flow(problem, run.final, **options).loss[-1])
+    found = 0
+    for seed in range(pushes):
+        again = mf.gradient_flow(problem, run.final.pushed(SIZE, rng=seed), **options)
+        found += again.loss[-1] < 0.999 * stays - 1e-9 * problem.zero_loss
+    return found
+
+
+def check(seed, pushes=PUSHES):
+    """Status of the run of one problem; raises where what it says does not hold."""
+    problem, network = random_problem(seed)
+    try:
+        run = mf.gradient_flow(problem, network, progress=False)
+    except mf.InputError as error:
+        return f"refused: {error}"
+    end, rounding = loss_by_hand(problem, run.final)
+    assert abs(end - run.loss[-1]) <= 1e-9 * end + rounding
+    if run.status is Status.CONVERGED:
+        assert end <= run.loss_target.loss * (1 + 1e-9) + rounding
+    if run.status is Status.STATIONARY:
+        assert ends_lower(problem, run, pushes) == 0
+    return run.status.name
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_run_says_of_its_end_holds(seed):
+    assert not check(seed, pushes=2).startswith("refused")
+
+
+@pytest.mark.slow
+def test_three_hundred_problems():
+    """At most one in a hundred meets the step limit. Run with -s to see how they end."""
+    ends = [check(seed) for seed in range(300)]
+    counts = {end: ends.count(end) for end in sorted(set(ends))}
+    print(counts)
+    assert ends.count("MAX_STEPS") <= 3
+    assert ends.count("STEP_TOO_SMALL") == 0

@@ -330,7 +330,7 @@ class TestMistakes:
         assert "feature 1 of oven runs from 290 to 310, far from zero" in err
         code, _, err = run(capsys, "train", *common, "--standardise", "--width", "200")
         assert code == 0
-        assert not err
+        assert "far from zero" not in err
 
     def test_folder_that_cannot_be_written(self, capsys, tmp_path):
         (tmp_path / "file").write_text("")
@@ -400,8 +400,9 @@ class TestRegime:
 
 #: Of every status: those that came to their end, and those that something cut off.
 EXIT_CODES = {
-    mf.Status.CONVERGED: 0, mf.Status.REACHED_TIME: 0, mf.Status.STATIONARY: 0, mf.Status.ROUNDING: 0,
-    mf.Status.USER: 0, mf.Status.MAX_STEPS: 1, mf.Status.MAX_SECONDS: 1, mf.Status.UNRESOLVED: 1,
+    mf.Status.CONVERGED: 0, mf.Status.REACHED_TIME: 0, mf.Status.STATIONARY: 0, mf.Status.HELD: 0,
+    mf.Status.ROUNDING: 0, mf.Status.USER: 0,
+    mf.Status.MAX_STEPS: 1, mf.Status.MAX_SECONDS: 1, mf.Status.UNRESOLVED: 1,
     mf.Status.STEP_TOO_SMALL: 1, mf.Status.DIVERGED: 1, mf.Status.INTERRUPTED: 1,
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ PUSHES, SIZE = 20, 1e-6
 
 
 def random_problem(seed):
-    """Data and a network: 1 to 5 dimensions, 1 to 30 samples, scales from 1e-6 to 1e6, ties and duplicates."""
+    """Data and a network: 1 to 5 dimensions, 1 to 30 samples, scales 1e-6 to 1e6, ties and duplicates."""
     rng = np.random.default_rng([15, seed])
     d, n = int(rng.integers(1, 6)), int(rng.integers(1, 31))
     x = rng.standard_normal((n, d))

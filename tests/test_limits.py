@@ -527,7 +527,7 @@ class TestPlateaus:
     TOL = 1.0001 * PROBLEM.loss_floor + 1e-6
 
     def limit(self):
-        return infinite_width(self.PROBLEM, mf.Scaling(1.5), width=1e5, loss_tol=self.TOL, max_nodes=256)
+        return infinite_width(self.PROBLEM, mf.Scaling(1.5), width=1e5, loss_atol=self.TOL, max_nodes=256)
 
     def test_neurons_that_end_it_are_found(self):
         """RD_w of 262 144 nodes of the plain rule is 29.60; it rests at 25.76 with 4096 of them."""
@@ -544,7 +544,7 @@ class TestPlateaus:
     def test_what_lies_behind_is_stated_if_they_cannot_join(self, monkeypatch):
         monkeypatch.setattr("meanfield.limits.refinement._ROUNDS", 0)
         limit = self.limit()
-        assert limit.status.name == "STATIONARY"
+        assert limit.status.name in ("STATIONARY", "HELD")
         assert limit.error * limit.loss[0] >= limit.loss[-1] - self.TOL > 4e-3
         assert limit.rd_error == limit.rd_a_error == math.inf
         assert not limit.accurate

@@ -34,7 +34,7 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
 
     problem = problem_of(arguments)
     formats = formats_of(arguments.formats)
-    out = output_folder(arguments.out, problem.name)
+    out = sweep_folder(arguments, problem)
     store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
 
     def draw(part: PhaseDiagram) -> None:
@@ -91,7 +91,7 @@ def boundary(arguments: argparse.Namespace) -> int:
 
     problem = problem_of(arguments)
     formats = formats_of(arguments.formats)
-    out = output_folder(arguments.out, problem.name)
+    out = sweep_folder(arguments, problem)
     store = Path(arguments.store) if arguments.store else out / "sweep.sqlite"
     options = sweep_options(arguments)
     del options["gamma"]  # which is what is looked for
@@ -220,6 +220,12 @@ def _scaling(arguments: argparse.Namespace, *, default: str | None) -> Scaling:
     if scheme is None:
         raise InputError("no scaling given; give a scheme's name, --alpha --beta1 --beta2, or --gamma")
     return Scaling.named(scheme, b=arguments.b)
+
+
+def sweep_folder(arguments: argparse.Namespace, problem: Problem) -> Path:
+    """The output folder of a sweep: presets train in other ways, so that their stores are apart."""
+    preset = arguments.preset
+    return output_folder(arguments.out, problem.name if preset == "quick" else f"{problem.name}-{preset}")
 
 
 def output_folder(given: str | None, name: str) -> Path:

@@ -22,7 +22,7 @@ def shard(arguments: argparse.Namespace) -> int:
     options = commands.sweep_options(arguments)
     if not 1 <= part <= parts:
         raise InputError(f"the shard is {arguments.part}; give I/N with I from 1 to N")
-    out = commands.output_folder(arguments.out, problem.name)
+    out = commands.sweep_folder(arguments, problem)
     store = Path(arguments.store) if arguments.store else out / f"shard-{part}-of-{parts}.sqlite"
     diagram = experiments.phase_diagram(problem, **options, store=store, shard=(part, parts))
     done, failed = len(diagram.results), sum(not result.finished for result in diagram.results)

@@ -176,7 +176,8 @@ class CanonicalSystem:
         moved = (theta[1:] - self.theta0[1:]).T * self.root
         w = self.particles.w + moved @ self.problem.basis.T
         # At the origin the direction of q, however short, is what knows where a neuron goes.
-        at_origin = np.sum(theta[1:] ** 2, axis=0) < _AT_ORIGIN**2 * np.sum(self.theta0[1:] ** 2, axis=0)
+        now, before = (np.einsum("ck,ck->k", q, q) for q in (theta[1:], self.theta0[1:]))
+        at_origin = now < _AT_ORIGIN**2 * before
         if at_origin.any():
             inside = self.theta0[1:, at_origin].T * self.root
             outside = self.particles.w[at_origin] - inside @ self.problem.basis.T

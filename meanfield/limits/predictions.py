@@ -51,16 +51,15 @@ class Predictor:
 
     Attributes
     ----------
-    a, w : ndarray, shapes (N,) and (N, d)
-        Their parameters.
+    neurons : Particles
+        The nodes; their own weights are not used.
     weight : ndarray, shape (N, K + 1)
         For the predictions of the K sets, that of the run's own nodes first, and for its outputs' doubt.
     rest : float
         Error that is the same everywhere.
     """
 
-    a: Array
-    w: Array
+    neurons: Particles
     weight: Array
     rest: float = 0.0
 
@@ -68,10 +67,11 @@ class Predictor:
         """Prediction and its error, both (k,), on inputs (k, d) with the bias column."""
         sums = np.zeros((len(x), self.weight.shape[1]))
         step = max(1, _BLOCK // max(1, len(x)))
-        for start in range(0, len(self.a), step):
+        for start in range(0, self.neurons.size, step):
             block = slice(start, start + step)
-            contribution = np.maximum(x @ self.w[block].T, 0.0) * self.a[block]
-            sums += contribution @ self.weight[block]
+            z = self.neurons.preactivations(x, block)
+            contribution = np.maximum(z, 0.0) * self.neurons.a[block, None]
+            sums += contribution.T @ self.weight[block]
         sets, doubt = sums[:, :-1], np.abs(sums[:, -1])
         count, mean = sets.shape[1], sets.mean(axis=1)
         scatter = _quantile(count - 1) * sets.std(axis=1, ddof=1) / math.sqrt(count)
@@ -150,7 +150,7 @@ def _own(initial: Particles, moved: Particles, *, rest: float) -> Predictor:
     """Particles that predict by themselves."""
     weight = np.zeros((initial.size, 3))
     weight[:, :2] = (initial.kappa * initial.weight)[:, None]
-    return Predictor(moved.a, moved.w, weight, rest)
+    return Predictor(moved, weight, rest)
 
 
 def _calibrated(
@@ -176,7 +176,7 @@ def _calibrated(
     weight = share[:, None] * (centred @ np.column_stack([exact, carried]))
     weight[np.arange(len(of)), of] += count * share
     both = 0.5 * kappa * width * np.repeat(weight, 2, axis=0)
-    return Predictor(moved.a, moved.w, both, float(rest[0]) + history)
+    return Predictor(moved, both, float(rest[0]) + history)
 
 
 def _coefficients(covariance: Array, wanted: Array, ridge: float) -> tuple[Array, Array]:

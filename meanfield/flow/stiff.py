@@ -5,7 +5,7 @@ length h, then a frozen K feeds it with delta |e| for all of the step: particles
 before that is corrected, lambda being the mode's rate. In a valley that is steep and nearly flat along its
 floor (a first output thousands of times the targets leaves the flow there) steps end at ``h**2 lambda = T``, T
 the time in which the mode turns, and a run never ends. A linearly implicit step meets the mode with its own
-decay at every stage. It knows no kinks: it counts only if no neuron changes its pattern, or is on a kink.
+decay at every stage. It knows no events: it counts only if no neuron meets a kink or leaves one.
 Once its steps are no longer than those at which the residual method stalled, that goes on.
 """
 
@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield import kernels
 from meanfield.flow.linearly_implicit import LinearlyImplicit
 from meanfield.flow.method import Attempt, State
-from meanfield.flow.residual import ResidualSpace
+from meanfield.flow.residual import ResidualSpace, felt
+from meanfield.flow.slides import Slide, Slides
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import DIRECT, Array
 
@@ -30,8 +30,6 @@ _SHORT, _STIFF = 3e-3, 100.0
 #: Accepted steps of the residual method from the end of implicit ones to the next; twice as many each time
 #: that fewer implicit steps than this were taken.
 _PATIENCE, _WORTHWHILE = 20, 5
-#: Entries of a block of pre-activations held at a time.
-_BLOCK = 1 << 20
 
 
 class Residual:
@@ -43,8 +41,7 @@ class Residual:
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system
         self._exact = ResidualSpace(system)
-        self._implicit: LinearlyImplicit | None = None
-        self._lengths = np.linalg.norm(system.x, axis=1)
+        self._implicit: ImplicitSlides | None = None
         self._last: Array | None = None
         # The length at which implicit steps took over, 0 where they have not; how many were taken.
         self._entered, self._taken = 0.0, 0
@@ -55,14 +52,15 @@ class Residual:
         failed, self._last = state.e is self._last, state.e
         if self._entered > 0.0:
             self._taken += not failed
-            if h >= self._entered:
-                return self._implicit_step(state, h)
+            if h >= self._entered and (attempt := self._implicit_step(state, h)) is not None:
+                return attempt
             if self._taken < _WORTHWHILE:
                 self._patience *= 2
             self._entered, self._pause = 0.0, self._patience
         elif failed and self._pause <= 0 and self._stalls(state, h):
-            self._entered, self._taken = h, 0
-            return self._implicit_step(state, h)
+            if (attempt := self._implicit_step(state, h)) is not None:
+                self._entered, self._taken = h, 0
+                return attempt
         self._pause -= not failed
         return self._exact.step(state, h)
 
@@ -70,21 +68,37 @@ class Residual:
         short = h < _SHORT * state.s and self.system.n <= DIRECT
         return short and self._exact.stiffness > _STIFF
 
-    def _implicit_step(self, state: State, h: float) -> Attempt:
+    def _implicit_step(self, state: State, h: float) -> Attempt | None:
         if self._implicit is None:
-            self._implicit = LinearlyImplicit(self.system)
-        attempt = self._implicit.step(state, h)
-        if not self._same_pattern(state.theta, attempt.state.theta):
+            self._implicit = ImplicitSlides(self.system)
+        return self._implicit.try_step(state, h)
+
+
+class ImplicitSlides(LinearlyImplicit):
+    """Linearly implicit steps of neurons that cross no kinks but may slide on some."""
+
+    def __init__(self, system: CanonicalSystem) -> None:
+        super().__init__(system)
+        self._slides = Slides(system)
+        self._now: list[Slide] = []
+
+    def try_step(self, state: State, h: float) -> Attempt | None:
+        """Try a step of canonical length h; None from a state that is not smooth."""
+        now = self._slides.at(state.theta, state.e)
+        if now is None:
+            return None
+        self._now = now
+        attempt = self.step(state, h)
+        new = attempt.state
+        if not self._slides.last(state.theta, new.theta) or self._slides.at(new.theta, new.e) is None:
             return replace(attempt, layer_error=np.full(2, math.inf))
         return replace(attempt, stiff=True)
 
-    def _same_pattern(self, theta: Array, new: Array) -> bool:
-        """Whether all neurons have the same pattern in both states, and none is on a kink."""
-        x, block = self.system.x, max(1, _BLOCK // self.system.n)
-        for start in range(0, theta.shape[1], block):
-            q, q_new = theta[1:, start : start + block], new[1:, start : start + block]
-            z, z_new = x @ q, x @ q_new
-            edge = kernels.ON_KINK * self._lengths[:, None] * np.linalg.norm(q, axis=0)
-            if np.any((z > 0.0) != (z_new > 0.0)) or np.any(np.abs(z) <= edge):
-                return False
-        return True
+    def _fresh_kernel(self, state: State) -> Array:
+        return self.system.tangent_kernel(state.theta, state.e, felt(state)).matrix()
+
+    def _pullback(self, theta: Array, c: Array, out: Array) -> None:
+        super()._pullback(theta, c, out)
+        for neuron, held in self._now:
+            q = out[1:, neuron]
+            q -= held @ (held.T @ q)

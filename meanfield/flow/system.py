@@ -79,6 +79,11 @@ class CanonicalSystem:
         """Passes over all particles so far."""
         return self._passes.count
 
+    @property
+    def samples(self) -> kernels.Samples:
+        """The samples and their kinks, as the motion knows them."""
+        return self._passes.samples
+
     def residual(self, theta: Array) -> Array:
         """Residual ``e = f - y`` on the samples, shape (n,)."""
         return self.kappa * self._passes.output(theta) - self.y

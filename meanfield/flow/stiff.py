@@ -24,9 +24,9 @@ from meanfield.flow.slides import Slide, Slides
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import DIRECT, Array
 
-#: The residual method stalls if a step fails that is shorter than this share of the time so far, although its
-#: fastest mode decays by so many foldings.
-_SHORT, _STIFF = 3e-3, 100.0
+#: A step is short if it is shorter than this share of the time so far, although the fastest mode decays by so
+#: many foldings. The residual method stalls if a short step fails, or after so many short steps in a row.
+_SHORT, _STIFF, _IN_A_ROW = 3e-3, 100.0, 50
 #: Accepted steps of the residual method from the end of implicit ones to the next; twice as many each time
 #: that fewer implicit steps than this were taken.
 _PATIENCE, _WORTHWHILE = 20, 5
@@ -46,6 +46,7 @@ class Residual:
         # The length at which implicit steps took over, 0 where they have not; how many were taken.
         self._entered, self._taken = 0.0, 0
         self._patience, self._pause = _PATIENCE, 0
+        self._in_a_row = 0
 
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
@@ -57,16 +58,18 @@ class Residual:
             if self._taken < _WORTHWHILE:
                 self._patience *= 2
             self._entered, self._pause = 0.0, self._patience
-        elif failed and self._pause <= 0 and self._stalls(state, h):
-            if (attempt := self._implicit_step(state, h)) is not None:
-                self._entered, self._taken = h, 0
-                return attempt
+        elif self._stalls(state, h, failed) and (attempt := self._implicit_step(state, h)) is not None:
+            self._entered, self._taken, self._in_a_row = h, 0, 0
+            return attempt
         self._pause -= not failed
         return self._exact.step(state, h)
 
-    def _stalls(self, state: State, h: float) -> bool:
-        short = h < _SHORT * state.s and self.system.n <= DIRECT
-        return short and self._exact.stiffness > _STIFF
+    def _stalls(self, state: State, h: float, failed: bool) -> bool:
+        """Whether the residual method stalls before its step of length h."""
+        short = h < _SHORT * state.s and self._exact.stiffness > _STIFF
+        self._in_a_row = self._in_a_row + 1 if short else 0
+        stalls = short and (failed or self._in_a_row > _IN_A_ROW)
+        return stalls and self._pause <= 0 and self.system.n <= DIRECT
 
     def _implicit_step(self, state: State, h: float) -> Attempt | None:
         if self._implicit is None:
@@ -80,25 +83,37 @@ class ImplicitSlides(LinearlyImplicit):
     def __init__(self, system: CanonicalSystem) -> None:
         super().__init__(system)
         self._slides = Slides(system)
+        self._lengths = np.linalg.norm(system.x, axis=1)
         self._now: list[Slide] = []
 
     def try_step(self, state: State, h: float) -> Attempt | None:
         """Try a step of canonical length h; None from a state that is not smooth."""
-        now = self._slides.at(state.theta, state.e)
+        slides, system = self._slides, self.system
+        now = slides.at(state.theta, state.e)
         if now is None:
             return None
+        slides.leave(state.theta, now)
         self._now = now
         attempt = self.step(state, h)
         new = attempt.state
-        if not self._slides.last(state.theta, new.theta) or self._slides.at(new.theta, new.e) is None:
+        later = slides.at(new.theta, new.e) if slides.last(state.theta, new.theta) else None
+        if later is None:
             return replace(attempt, layer_error=np.full(2, math.inf))
-        return replace(attempt, stiff=True)
+        moved, weighed = slides.overshot(later, new.theta[0], h)
+        return replace(
+            attempt,
+            output_error=np.abs(attempt.output_error) + system.kappa * weighed * self._lengths,
+            layer_error=attempt.layer_error + np.array([0.0, moved]),
+            stiff=True,
+        )
 
     def _fresh_kernel(self, state: State) -> Array:
         return self.system.tangent_kernel(state.theta, state.e, felt(state)).matrix()
 
     def _pullback(self, theta: Array, c: Array, out: Array) -> None:
+        """Neurons near kinks keep their patterns throughout a step, so that all of its stages are smooth."""
         super()._pullback(theta, c, out)
-        for neuron, held in self._now:
-            q = out[1:, neuron]
-            q -= held @ (held.T @ q)
+        for slide in self._now:
+            p, q, pull = theta[0, slide.neuron], theta[1:, slide.neuron], (c * slide.active) @ self.system.x
+            out[0, slide.neuron] = pull @ q
+            out[1:, slide.neuron] = p * (pull - slide.held @ (slide.held.T @ pull))

@@ -1,8 +1,8 @@
-"""Neurons on kinks, as smooth steps see them: those that slide, those that stand still, and whether that lasts.
+"""Neurons on kinks, as smooth steps see them: those that slide, those that stand still, and for how long.
 
-While neurons slide on the same kinks and cross no others the flow is smooth: q moves with what its kinks leave
-of the pullback. A slide on kinks S holds while both sides of each push the neuron back. The convex combination
-of the sides (Filippov) that keeps it there,
+While neurons slide on the same kinks and cross no others the flow is smooth: q moves with what its kinks
+leave of the pullback. A slide on kinks S holds while both sides of each push the neuron back. The convex
+combination of the sides (Filippov) that keeps it there,
 
     (G + sum_{i in S} lambda_i e_i x_i) . x_j = 0 for all j in S,
 
@@ -39,9 +39,10 @@ _BLOCK = 1 << 20
 class Slide(NamedTuple):
     """A neuron on kinks, or near some, and what it does until it meets another.
 
-    ``active`` (n,) is its pattern. ``held``, orthonormal columns (r, k), are the directions in which its q does
-    not move: those of the kinks slid on. ``leaves`` (r,) is a vector, times |q| hardly longer than rounding, to
-    the side of the kinks that it leaves, None if there are none; n times ``speed`` bounds its speed off them.
+    ``active`` (n,) is its pattern. ``held``, orthonormal columns (r, k), are the directions in which its q
+    does not move: those of the kinks slid on. ``leaves`` (r,), times |q|, leads to the side of the kinks that
+    it leaves, by hardly more than rounding; None if there are none. ``speed`` bounds n times its speed off
+    them.
     """
 
     neuron: int
@@ -73,7 +74,7 @@ class Slides:
         self._block = max(1, _BLOCK // system.n)
 
     def at(self, theta: Array, e: Array) -> list[Slide] | None:
-        """All neurons on kinks or near some, under a residual e; None if what one of them does there is not clear."""
+        """All neurons on kinks or near some, under a residual e; None if it is not clear what one does."""
         slides, none = list[Slide](), np.zeros((theta.shape[0] - 1, 0))
         jump = np.bincount(self.system.samples.leader, e * self._lengths, minlength=len(e)) / self._lengths
         for start in range(0, theta.shape[1], self._block):
@@ -81,7 +82,8 @@ class Slides:
             if self._rests_at_origin(part):
                 return None
             z, here = self._kinks(part)
-            on_kinks, near = here.any(axis=0), self._kinks(part, _NEAR).here.any(axis=0)
+            on_kinks = np.asarray(here.any(axis=0))
+            near = np.asarray(self._kinks(part, _NEAR).here.any(axis=0))
             if len(slides) + np.count_nonzero(near) > _MOST:
                 near = on_kinks
             if len(slides) + np.count_nonzero(near) > _MOST:
@@ -103,14 +105,14 @@ class Slides:
                 q += float(np.linalg.norm(q)) * slide.leaves
 
     def overshot(self, slides: list[Slide], p: Array, h: float) -> tuple[float, float]:
-        """At most how far neurons were held too long in a step of length h: the norm, and the sum times |p|."""
+        """How far neurons were held too long in a step of length h: norm, and sum times |p|; bounds."""
         which = [slide.neuron for slide in slides]
         way = h / self.system.n * np.array([slide.speed for slide in slides])
         weight = self.system.weight[which] if which else way
         return math.sqrt(float(weight @ way**2)), float(weight @ (np.abs(p[which]) * way)) if which else 0.0
 
     def last(self, theta: Array, new: Array) -> bool:
-        """Whether all neurons are on the same kinks, and beside the others on the same sides, in both states."""
+        """Whether all neurons are on the same kinks and on the same sides of the others in both states."""
         for start in range(0, theta.shape[1], self._block):
             z, here = self._kinks(theta[:, start : start + self._block])
             z_new, here_new = self._kinks(new[:, start : start + self._block])

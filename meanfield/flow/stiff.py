@@ -3,10 +3,12 @@
 The residual method freezes K during a step. If a fast mode turns slowly, by an angle delta in a step of
 length h, then a frozen K feeds it with delta |e| for all of the step: particles are off by h lambda delta |e|
 before that is corrected, lambda being the mode's rate. In a valley that is steep and nearly flat along its
-floor (a first output thousands of times the targets leaves the flow there) steps end at ``h**2 lambda = T``, T
-the time in which the mode turns, and a run never ends. A linearly implicit step meets the mode with its own
-decay at every stage. It knows no events: it counts only if no neuron meets a kink or leaves one.
-Once its steps are no longer than those at which the residual method stalled, that goes on.
+floor (a first output thousands of times the targets leaves the flow there) steps end at ``h**2 lambda = T``,
+T the time in which the mode turns, and a run never ends. A linearly implicit step meets the mode with its
+own decay at every stage. It knows no events: it counts only if no neuron meets a kink. Neurons that slide
+move within their kinks (see :mod:`meanfield.flow.slides`); one whose slide ends within a step leaves at the
+start of the next, and what it went too far along its kink counts as error.
+Once these steps are no longer than those at which the residual method stalled, that goes on.
 """
 
 from __future__ import annotations

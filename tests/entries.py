@@ -187,6 +187,7 @@ ENTRIES = {
     ),
     "symbolic.exponents": (symbolic.exponents, {"network": None}),
     "symbolic.boundaries": (symbolic.boundaries, {"network": None}),
+    "Region.sign": (THEORY.regions[0].sign, {"layer": "w"}),
     "symbolic.regions": (symbolic.regions, {"network": None}),
     "symbolic.TwoLayer": (
         symbolic.TwoLayer,

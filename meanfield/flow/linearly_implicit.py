@@ -58,14 +58,14 @@ class LinearlyImplicit:
         self._k = np.empty((4, *shape))
         self._slope, self._stage = np.empty(shape), np.empty(shape)
         self._results = (np.empty(shape), np.empty(shape))
-        self._gram_of: Array | None = None
-        self._gram = np.empty((0, 0))
+        self._kernel_of: Array | None = None
+        self._kernel = np.empty((0, 0))
 
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
         system, k, n = self.system, self._k, self.system.n
         theta, e = state.theta, state.e
-        K = self._gram_at(theta, e)
+        K = self._kernel_at(state)
         factor = cho_factor(np.eye(n) + (GAMMA * h / n) * K)
 
         # Phi W k_i, the stages as the samples see them, costs nothing beyond the solves:
@@ -73,15 +73,15 @@ class LinearlyImplicit:
         seen = np.zeros((4, n))
         c = cho_solve(factor, -(h / n) * (K @ e))
         seen[0] = c
-        system.pullback(theta, -(h / n) * (e + GAMMA * c), k[0])
+        self._pullback(theta, -(h / n) * (e + GAMMA * c), k[0])
         for i in range(1, 4):
             system.combine(theta, k[:i], ALPHA[i, :i], self._stage)
             e_stage = system.residual(self._stage)
-            system.pullback(self._stage, -(h / n) * e_stage, self._slope)
+            self._pullback(self._stage, -(h / n) * e_stage, self._slope)
             coupled = COUPLING[i, :i] @ seen[:i] / GAMMA
             c = cho_solve(factor, system.tangent(theta, self._slope) + coupled)
             seen[i] = c - coupled
-            system.pullback(theta, -(GAMMA * h / n) * c, k[i])
+            self._pullback(theta, -(GAMMA * h / n) * c, k[i])
             k[i] += self._slope
 
         new = self._results[0] if theta is not self._results[0] else self._results[1]
@@ -93,9 +93,15 @@ class LinearlyImplicit:
             layer_error=system.combination_norms(k, B - B_EMBEDDED),
         )
 
-    def _gram_at(self, theta: Array, e: Array) -> Array:
-        """Gram matrix at the step's start; a step that is tried again reuses it."""
-        if self._gram_of is not e:  # residuals are new arrays at every state, theta's buffers are not
-            self._gram = self.system.gram(theta)
-            self._gram_of = e
-        return self._gram
+    def _kernel_at(self, state: State) -> Array:
+        """The tangent kernel at the step's start; a step that is tried again reuses it."""
+        if self._kernel_of is not state.e:  # residuals are new arrays at every state, theta's buffers are not
+            self._kernel, self._kernel_of = self._fresh_kernel(state), state.e
+        return self._kernel
+
+    def _fresh_kernel(self, state: State) -> Array:
+        return self.system.gram(state.theta)
+
+    def _pullback(self, theta: Array, c: Array, out: Array) -> None:
+        """``out = Phi^T c``, the motion of the particles that residuals -c cause."""
+        self.system.pullback(theta, c, out)

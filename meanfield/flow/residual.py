@@ -52,7 +52,7 @@ class ResidualSpace:
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
         system, theta, new = self.system, state.theta, self._result(state.theta)
-        before, halves = _felt(state), np.array([0.5 * h, 0.5 * h])
+        before, halves = felt(state), np.array([0.5 * h, 0.5 * h])
         spectrum = self._spectrum_at(state)
         at_e = spectrum.expand(state.e, h)
         self.stiffness = h * float(at_e.rates.max())
@@ -93,8 +93,8 @@ class ResidualSpace:
         error: Array = self.system.kappa * self._lengths
         if doubt * float(np.linalg.norm(error)) <= float(np.linalg.norm(seen)):
             return doubt * error
-        theta, felt = state.theta, np.stack([_felt(state), state.e])
-        _, inherited = self.system.move(theta, felt, np.zeros(1), theta)
+        theta, residuals = state.theta, np.stack([felt(state), state.e])
+        _, inherited = self.system.move(theta, residuals, np.zeros(1), theta)
         return max(doubt - inherited.doubt, 0.0) * error
 
     def _result(self, theta: Array) -> Array:
@@ -115,16 +115,17 @@ class ResidualSpace:
         if self._spectrum is None or self._spectrum_of is not state.e:  # residuals are new at every state
             pattern, self._tried = state.e, 0
         elif self._tried == 1:
-            pattern = _felt(state)
+            pattern = felt(state)
         else:
             return self._spectrum
         self._tried += 1
-        kernel = self.system.tangent_kernel(state.theta, pattern, _felt(state))
+        kernel = self.system.tangent_kernel(state.theta, pattern, felt(state))
         self._spectrum, self._spectrum_of = Spectrum(kernel, self.system.n), state.e
         return self._spectrum
 
 
-def _felt(state: State) -> Array:
+def felt(state: State) -> Array:
+    """What particles felt until a state, or feel at the first."""
     return state.e if state.felt is None else state.felt
 
 

@@ -24,7 +24,7 @@ from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
 #: A neuron is at the origin if |q| is below this share of |p|: kernels leave it at half of that.
-_ORIGIN = 2e-100
+AT_ORIGIN = 2e-100
 #: Directions from which a way down is looked for, and steps on the sphere from each of them.
 _STARTS, _STEPS = 64, 100
 #: Operations that a search may take, and neurons on kinks that are looked at.
@@ -54,7 +54,7 @@ def test_rest(system: CanonicalSystem, state: State) -> Rest:
     """
     p, q = state.theta[0], state.theta[1:]
     size = np.sqrt(np.einsum("ck,ck->k", q, q))
-    there = (size <= _ORIGIN * np.abs(p)) & (system.weight > 0.0)
+    there = (size <= AT_ORIGIN * np.abs(p)) & (system.weight > 0.0)
     held, freed = False, False
     for sign in (1.0, -1.0):
         # Where p is zero as well, what is pushed grows with either sign: the second order decides.
@@ -65,7 +65,7 @@ def test_rest(system: CanonicalSystem, state: State) -> Rest:
         down = _way_down(np.zeros(len(q)), pull, system.x)
         if down is None:
             continue
-        resting = which[_is_active(q[:, which], size[which], system.x)]
+        resting = which[is_active(q[:, which], size[which], system.x)]
         q[:, resting] = _BESIDE * np.abs(p[resting]) * down[:, None]
         freed, held = freed or resting.size > 0, held or resting.size < which.size
     if freed:
@@ -73,7 +73,7 @@ def test_rest(system: CanonicalSystem, state: State) -> Rest:
     return Rest.HELD if held or _held_on_kinks(system, state, ~there & (size > 0.0)) else Rest.STABLE
 
 
-def _is_active(q: Array, size: Array, x: Array) -> Array:
+def is_active(q: Array, size: Array, x: Array) -> Array:
     """Which neurons of q (r, N) are active on a sample, or on the kink of one."""
     directions = q / np.where(size > 0.0, size, 1.0)
     reach = x @ directions / np.linalg.norm(x, axis=1)[:, None]

@@ -87,6 +87,11 @@ class CanonicalSystem:
         theta[1:] /= self.root
         return theta
 
+    @property
+    def samples(self) -> kernels.Samples:
+        """The samples and their kinks, as the motion knows them."""
+        return self._passes.samples
+
     def residual(self, theta: Array) -> Array:
         """Residual ``e = f - y`` on the samples, shape (n,)."""
         return self.kappa * self._passes.output(theta) - self.y

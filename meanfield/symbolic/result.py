@@ -112,7 +112,20 @@ class Region:
         return self.orders["a"]
 
     def sign(self, layer: str) -> int:
-        """Sign of the exponent of a layer inside; 0 if it is zero throughout."""
+        """Sign of the exponent of a layer, "w" or "a", inside; 0 if it is zero throughout.
+
+        Raises
+        ------
+        InputError
+            For anything but a layer.
+
+        Examples
+        --------
+        >>> from meanfield.symbolic import exponents
+        >>> sorted({region.sign("w") for region in exponents().regions})
+        [-1, 1]
+        """
+        one_of("layer", layer, self.orders)
         if self.orders[layer] == 0:
             return 0
         return 1 if layer in self.moving else -1

@@ -119,11 +119,11 @@ class CellResult:
 
     @property
     def finished(self) -> bool:
-        """Whether training ended by itself: at the tolerance, or at rest in a stationary point.
+        """Whether training ended by itself: at the tolerance, or at rest.
 
         The displacements of a network at rest are final, whatever its loss.
         """
-        return self.status in ("CONVERGED", "STATIONARY", "ROUNDING")
+        return self.status in ("CONVERGED", "STATIONARY", "HELD", "ROUNDING")
 
 
 def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:

@@ -36,7 +36,7 @@ from meanfield.experiments import (
     fit_slope,
     run_cell,
 )
-from meanfield.experiments.cells import cost
+from meanfield.experiments.cells import CellResult, cost
 
 SETTINGS = CellSettings(loss_atol=1e-4)
 
@@ -437,3 +437,11 @@ class TestDeath:
         again = start(executor)
         assert again.wait(120) == 0, again.stderr.read()
         assert (tmp_path / "runs.csv").read_bytes() == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("status", "finished"), [("CONVERGED", True), ("STATIONARY", True), ("HELD", True), ("MAX_STEPS", False)]
+)
+def test_a_run_at_rest_is_finished_held_or_not(status, finished):
+    values = dict.fromkeys((field.name for field in dataclasses.fields(CellResult)), 0.0)
+    assert CellResult(**{**values, "status": status}).finished is finished

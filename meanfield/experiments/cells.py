@@ -123,7 +123,7 @@ class CellResult:
 
     @property
     def finished(self) -> bool:
-        """Whether training ended by itself: at the tolerance, or at rest in a stationary point.
+        """Whether training ended by itself: at the tolerance, or at rest.
 
         The displacements of a network at rest are final, whatever its loss.
         """

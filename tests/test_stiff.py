@@ -105,5 +105,6 @@ def test_where_the_end_may_hang_on_rtol_the_remedy_says_so():
     problem = mf.Problem(x, x**4)
     network = mf.Particles.sample(problem, mf.Scaling(1.0), width=20, rng=1)
     run = mf.gradient_flow(problem, network, loss_tol=0)
-    assert run.status.name == "STATIONARY"
-    assert "rtol" in run.status.remedy
+    assert run.status.name in ("STATIONARY", "HELD")
+    assert "rtol" in mf.Status.STATIONARY.remedy
+    assert "rtol" in mf.Status.HELD.remedy

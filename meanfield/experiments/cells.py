@@ -224,9 +224,10 @@ def cell_memory(problem: Problem, cell: Cell, *, per_half: bool) -> float:
     a test), with partial sums of Gram matrices, one for each chunk of particles but bounded.
     """
     size, n = cell.width * (2 if per_half else 1), problem.n
-    particles = size * (2 * (1 + problem.d) + 3 * (1 + problem.rank) + 2)
+    particles = size * (2 * (1 + problem.d) + 3 * (1 + problem.rank) + 6)
     chunks = min(kernels.chunk_count(size), max(2, PARTIAL_SUMS // n**2))
-    return 8.0 * (particles + (8 + 3 * chunks) * min(n**2, PARTIAL_SUMS)) + 0.5e6
+    samples = 3 * n * problem.rank
+    return 8.0 * (particles + samples + (9 + 3 * chunks) * min(n**2, PARTIAL_SUMS)) + 0.5e6
 
 
 def cost(cell: Cell) -> float:

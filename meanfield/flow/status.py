@@ -17,7 +17,8 @@ class Status(enum.Enum):
     )
     HELD = (
         "the flow came to rest at a loss above its target, where it is not unique: some neurons are held at "
-        "the origin of w, or on a kink, and a small push of them lowers the loss; run.final.pushed() gives it"
+        "the origin of w, or on a kink, and a small push of them lowers the loss; go on from "
+        "run.final.pushed(), with another rng if that ends as high, or try a smaller rtol"
     )
     MAX_STEPS = (
         "the number of steps reached max_steps; raise max_steps, rtol or loss_tol, or give the run in "

@@ -127,8 +127,9 @@ class TestPhaseDiagram:
         assert code == 0
         printed = json.loads(out)
         direct = mf.phase_diagram(
-            mf.datasets.four_points(), gamma=0.9, gamma_prime=-0.2, widths=[20, 80], per_half=halves
-        )
+            mf.datasets.four_points(), gamma=0.9, gamma_prime=-0.2, widths=[20, 80], per_half=halves,
+            loss_atol=5e-7 if "paper" in argv else None,
+        )  # fmt: skip
         assert printed["points"][0]["S_w"] == direct.S_w.item()
         assert printed["settings"]["per_half"] is halves
         assert ("(neurons in each of two twin halves, " in printed["methods"]) is halves

@@ -97,8 +97,8 @@ class TestRunsEnd:
         rounding = 1e-13 * (problem.zero_loss + losses[0])
         assert np.all(np.diff(losses) <= 1e-8 * losses[:-1] + rounding)
         assert run.loss[-1] >= problem.loss_floor * (1.0 - 1e-9) - rounding
-        # Where a stiff mode turned, steps were linearly implicit: those conserve to their own error, and do not
-        # know what neurons gave off.
+        # Where a stiff mode turned, steps were linearly implicit: those conserve to their own error, and do
+        # not know what neurons gave off.
         exact = np.isfinite(run.stats.energy_drift)
         assert run.stats.conservation_drift < (1e-9 if exact else run.stats.rtol)
         assert problem.loss(run.final.output(problem.x)) == pytest.approx(

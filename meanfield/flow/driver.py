@@ -314,8 +314,8 @@ def _rules(
         rules.append(TimeReached(t_end))
     rules.append(AtRounding(system.problem.zero_loss))
     if stationarity > 0:
-        growth = system.kappa * float(np.sqrt(np.mean(np.sum(system.x**2, axis=1))))
-        rules.append(Stationary(stationarity, growth))
+        weakest = float(np.linalg.svd(system.x, compute_uv=False)[-1]) / math.sqrt(system.n)
+        rules.append(Stationary(stationarity, system.kappa * weakest))
     rules.append(StepsReached(max_steps))
     if max_seconds is not None:
         rules.append(SecondsReached(max_seconds))

@@ -12,7 +12,7 @@ import numpy as np
 from meanfield.flow.status import Status
 from meanfield.flow.tangent import Array
 
-#: Foldings of a particle, at a bound of its rate, in which anything that grows would have been seen.
+#: Foldings of a particle, at a rate that it may have, in which anything that grows would have been seen.
 _BEYOND_MEASURE = 1e4
 #: Accepted steps in which a flow that is not at rest has moved, were it by one folding.
 _STANDSTILL = 500
@@ -108,7 +108,7 @@ class Stationary:
     On a plateau particles that are too few or too small to be seen may grow, exponentially, until they end
     it; at a huge width they are that small. So the flow rests only if time was enough for any growth: if
     the loss falls by less than the share ``tol`` when the time doubles, by its rate and as seen, and that
-    time holds ten thousand foldings of a particle at a bound of its rate. Exponential convergence to zero
+    time holds ten thousand foldings of a particle at the rate ``growth``. Exponential convergence to zero
     loss never satisfies the first. Where rounding, or neurons that are held at the origin, keep steps so
     short that no such time is reached, it rests if five hundred steps changed neither the loss by the
     share ``tol`` nor the displacements by its root.
@@ -118,8 +118,9 @@ class Stationary:
     tol : float
         See above.
     growth : float
-        Largest rate at which a particle may grow per unit of time tbar and of the residual's root
-        mean square.
+        Rate at which a particle may grow in the direction in which the samples pull least (their smallest
+        singular value), per unit of time tbar and of the residual's root mean square: where features are far
+        smaller than the bias, neurons that slide go on that slowly.
     """
 
     def __init__(self, tol: float, growth: float) -> None:

@@ -199,7 +199,7 @@ def _add_sweep(verb: argparse.ArgumentParser, *, gamma: bool = True) -> None:
         "--preset",
         choices=("quick", "paper"),
         default="quick",
-        help="quick: 525 networks, a minute for the four points, hours for larger data, which the first "
+        help="quick: 1050 networks, a minute for the four points, hours for larger data, which the first "
         "line of progress says (default); paper: the published map",
     )
     numbers = "0.5,1,1.5 or START:STOP:STEP"

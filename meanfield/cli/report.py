@@ -79,7 +79,8 @@ def agreement(diagram: PhaseDiagram) -> list[str]:
         share = f"{100 * diagram.confidence:g} %"
         lines.append(
             f"{sum(inside)} of {len(inside)} points hold the prediction at these widths in their {share} "
-            f"interval (by chance alone: {diagram.confidence * len(inside):.0f})."
+            f"interval (by chance alone: {diagram.confidence * len(inside):.0f}; "
+            "they share their draws, and miss together)."
         )
     decided = [row.regime_agrees for row in diagram.rows if row.regime_agrees is not None]
     lines.append(f"{sum(decided)} of {len(decided)} decided points are on the theory's side of the boundary.")

@@ -39,7 +39,7 @@ PRESETS: Mapping[str, Preset] = {
         gamma=(0.5, 0.7, 0.9, 1.1, 1.3, 1.5, 1.7),
         gamma_prime=(-0.4, -0.2, 0.0, 0.2, 0.4),
         widths=(500, 2000, 8000),
-        seeds=5,
+        seeds=10,
     ),
     # The published map: Luo et al. 2021, its grid, its widths, each of one of two halves, and its mean square
     # of 1e-6, which is 2 R.

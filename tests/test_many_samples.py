@@ -148,7 +148,7 @@ print(json.dumps({
             SETUP
             + """
 import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 problem, network = problem_and_network(200_000)
 small, few = problem_and_network(30)
 seen = []

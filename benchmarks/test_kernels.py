@@ -86,7 +86,8 @@ def in_turn(benchmark, peer, ours, rounds=15):
 
     peer(), ours()
     result = benchmark.pedantic(peer, setup=setup, rounds=rounds, warmup_rounds=1)
-    benchmark.extra_info["ours"] = statistics.median(seconds[1:])  # without the warm-up's
+    if len(seconds) > 1:  # benchmarks that are run once, without timing, have the warm-up's only
+        benchmark.extra_info["ours"] = statistics.median(seconds[1:])
     return result
 
 

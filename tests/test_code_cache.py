@@ -27,11 +27,15 @@ def twice(x):
     return 2.0 * x
 
 
+@pytest.fixture(autouse=True)
+def heard(monkeypatch):
+    """Libraries that configure logging when they are imported, in tests before, may switch loggers off."""
+    monkeypatch.setattr(logging.getLogger("meanfield"), "disabled", False)
+
+
 @pytest.fixture
 def process(tmp_path, monkeypatch, caplog):
     """A kernel of one line as a new process finds it: its value, what was loaded, what was said."""
-    # Libraries that configure logging when they are imported, in tests before, may switch loggers off.
-    monkeypatch.setattr(logging.getLogger("meanfield"), "disabled", False)
 
     def run(folder=tmp_path):
         monkeypatch.setattr(jit.numba.config, "CACHE_DIR", str(folder))

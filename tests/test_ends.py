@@ -77,7 +77,7 @@ def check(seed, pushes=PUSHES):
     return run.status.name
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [3, 5, 6, 7, 8, 9])  # quick ones; the slow test has them all
 def test_what_a_run_says_of_its_end_holds(seed):
     assert not check(seed, pushes=2).startswith("refused")
 

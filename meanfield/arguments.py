@@ -33,8 +33,13 @@ LARGEST_DATUM, LARGEST_SCALE = 1e70, 1e140
 def instance(name: str, value: Any, kind: type[T], made_by: str) -> T:
     """Return a value of a type of this package, or say how such a thing is made."""
     if not isinstance(value, kind):
-        raise InputError(f"{name} is a {type(value).__name__}; give a {kind.__name__}, made by {made_by}")
+        raise InputError(f"{name} is {_a(type(value))}; give {_a(kind)}, made by {made_by}")
     return value
+
+
+def _a(kind: type) -> str:
+    """The name of a type after its article."""
+    return f"{'an' if kind.__name__[0] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
 
 
 def as_number(value: Any) -> float:
@@ -283,5 +288,5 @@ def shown(value: Any) -> str:
     try:
         text = " ".join(repr(value).split())
     except Exception:  # whole numbers of thousands of digits, objects that are broken
-        text = f"a {type(value).__name__}"
+        text = _a(type(value))
     return text if len(text) <= 80 else text[:77] + "..."

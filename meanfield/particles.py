@@ -7,6 +7,7 @@ infinite-width dynamics have weights whose sum is m, any real number.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -437,7 +438,9 @@ class Particles:
         Parameters
         ----------
         size : float
-            Root mean square of the push, as a share of that of w.
+            Length of the push of a neuron in units of its own: ``sqrt(|w|**2 + (kappa_prime a)**2)``, which
+            is not zero at the origin of w. (Neurons of which nothing is left are pushed like the others in
+            the mean.)
         rng : int, SeedSequence, Generator or None
             Source of randomness.
 
@@ -448,9 +451,10 @@ class Particles:
         True
         """
         size = number("size", size, "a positive number", above=0.0)
-        push = generator(rng).standard_normal(self.w.shape)
-        scale = float(np.sqrt(np.mean(self.w**2))) or 1.0
-        return self.moved(self.a, self.w + size * scale * push)
+        push = generator(rng).standard_normal(self.w.shape) / math.sqrt(self.w.shape[1])
+        own = np.hypot(np.linalg.norm(self.w, axis=1), self.kappa_prime * self.a)
+        own[own == 0.0] = float(np.sqrt(np.mean(own**2))) or 1.0
+        return self.moved(self.a, self.w + size * own[:, None] * push)
 
     def moved(self, a: NDArray[np.float64], w: NDArray[np.float64]) -> Particles:
         """The same particles (weights and scales) with other parameters."""

@@ -16,6 +16,8 @@ PARTICLE_FACTOR = 3.0
 _SAFETY, _SHRINK, _SHRINK_AGAIN, _GROW = 0.9, 0.2, 0.04, 8.0
 #: A step may raise the loss by this share: rounding.
 _ROUNDING = 1e-9
+#: A step is short below this share of the time so far: what was wrong in a fast mode decays within it.
+_SHORT = 3e-3
 #: Rounding of a layer, as a share of its norm: what looks like an error below it is none.
 _LAYER_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
 
@@ -23,7 +25,8 @@ _LAYER_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
 class StepControl:
     """Accepts steps by their estimated error and chooses the length of the next one.
 
-    A step is accepted if the loss did not rise and the estimated error is at most
+    A step is accepted if the loss did not rise by more than rounding (in short and in stiff steps: than the
+    estimated error explains) and the estimated error is at most
 
     - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples),
     - ``3 rtol`` times their displacement so far in the particles, for p and q apart, and no less than
@@ -60,12 +63,15 @@ class StepControl:
 
     def accepts(self, before: State, attempt: Attempt, error: float, rounding: float) -> bool:
         """Whether an attempt of this error becomes the new state; ``rounding`` is that of outputs."""
-        rise = _ROUNDING * before.loss
-        if attempt.stiff:  # a rise that the estimated error explains is that error
+        rise, size = _ROUNDING * before.loss, _rms(before.e)
+        if (
+            attempt.stiff or attempt.state.s - before.s < 3e-3 * before.s
+        ):  # a rise that the estimated error explains is that error
             error_size = _rms(attempt.output_error)
-            explained = error_size * (_rms(before.e) + 0.5 * error_size)
+            explained = error_size * (size + 0.5 * error_size)
             rise = max(rise, min(explained, self.rtol * before.loss))
-        return error <= 1.0 and attempt.state.loss <= before.loss + rise + 8.0 * rounding**2
+        rise = max(rise, rounding * size) + 8.0 * rounding**2
+        return error <= 1.0 and attempt.state.loss <= before.loss + rise
 
     def next_h(self, h: float, error: float, accepted: bool) -> float:
         """Length of the next step after one of length h with this error."""

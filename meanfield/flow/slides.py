@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import kernels
+from meanfield.flow.method import EventCounts
 from meanfield.flow.rest import AT_ORIGIN, is_active
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
@@ -52,6 +53,18 @@ class Slide(NamedTuple):
     speed: float = 0.0
 
 
+class Crossed(NamedTuple):
+    """Neurons that went across kinks in a step, in which they moved as if these were further on.
+
+    ``output`` (n,), times kappa, bounds what that changed of the outputs; ``moved`` is the norm of what it
+    changed of q, to first order. ``kinks`` are the samples of the kinks, by neuron.
+    """
+
+    output: Array
+    moved: float
+    kinks: dict[int, NDArray[np.int64]]
+
+
 class _Kinks(NamedTuple):
     """A block of neurons: pre-activations z (n, block), and on which kinks they are."""
 
@@ -76,7 +89,7 @@ class Slides:
     def at(self, theta: Array, e: Array) -> list[Slide] | None:
         """All neurons on kinks or near some, under a residual e; None if it is not clear what one does."""
         slides, none = list[Slide](), np.zeros((theta.shape[0] - 1, 0))
-        jump = np.bincount(self.system.samples.leader, e * self._lengths, minlength=len(e)) / self._lengths
+        jump = self._jump(e)
         for start in range(0, theta.shape[1], self._block):
             part = theta[:, start : start + self._block]
             if self._rests_at_origin(part):
@@ -111,14 +124,57 @@ class Slides:
         weight = self.system.weight[which] if which else way
         return math.sqrt(float(weight @ way**2)), float(weight @ (np.abs(p[which]) * way)) if which else 0.0
 
-    def last(self, theta: Array, new: Array) -> bool:
-        """Whether all neurons are on the same kinks and on the same sides of the others in both states."""
+    def crossed(self, theta: Array, new: Array, e: Array, h: float) -> Crossed | None:
+        """Kinks that neurons went across in a step of length h; None if one left a kink that held it.
+
+        ``e`` is the residual after the step.
+        """
+        output, square, across_of = np.zeros(self.system.n), 0.0, dict[int, NDArray[np.int64]]()
+        pull = np.abs(e) * self._lengths / self.system.n
         for start in range(0, theta.shape[1], self._block):
-            z, here = self._kinks(theta[:, start : start + self._block])
-            z_new, here_new = self._kinks(new[:, start : start + self._block])
-            if np.any(here != here_new) or np.any(((z > 0.0) != (z_new > 0.0)) & ~here):
-                return False
-        return True
+            block = slice(start, start + self._block)
+            z, here = self._kinks(theta[:, block])
+            z_new, here_new = self._kinks(new[:, block])
+            if np.any(here & ~here_new):
+                return None
+            across = ((z > 0.0) != (z_new > 0.0)) & ~here & ~here_new
+            which = np.flatnonzero(across.any(axis=0))
+            if not which.size:
+                continue
+            p, weight, across = (
+                np.abs(new[0, block])[which],
+                self.system.weight[block][which],
+                across[:, which],
+            )
+            beyond = np.where(across, np.abs(z_new[:, which]), 0.0)
+            output += beyond @ (weight * p)
+            late = h * beyond / np.where(across, np.abs(z_new[:, which] - z[:, which]), 1.0)
+            square += float(weight @ (p * (pull @ late)) ** 2)
+            across_of.update(
+                {start + int(k): np.flatnonzero(a) for k, a in zip(which, across.T, strict=True)}
+            )
+        return Crossed(output, math.sqrt(square), across_of)
+
+    def catch(self, theta: Array, e: Array, across: dict[int, NDArray[np.int64]]) -> EventCounts:
+        """Put neurons that went across kinks that hold them onto these, in ``theta``; count what happened."""
+        jump, events = self._jump(e), EventCounts()
+        for k, kinks in across.items():
+            q, x = theta[1:, k], self.system.x[kinks]
+            at = theta[:, k].copy()
+            at[1:] -= np.linalg.lstsq(x, x @ q, rcond=None)[0]
+            z, here = self._kinks(at[:, None])
+            slide = self._settle(at, z[:, 0] > 0.0, here[:, 0], e, jump) if here[kinks].all() else None
+            if slide is not None and slide.leaves is None:
+                theta[:, k] = at
+                events += EventCounts(slid=1)
+            else:
+                events += EventCounts(crossed=len(kinks))
+        return events
+
+    def _jump(self, e: Array) -> Array:
+        """The residual of each kink, in units of its first sample."""
+        sums = np.bincount(self.system.samples.leader, e * self._lengths, minlength=len(e))
+        return np.asarray(sums / self._lengths)
 
     def _kinks(self, theta: Array, share: float = kernels.ON_KINK) -> _Kinks:
         z = self.system.x @ theta[1:]

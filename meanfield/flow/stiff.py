@@ -5,7 +5,8 @@ length h, then a frozen K feeds it with delta |e| for all of the step: particles
 before that is corrected, lambda being the mode's rate. In a valley that is steep and nearly flat along its
 floor (a first output thousands of times the targets leaves the flow there) steps end at ``h**2 lambda = T``,
 T the time in which the mode turns, and a run never ends. A linearly implicit step meets the mode with its
-own decay at every stage. It knows no events: it counts only if no neuron meets a kink. Neurons that slide
+own decay at every stage. It sees kinks only between steps: a neuron that went across one moved as if that
+were further on, which counts as error, and is put onto it if both sides push back to it. Neurons that slide
 move within their kinks (see :mod:`meanfield.flow.slides`); one whose slide ends within a step leaves at the
 start of the next, and what it went too far along its kink counts as error.
 Once these steps are no longer than those at which the residual method stalled, that goes on.
@@ -32,6 +33,8 @@ _SHORT, _STIFF, _IN_A_ROW = 3e-3, 100.0, 50
 #: Accepted steps of the residual method from the end of implicit ones to the next; twice as many each time
 #: that fewer implicit steps than this were taken.
 _PATIENCE, _WORTHWHILE = 20, 5
+#: Attempts of one step that fail before implicit steps are tried whatever was found before.
+_FAILURES = 4
 
 
 class Residual:
@@ -48,11 +51,12 @@ class Residual:
         # The length at which implicit steps took over, 0 where they have not; how many were taken.
         self._entered, self._taken = 0.0, 0
         self._patience, self._pause = _PATIENCE, 0
-        self._in_a_row = 0
+        self._in_a_row = self._failures = 0
 
     def step(self, state: State, h: float) -> Attempt:
         """Try a step of canonical length h."""
         failed, self._last = state.e is self._last, state.e
+        self._failures = self._failures + 1 if failed else 0
         if self._entered > 0.0:
             self._taken += not failed
             if h >= self._entered and (attempt := self._implicit_step(state, h)) is not None:
@@ -71,7 +75,8 @@ class Residual:
         short = h < _SHORT * state.s and self._exact.stiffness > _STIFF
         self._in_a_row = self._in_a_row + 1 if short else 0
         stalls = short and (failed or self._in_a_row > _IN_A_ROW)
-        return stalls and self._pause <= 0 and self.system.n <= DIRECT
+        due = self._pause <= 0 or self._failures >= _FAILURES
+        return stalls and due and self.system.n <= DIRECT
 
     def _implicit_step(self, state: State, h: float) -> Attempt | None:
         if self._implicit is None:
@@ -98,14 +103,21 @@ class ImplicitSlides(LinearlyImplicit):
         self._now = now
         attempt = self.step(state, h)
         new = attempt.state
-        later = slides.at(new.theta, new.e) if slides.last(state.theta, new.theta) else None
-        if later is None:
+        crossed = slides.crossed(state.theta, new.theta, new.e, h)
+        events = attempt.events if crossed is None else slides.catch(new.theta, new.e, crossed.kinks)
+        if events.slid:
+            new = replace(new, e=system.residual(new.theta))
+        later = None if crossed is None else slides.at(new.theta, new.e)
+        if crossed is None or later is None:
             return replace(attempt, layer_error=np.full(2, math.inf))
         moved, weighed = slides.overshot(later, new.theta[0], h)
+        late = crossed.output + weighed * self._lengths
         return replace(
             attempt,
-            output_error=np.abs(attempt.output_error) + system.kappa * weighed * self._lengths,
-            layer_error=attempt.layer_error + np.array([0.0, moved]),
+            state=new,
+            events=events,
+            output_error=np.abs(attempt.output_error) + system.kappa * late,
+            layer_error=attempt.layer_error + np.array([0.0, moved + crossed.moved]),
             stiff=True,
         )
 

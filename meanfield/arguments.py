@@ -60,10 +60,9 @@ def number(name: str, value: Any, expected: str = "a finite number", **bounds: f
         What was given.
     expected : str
         What to give instead, for the error.
-    least, most : float, optional
-        Smallest and largest value; ``most=inf`` allows infinity.
-    above, below : float, optional
-        The same, themselves not included.
+    **bounds : float
+        ``least`` and ``most``, the smallest and largest value (``most=inf`` allows infinity); ``above`` and
+        ``below``, the same, themselves not included.
 
     Raises
     ------

@@ -47,12 +47,12 @@ class Scaling:
 
     Parameters
     ----------
-    gamma, gamma_prime : float
+    gamma, gamma_prime : float, optional
         ``kappa = m**-gamma`` and ``kappa_prime = m**-gamma_prime``.
-    alpha, beta1, beta2 : float, str, PowerLaw or callable
+    alpha, beta1, beta2 : float, str, PowerLaw or callable, optional
         Instead of the exponents: the laws themselves. A string is an expression in m and d such as
         ``"sqrt(2/(m+d))"``; a callable takes m, or m and d. Constants are constants, not exponents.
-    name : str
+    name : str, optional
         Short name for figures and tables.
 
     Raises
@@ -121,7 +121,7 @@ class Scaling:
         scheme : str
             ``lecun``, ``he`` (or ``kaiming``), ``xavier`` (or ``glorot``), ``ntk``, ``mean-field`` or
             ``e-ma-wu``; upper and lower case are the same.
-        b : float
+        b : float, optional
             Exponent of ``beta = m**-b``, for ``e-ma-wu`` only.
 
         Examples
@@ -157,6 +157,8 @@ class Scaling:
         ----------
         a, b : tuple of float
             ``(a1, a2)`` and ``(b1, b2)``.
+        name : str, optional
+            Short name for figures and tables.
 
         Examples
         --------
@@ -188,6 +190,15 @@ class Scaling:
     def classify(self, *, antisymmetric: bool = True) -> Classification:
         """Regime, distance to the nearest boundary and predicted exponents.
 
+        Parameters
+        ----------
+        antisymmetric : bool, default True
+            Whether the initial output is zero.
+
+        Returns
+        -------
+        Classification
+
         Examples
         --------
         >>> round(Scaling.named("lecun").classify().distance, 4)
@@ -196,7 +207,19 @@ class Scaling:
         return classify(self.gamma, self.gamma_prime, antisymmetric=antisymmetric)
 
     def kappa(self, m: float, d: float | None = None) -> float:
-        """Energetic scale ``beta1 beta2 / alpha`` at width m (d where a law depends on it)."""
+        """Energetic scale ``beta1 beta2 / alpha`` at width m (d where a law depends on it).
+
+        Parameters
+        ----------
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float
+        """
         m = _width(m)
         if self._laws is None:
             return _power("kappa", m, -self.gamma)
@@ -204,7 +227,19 @@ class Scaling:
         return _in_range("kappa", beta1 * beta2 / alpha, m)
 
     def kappa_prime(self, m: float, d: float | None = None) -> float:
-        """Dynamical scale ``beta1 / beta2`` at width m (d where a law depends on it)."""
+        """Dynamical scale ``beta1 / beta2`` at width m (d where a law depends on it).
+
+        Parameters
+        ----------
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float
+        """
         m = _width(m)
         if self._laws is None:
             return _power("kappa_prime", m, -self.gamma_prime)
@@ -223,8 +258,10 @@ class Scaling:
             Number of steps.
         learning_rate : float
             Step of the descent.
-        m, d : float
-            Width and input dimension.
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
 
         Examples
         --------
@@ -235,7 +272,24 @@ class Scaling:
         return _in_range("tbar", taken * _learning_rate(learning_rate) / self._time_unit(m, d), m, least=0.0)
 
     def steps(self, tbar: float, learning_rate: float, m: float, d: float | None = None) -> float:
-        """Number of gradient-descent steps to the normalised time tbar; the inverse of :meth:`tbar`."""
+        """Number of gradient-descent steps to the normalised time tbar; the inverse of :meth:`tbar`.
+
+        Parameters
+        ----------
+        tbar : float
+            Normalised time.
+        learning_rate : float
+            Step of the descent, as for :meth:`tbar`.
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float
+            Any real number.
+        """
         time = number("tbar", tbar, "a number >= 0", least=0.0)
         return _in_range("steps", time * self._time_unit(m, d) / _learning_rate(learning_rate), m, least=0.0)
 

@@ -180,7 +180,18 @@ class PhaseDiagram:
         return np.array([curve.zero() for curve in curves] or [math.nan] * len(self.gamma_prime))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write the summary table as CSV and return its path."""
+        """Write the summary table as CSV and return its path.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         header = [
             "gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_predicted",
             "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "not_yet_asymptotic", "regime",
@@ -199,7 +210,18 @@ class PhaseDiagram:
         return write_csv(path, header, rows)
 
     def runs_to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write every run as CSV (all but its wall time, so that the file is reproducible)."""
+        """Write every run as CSV (all but its wall time, so that the file is reproducible).
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         header = [
             "gamma", "gamma_prime", "width", "seed", "rd_w", "rd_a", "loss", "time", "status", "steps",
             "conservation_drift", "capacity",

@@ -47,7 +47,25 @@ class Prediction:
         processes: int = 1,
         progress: bool | None = False,
     ) -> Prediction:
-        """Predict all points of a grid; neither seeds nor the number of processes enter."""
+        """Predict all points of a grid; neither seeds nor the number of processes enter.
+
+        Parameters
+        ----------
+        problem : Problem
+            The data.
+        settings : CellSettings
+            What all cells of the sweep share.
+        grid : Grid
+            Points and widths.
+        processes : int, default 1
+            Number of worker processes; 1 is this process.
+        progress : bool or None, default False
+            Show a progress bar; None shows it on a terminal.
+
+        Returns
+        -------
+        Prediction
+        """
         work = partial(_row, problem, settings, grid.widths.astype(np.float64), grid.gamma)
         rows = mapped(work, grid.gamma_prime.tolist(), processes, "prediction at these widths", progress)
         points, curves = zip(*rows, strict=True)

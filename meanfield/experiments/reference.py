@@ -70,8 +70,10 @@ def predicted_slopes(
 
     Parameters
     ----------
-    problem, settings
-        As for the networks.
+    problem : Problem
+        The data.
+    settings : CellSettings
+        Those of the networks.
     widths : array_like, shape (W,)
         Widths m in the settings' convention, at least two.
     gamma, gamma_prime : float

@@ -108,27 +108,27 @@ def gradient_flow(
         without the 1/2, a tolerance of 1e-6 is ``loss_atol=5e-7`` here.)
     t_end : float, optional
         Stop at this normalised time tbar.
-    save_at : array_like, optional
+    save_at : array_like, shape (S,), optional
         Times (tbar) to keep, met exactly; by default at most 32 states per decade of time. The
         start and the end are always kept.
-    rtol, atol : float
+    rtol, atol : float, default 1e-3, 1e-6
         Tolerated error of one step: of the outputs relative to the residual (and, for ``atol``, to
         the targets), and of the particles relative to three times their displacement so far.
-    method : str
+    method : str, default "residual"
         Method of integration; see ``meanfield.flow.METHODS``.
-    max_steps : int
+    max_steps : int, default 20_000
         Stop after this many steps.
     max_seconds : float, optional
-        Stop after this wall time.
-    stationarity : float
+        Stop after this wall time in seconds.
+    stationarity : float, default 1e-6
         Stop at a stationary point: once the loss falls by less than this share when the time doubles, and
         that time was long enough for any growth to be seen; 0 switches the rule off.
     stop : callable, optional
         Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
-    save_parameters : bool
+    save_parameters : bool, default False
         Keep a and w at the saved times, too (memory: T N (d + 1) doubles). A run that goes on keeps them if
         the run before did.
-    save_path : bool
+    save_path : bool, default False
         Keep the residual that particles felt in each step, with which :func:`~meanfield.flow.replay` moves
         others (method "residual" only; memory: 2 n doubles for each step).
     progress : None, bool or callable

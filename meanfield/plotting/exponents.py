@@ -40,11 +40,11 @@ def exponent_map(
         A result of ``meanfield.symbolic.exponents``.
     ax : Axes, optional
         Where to draw; by default a new figure of a column's width.
-    gamma, gamma_prime : tuple of float
+    gamma, gamma_prime : tuple of float, default (0.0, 2.0), (-1.0, 1.0)
         Ranges of the rectangle.
-    layer : str
+    layer : str, default "w"
         Whose exponent the contours show: ``w`` for S_w, ``a`` for S_a.
-    schemes : bool or sequence of Scaling
+    schemes : bool or sequence of Scaling, default False
         Mark LeCun, He, Xavier, NTK and mean-field; or the scalings of your own that you give.
 
     Returns

@@ -78,12 +78,12 @@ def phase_diagram(
         The measurement.
     ax : Axes, optional
         Where to draw, leaving room below for the key; by default a new figure of a column's width.
-    schemes : bool or sequence of Scaling
+    schemes : bool or sequence of Scaling, default True
         Mark LeCun, He, Xavier, NTK and mean-field, or the scalings of your own that you give; the view
         is widened modestly to hold them.
-    numbers : bool
+    numbers : bool, default True
         Write S_w into the cells that have room for it.
-    key : bool
+    key : bool, default True
         Explain the marks, and state the ensemble and its agreement with theory, below the axes.
     limit : float, optional
         The colours run from -limit to limit; by default the largest measured ``|S_w|``, rounded up
@@ -93,7 +93,7 @@ def phase_diagram(
         example that of another network; its kinks are then drawn as dashed lines.
     boundary : Boundary, optional
         Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
-    published_zeros : sequence of (gamma, gamma_prime)
+    published_zeros : sequence of (gamma, gamma_prime), optional
         Zeros of S_w known from elsewhere, drawn as hollow stars.
 
     Returns

@@ -100,7 +100,7 @@ def new_axes(width: str | float = "column", height: float | None = None) -> Axes
 
     Parameters
     ----------
-    width : {"column", "page"} or float
+    width : {"column", "page"} or float, default "column"
         3.25 or 6.75 inches, or a number of inches.
     height : float, optional
         Inches; by default three quarters of the width.

@@ -39,9 +39,9 @@ class ThreeLayer:
 
     Parameters
     ----------
-    hidden_rate : exponent
+    hidden_rate : exponent, default 0
         The learning rate of B is ``m**-hidden_rate``.
-    zero_initial_output : bool
+    zero_initial_output : bool, default True
         As for two layers.
 
     Examples
@@ -75,7 +75,17 @@ class ThreeLayer:
         return False
 
     def displacement(self, layer: str) -> sp.Symbol:
-        """Order of the layer's relative change; every layer is trained."""
+        """Order of the layer's relative change; every layer is trained.
+
+        Parameters
+        ----------
+        layer : str
+            One of ``layers``.
+
+        Returns
+        -------
+        Symbol
+        """
         return change(one_of("layer", layer, self.layers))
 
     @property

@@ -105,20 +105,20 @@ class TwoLayer:
 
     Parameters
     ----------
-    homogeneity : exponent
+    homogeneity : exponent, default 1
         Degree r of the activation, ``sigma(c z) = c**r sigma(z)`` for c > 0: 1 for ReLU, leaky ReLU and
         linear networks, r for ReLU**r. At least 1.
-    train_input, train_output : bool
+    train_input, train_output : bool, default True
         Whether w and a are trained.
-    input_rate, output_rate : exponent
+    input_rate, output_rate : exponent, default 0
         Learning rates of the layers are ``m**-input_rate`` and ``m**-output_rate``.
-    zero_initial_output : bool
+    zero_initial_output : bool, default True
         Whether f is zero at the start (antisymmetric initialisation) or the random sum that it is without.
-    target : exponent
+    target : exponent, default 0
         Targets are of order ``m**target``.
-    loss_normalisation : exponent
+    loss_normalisation : exponent, default 0
         The loss is divided by ``m**loss_normalisation``.
-    law : str
+    law : str, default "gaussian"
         Law of the initial weights: ``"gaussian"``, m independent draws; or ``"discrete"``, finitely many
         values, each of a share of the neurons that does not depend on m (nodes of a fixed quadrature). They
         differ for r > 1 only, where neurons grow at different speeds: of Gaussian neurons one wins, of
@@ -179,7 +179,17 @@ class TwoLayer:
         return self.law == "gaussian"
 
     def displacement(self, layer: str) -> sp.Symbol | None:
-        """Order of the layer's relative change; None if it is not trained."""
+        """Order of the layer's relative change; None if it is not trained.
+
+        Parameters
+        ----------
+        layer : {"w", "a"}
+            Input or output weights.
+
+        Returns
+        -------
+        Symbol or None
+        """
         layer = one_of("layer", layer, self.layers)
         trained = {"a": self.train_output, "w": self.train_input}[layer]
         return change(layer) if trained else None

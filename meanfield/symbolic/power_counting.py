@@ -77,6 +77,15 @@ def exponents(network: Network | None = None) -> Exponents:
 def regions(network: Network | None = None) -> tuple[Region, ...]:
     """Regions of the plane in which the exponents are linear; see :func:`exponents`.
 
+    Parameters
+    ----------
+    network : TwoLayer or ThreeLayer, optional
+        The network; by default the paper's.
+
+    Returns
+    -------
+    tuple of Region
+
     Examples
     --------
     >>> len(regions())
@@ -87,6 +96,15 @@ def regions(network: Network | None = None) -> tuple[Region, ...]:
 
 def boundaries(network: Network | None = None) -> tuple[Boundary, ...]:
     """Lines on which an exponent has a kink or a jump, or a layer starts to move; see :func:`exponents`.
+
+    Parameters
+    ----------
+    network : TwoLayer or ThreeLayer, optional
+        The network; by default the paper's.
+
+    Returns
+    -------
+    tuple of Boundary
 
     Examples
     --------

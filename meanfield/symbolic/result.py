@@ -114,6 +114,16 @@ class Region:
     def sign(self, layer: str) -> int:
         """Sign of the exponent of a layer, "w" or "a", inside; 0 if it is zero throughout.
 
+        Parameters
+        ----------
+        layer : str
+            One of the network's layers.
+
+        Returns
+        -------
+        int
+            -1, 0 or 1.
+
         Raises
         ------
         InputError
@@ -164,7 +174,21 @@ class Boundary:
 
     @classmethod
     def between(cls, first: Region, second: Region, line: Row, ends: tuple[Row, ...]) -> Boundary:
-        """The edge shared by two regions; its row is positive in the first."""
+        """The edge shared by two regions; its row is positive in the first.
+
+        Parameters
+        ----------
+        first, second : Region
+            Neighbours.
+        line : tuple of int
+            Coefficients of the edge: a row of the polyhedra.
+        ends : tuple of rows
+            What bounds the edge.
+
+        Returns
+        -------
+        Boundary
+        """
         leading = next(c for c in line if c)
         low, high = (second, first) if leading > 0 else (first, second)
         row = line if leading > 0 else negated(line)
@@ -267,7 +291,17 @@ class Exponents:
         return _piecewise([(region.time, region.condition) for region in self.regions])
 
     def piecewise(self, layer: str) -> sp.Piecewise:
-        """Exponent of the relative displacement of a layer: one of ``network.layers``."""
+        """Exponent of the relative displacement of a layer: one of ``network.layers``.
+
+        Parameters
+        ----------
+        layer : str
+            One of ``network.layers``.
+
+        Returns
+        -------
+        Piecewise
+        """
         layer = one_of("layer", layer, self.network.layers)
         return _piecewise([(region.orders[layer], region.condition) for region in self.regions])
 
@@ -279,6 +313,15 @@ class Exponents:
 
     def latex(self, layer: str = "w") -> str:
         """The exponent of a layer's displacement as LaTeX.
+
+        Parameters
+        ----------
+        layer : str, default "w"
+            One of ``network.layers``.
+
+        Returns
+        -------
+        str
 
         Examples
         --------

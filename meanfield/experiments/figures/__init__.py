@@ -63,16 +63,18 @@ def run(
     ----------
     name : str
         One of :data:`FIGURES`.
-    quick : bool
+    quick : bool, default False
         A small version, in seconds: fewer points, widths and draws.
-    seed : int
+    seed : int, default 0
         Root of all random numbers.
-    executor, store, progress
+    executor, store
         For figures that rest on a sweep: as in :func:`meanfield.phase_diagram`.
-    width, dim : int
+    width, dim : int, default 1000, 2
         The m and d (bias included) of the table of initialisations.
     images, labels : path-like, optional
         MNIST's IDX files, for the figure on images; by default scikit-learn's digits.
+    progress
+        As in :func:`meanfield.phase_diagram`.
 
     Returns
     -------
@@ -103,6 +105,15 @@ def run(
 
 def entry(name: str | None) -> Entry:
     """One of :data:`FIGURES` by name; an :class:`InputError` if there is none.
+
+    Parameters
+    ----------
+    name : str or None
+        Name of the figure.
+
+    Returns
+    -------
+    Entry
 
     Examples
     --------

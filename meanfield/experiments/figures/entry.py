@@ -16,7 +16,13 @@ from meanfield.experiments.executors import AnyExecutor, check_executor
 
 @dataclass(frozen=True)
 class Request:
-    """How a figure is to be computed; see :func:`meanfield.experiments.figures.run`."""
+    """How a figure is to be computed.
+
+    Parameters
+    ----------
+    quick, seed, executor, store, width, dim, images, labels, progress
+        As in :func:`meanfield.figures.run`.
+    """
 
     quick: bool = False
     seed: int = 0
@@ -100,11 +106,33 @@ class FigureResult:
     ran: str
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write the tidy table as CSV and return its path."""
+        """Write the tidy table as CSV and return its path.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return write_csv(path, self.header, self.rows)
 
     def column(self, name: str) -> list[object]:
-        """One column of the table."""
+        """One column of the table.
+
+        Parameters
+        ----------
+        name : str
+            One of ``header``.
+
+        Returns
+        -------
+        list
+            One entry per row.
+        """
         return [row[self.header.index(name)] for row in self.rows]
 
 

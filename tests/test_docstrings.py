@@ -1,6 +1,5 @@
 """Docstrings agree with signatures: names, order, what may be left out, defaults, shapes and units."""
 
-import ast
 import importlib
 import inspect
 import math
@@ -94,7 +93,7 @@ def section_of(thing):
 
 
 def referred(thing, text):
-    """The function that a description refers to: ``As in :func:`gradient_flow```, or a method of its class."""
+    """What a description refers to: ``As in :func:`gradient_flow```, or a method of the same class."""
     match = re.match(r".*[Aa]s in :(func|meth):`~?([\w.]+)`", text)
     if not match:
         return None

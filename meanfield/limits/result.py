@@ -93,8 +93,8 @@ class InfiniteWidth(Trajectory):
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
         at : float or array_like, shape (S,), optional
-            Saved times tbar (one of ``time``, or several), parameters or not; by default the end. Several times
-            in one call cost little more than one.
+            Saved times tbar (one of ``time``, or several), parameters or not; by default the end. Several
+            times in one call cost little more than one.
 
         Returns
         -------

@@ -9,14 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
+from meanfield.names import old_names
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
+
+__all__ = ["DisplacementLaw"]
+
+if not TYPE_CHECKING:  # type checkers see the names that are there
+    __getattr__ = old_names(__name__, KernelLaw="DisplacementLaw")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 Array = NDArray[np.float64]
 
@@ -25,10 +37,11 @@ _LOST = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
-class KernelLaw:
-    """Predictions of the linear regime for a problem, at any finite width.
+class DisplacementLaw:
+    """Displacements at the end of training in the linear regime, at any finite width.
 
-    Exact as m -> infinity with the displacement going to zero; at the widths of experiments it follows
+    What depends on time, and the second order, has :class:`meanfield.limits.KernelRegime`, one width at a
+    time. Exact as m -> infinity with the displacement going to zero; at the widths of experiments it follows
     the crossover between the layers, which the asymptotic exponent does not.
 
     Parameters
@@ -41,7 +54,7 @@ class KernelLaw:
     Examples
     --------
     >>> from meanfield import Problem, Scaling
-    >>> law = KernelLaw(Problem([-0.5, 0.5], [1.0, 0.5]))
+    >>> law = DisplacementLaw(Problem([-0.5, 0.5], [1.0, 0.5]))
     >>> rd_w, rd_a = law.displacement(Scaling(gamma=0.5), [100, 10_000])
     >>> print(f"{rd_w[0] / rd_w[1]:.6f}")
     10.000000

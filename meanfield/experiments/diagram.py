@@ -18,7 +18,7 @@ from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
-from meanfield.experiments.reference import Predicted
+from meanfield.experiments.reference import PredictedSlopes
 from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
 from meanfield.experiments.zeros import Zero, locate
 from meanfield.problem import Problem
@@ -48,7 +48,7 @@ class Row:
         where nothing was predicted or measured.
     regime_agrees : bool or None
         Whether the verdict is the theory's regime; None if the measurement does not decide.
-    at_widths : Predicted or None
+    at_widths : PredictedSlopes or None
         Both slopes between the same widths without sampling noise; None where nothing was predicted.
     """
 
@@ -62,7 +62,7 @@ class Row:
     regime: Regime
     agrees: bool | None
     regime_agrees: bool | None
-    at_widths: Predicted | None
+    at_widths: PredictedSlopes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +301,7 @@ def holds(measured: Slope, predicted: float, error: float) -> bool | None:
     return abs(half) <= math.hypot(side, error) + measured.fluctuation
 
 
-def _at_widths(predicted: Predicted | None) -> list[object]:
+def _at_widths(predicted: PredictedSlopes | None) -> list[object]:
     if predicted is None:
         return [""] * 4
     return [predicted.S_w, predicted.S_w_error, predicted.S_a, predicted.S_a_error]

@@ -12,7 +12,7 @@ from meanfield.experiments.cells import Cell, CellSettings, neurons
 from meanfield.experiments.estimate import run_work
 from meanfield.experiments.grid import Grid
 from meanfield.experiments.progress import mapped
-from meanfield.experiments.reference import RULES, Predicted, ReferenceSlope, predicted_slopes
+from meanfield.experiments.reference import RULES, PredictedSlopes, ReferenceSlope, predicted_slopes
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -27,14 +27,14 @@ class Prediction:
 
     Attributes
     ----------
-    points : tuple of tuple of Predicted
+    points : tuple of tuple of PredictedSlopes
         By gamma_prime and gamma.
     curves : tuple of ReferenceSlope
         S_w along gamma for each gamma_prime, with more points where it changes sign; empty where the grid
         has a single gamma.
     """
 
-    points: tuple[tuple[Predicted, ...], ...]
+    points: tuple[tuple[PredictedSlopes, ...], ...]
     curves: tuple[ReferenceSlope, ...]
 
     @classmethod
@@ -74,7 +74,7 @@ class Prediction:
 
 def _row(
     problem: Problem, settings: CellSettings, widths: Array, gamma: Array, gamma_prime: float
-) -> tuple[tuple[Predicted, ...], ReferenceSlope | None]:
+) -> tuple[tuple[PredictedSlopes, ...], ReferenceSlope | None]:
     row = tuple(predicted_slopes(problem, settings, widths, g, gamma_prime) for g in gamma.tolist())
     S_w = np.array([point.S_w for point in row])
     if len(gamma) == 1:

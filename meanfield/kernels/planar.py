@@ -29,6 +29,11 @@ __all__ = [
     "pullback",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 #: A gradient below this share of its terms (times the root of their number) is their rounding.
 _ROUNDING = 1e-14
 

@@ -29,6 +29,10 @@ from meanfield.kernels.sliding import STEPPED_OVER
 __all__ = ["move", "second_moments"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 @inner
 def _glide(p, q0, q1, field, sector, left_out):
     """Move a block of particles within their sectors; marks those that may meet a ray, and leaves them.

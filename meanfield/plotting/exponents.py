@@ -37,7 +37,7 @@ def exponent_map(
     Parameters
     ----------
     theory : Exponents
-        A result of ``meanfield.symbolic.exponents``.
+        A result of ``meanfield.symbolic.derive_exponents``.
     ax : Axes, optional
         Where to draw; by default a new figure of a column's width.
     gamma, gamma_prime : tuple of float, default (0.0, 2.0), (-1.0, 1.0)
@@ -61,12 +61,12 @@ def exponent_map(
     Examples
     --------
     >>> import meanfield as mf
-    >>> ax = exponent_map(mf.symbolic.exponents(), gamma=(0.5, 2.5))
+    >>> ax = exponent_map(mf.symbolic.derive_exponents(), gamma=(0.5, 2.5))
     >>> [line.get_label() for line in ax.lines]
     ['theory: boundary', 'theory: kinks']
     """
     if not hasattr(theory, "regions"):  # its type is SymPy's business
-        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
+        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.derive_exponents")
     view = View(interval("gamma", gamma), interval("gamma_prime", gamma_prime))
     ax = new_axes("column", 3.0) if ax is None else ax
     obstacles = Obstacles(ax)

@@ -89,7 +89,7 @@ def phase_diagram(
         The colours run from -limit to limit; by default the largest measured ``|S_w|``, rounded up
         to one decimal.
     theory : Exponents, optional
-        A result of ``meanfield.symbolic.exponents`` to draw in the place of the default theory, for
+        A result of ``meanfield.symbolic.derive_exponents`` to draw in the place of the default theory, for
         example that of another network; its kinks are then drawn as dashed lines.
     boundary : Boundary, optional
         Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
@@ -120,7 +120,7 @@ def phase_diagram(
     """
     instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram")
     if not (theory is None or hasattr(theory, "boundaries")):  # its type is SymPy's business
-        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
+        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.derive_exponents")
     if boundary is not None:
         instance("boundary", boundary, Boundary, "meanfield.boundary")
     numbers, key = flag("numbers", numbers), flag("key", key)

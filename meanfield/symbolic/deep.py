@@ -46,8 +46,8 @@ class ThreeLayer:
 
     Examples
     --------
-    >>> from meanfield.symbolic import exponents
-    >>> theory = exponents(ThreeLayer())
+    >>> from meanfield.symbolic import derive_exponents
+    >>> theory = derive_exponents(ThreeLayer())
     >>> {layer: theory.piecewise(layer).subs({theory.gamma: 1, theory.gamma_prime: 0}) for layer in "abw"}
     {'a': 0, 'b': -1/2, 'w': 0}
     """

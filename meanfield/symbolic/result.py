@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import interval, one_of
 from meanfield.symbolic.network import Network, gamma, gamma_prime
-from meanfield.symbolic.polyhedra import Polyhedron, Row, negated, solved
+from meanfield.symbolic.polyhedra import AffineRow, Polyhedron, negated, solved
 
 if TYPE_CHECKING:
     from meanfield.symbolic.numeric import NumericExponents
@@ -131,8 +131,8 @@ class Region:
 
         Examples
         --------
-        >>> from meanfield.symbolic import exponents
-        >>> sorted({region.sign("w") for region in exponents().regions})
+        >>> from meanfield.symbolic import derive_exponents
+        >>> sorted({region.sign("w") for region in derive_exponents().regions})
         [-1, 1]
         """
         one_of("layer", layer, self.orders)
@@ -147,7 +147,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Boundary:
+class BoundaryLine:
     """A segment, ray or line on which an exponent has a kink or a jump, or a layer starts to move.
 
     Attributes
@@ -169,11 +169,13 @@ class Boundary:
     condition: sp.Basic
     sides: tuple[Region, Region]
     critical: tuple[str, ...]
-    row: Row
-    ends: tuple[Row, ...]
+    row: AffineRow
+    ends: tuple[AffineRow, ...]
 
     @classmethod
-    def between(cls, first: Region, second: Region, line: Row, ends: tuple[Row, ...]) -> Boundary:
+    def between(
+        cls, first: Region, second: Region, line: AffineRow, ends: tuple[AffineRow, ...]
+    ) -> BoundaryLine:
         """The edge shared by two regions; its row is positive in the first.
 
         Parameters
@@ -187,7 +189,7 @@ class Boundary:
 
         Returns
         -------
-        Boundary
+        BoundaryLine
         """
         leading = next(c for c in line if c)
         low, high = (second, first) if leading > 0 else (first, second)
@@ -262,7 +264,7 @@ class Exponents:
         What was described.
     regions : tuple of Region
         Polygons that tile the plane.
-    boundaries : tuple of Boundary
+    boundaries : tuple of BoundaryLine
         Where exponents have kinks or a layer starts to move.
     derivation : tuple of Step
         The balances from which all follows, with reasons; each region holds how they were solved there.
@@ -270,7 +272,7 @@ class Exponents:
 
     network: Network
     regions: tuple[Region, ...]
-    boundaries: tuple[Boundary, ...]
+    boundaries: tuple[BoundaryLine, ...]
     derivation: tuple[Step, ...]
     gamma = gamma
     gamma_prime = gamma_prime
@@ -325,8 +327,8 @@ class Exponents:
 
         Examples
         --------
-        >>> from meanfield.symbolic import exponents
-        >>> print(exponents().latex()[:42])
+        >>> from meanfield.symbolic import derive_exponents
+        >>> print(derive_exponents().latex()[:42])
         S_w = \\begin{cases} \\gamma - 2 \\gamma' - 1
         """
         pieces = self.piecewise(layer)
@@ -348,8 +350,8 @@ class Exponents:
 
         Examples
         --------
-        >>> from meanfield.symbolic import exponents
-        >>> S_w, S_a = exponents().numeric()([0.5, 1.0, 1.75], 0.0)
+        >>> from meanfield.symbolic import derive_exponents
+        >>> S_w, S_a = derive_exponents().numeric()([0.5, 1.0, 1.75], 0.0)
         >>> S_w
         array([-0.5  ,  0.   ,  0.375])
         """

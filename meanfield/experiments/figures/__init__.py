@@ -44,6 +44,10 @@ FIGURES: Mapping[str, Entry] = {
 __all__ = ["FIGURES", "Check", "Entry", "FigureResult", "Request", "entry", "run"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def run(
     name: str,
     *,

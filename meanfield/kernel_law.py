@@ -48,7 +48,7 @@ class DisplacementLaw:
     ----------
     problem : Problem
         Data with zero initial output (antisymmetric initialisation).
-    neurons_per_width : int
+    neurons_per_width : int, default 1
         2 where a width counts one of two twin halves.
 
     Examples
@@ -69,12 +69,13 @@ class DisplacementLaw:
         Parameters
         ----------
         scaling : Scaling
-        widths : sequence of float
+            Gives kappa and kappa_prime.
+        widths : sequence of float, shape (k,)
             At these kappa and kappa_prime are taken; they count ``1 / neurons_per_width`` of the neurons.
 
         Returns
         -------
-        rd_w, rd_a : ndarray
+        rd_w, rd_a : ndarray, shape (k,)
 
         Raises
         ------
@@ -86,7 +87,17 @@ class DisplacementLaw:
         return rd[:, 0], rd[:, 1]
 
     def slopes(self, scaling: Scaling, widths: Sequence[float] | Array) -> tuple[float, float]:
-        """Apparent exponents: least-squares slopes of log RD_w and log RD_a against log m."""
+        """Apparent exponents: least-squares slopes of log RD_w and log RD_a against log m.
+
+        Parameters
+        ----------
+        scaling, widths
+            As in :meth:`displacement`; at least two widths.
+
+        Returns
+        -------
+        S_w, S_a : float
+        """
         if len(widths) < 2:
             raise InputError(f"{len(widths)} widths given; give at least two, a slope needs them")
         logs = np.log(np.asarray(widths, dtype=np.float64))

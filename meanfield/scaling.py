@@ -11,15 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from meanfield.arguments import number, shown, text
 from meanfield.errors import InputError
 from meanfield.laws import Law, LawFunction, PowerLaw, law_code, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
 
+#: The common schemes; what else they are called is in ``_ALIASES``.
+SchemeName: TypeAlias = Literal["lecun", "he", "xavier", "ntk", "mean-field", "e-ma-wu"]
+
 #: alpha, beta1, beta2 of the common schemes, in m and d.
-SCHEMES: Mapping[str, tuple[str, str, str]] = {
+SCHEMES: Mapping[SchemeName, tuple[str, str, str]] = {
     "lecun": ("1", "sqrt(1/m)", "sqrt(1/d)"),
     "he": ("1", "sqrt(2/m)", "sqrt(2/d)"),
     "xavier": ("1", "sqrt(2/(m+1))", "sqrt(2/(m+d))"),
@@ -28,7 +31,7 @@ SCHEMES: Mapping[str, tuple[str, str, str]] = {
     "e-ma-wu": ("1", "m^-b", "1"),
 }
 #: How the schemes are written in text and figures, and what else they are called.
-SCHEME_LABELS: Mapping[str, str] = {
+SCHEME_LABELS: Mapping[SchemeName, str] = {
     "lecun": "LeCun",
     "he": "He",
     "xavier": "Xavier",
@@ -109,7 +112,7 @@ class Scaling:
         object.__setattr__(self, "_laws", parsed)
 
     @classmethod
-    def named(cls, scheme: str, *, b: float | None = None) -> Scaling:
+    def named(cls, scheme: SchemeName | str, *, b: float | None = None) -> Scaling:
         """One of the common schemes, by name (see ``meanfield.scaling.SCHEMES``).
 
         The laws are those of Luo et al. (2021), in d, which counts the bias. PyTorch, Keras and JAX
@@ -118,9 +121,8 @@ class Scaling:
 
         Parameters
         ----------
-        scheme : str
-            ``lecun``, ``he`` (or ``kaiming``), ``xavier`` (or ``glorot``), ``ntk``, ``mean-field`` or
-            ``e-ma-wu``; upper and lower case are the same.
+        scheme : {"lecun", "he", "xavier", "ntk", "mean-field", "e-ma-wu"} or str
+            ``kaiming`` is ``he``, ``glorot`` is ``xavier``; upper and lower case are the same.
         b : float, optional
             Exponent of ``beta = m**-b``, for ``e-ma-wu`` only.
 
@@ -130,9 +132,10 @@ class Scaling:
         >>> xavier.gamma, xavier.gamma_prime, xavier.regime.value
         (1.0, 0.0, 'critical')
         """
-        key = str(scheme).strip().lower()
-        key = _ALIASES.get(key, key)
-        if key not in SCHEMES:
+        word = str(scheme).strip().lower()
+        word = _ALIASES.get(word, word)
+        key = next((name for name in get_args(SchemeName) if name == word), None)
+        if key is None:
             raise InputError(f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}")
         alpha, beta1, beta2 = SCHEMES[key]
         law: Law = beta1

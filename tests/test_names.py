@@ -2,9 +2,12 @@
 
 import ast
 import importlib
+import inspect
+import re
 import subprocess
 import sys
 import types
+import typing
 from pathlib import Path
 
 import pytest
@@ -151,3 +154,64 @@ class TestOldNames:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     homes.setdefault(node.name, []).append(str(path))
         assert not {name: paths for name, paths in homes.items() if len(paths) > 1}
+
+
+#: Parameters that take one of a few words, and where the words are used.
+CHOICES = {
+    "gradient_flow": ("method", "residual", meanfield.flow.METHODS),
+    "infinite_width": ("method", "auto", ("auto", "mean-field", "kernel")),
+    "Scaling.named": ("scheme", "lecun", meanfield.plotting.theory.SCHEMES),
+    "figures.run": ("name", "schemes", meanfield.figures.FIGURES),
+    "figures.entry": ("name", "schemes", meanfield.figures.FIGURES),
+    "symbolic.TwoLayer": ("law", "gaussian", ("gaussian", "discrete")),
+    "symbolic.Exponents.latex": ("layer", "w", ("w", "a")),
+    "plotting.exponent_map": ("layer", "w", ("w", "a")),
+    "plotting.new_axes": ("width", "column", ("column", "page")),
+    "plotting.save": ("formats", "png", ("png", "pdf", "svg")),
+}
+
+
+def public(path):
+    """What stands at a path below the package."""
+    value = meanfield
+    for name in path.split("."):
+        value = getattr(value, name)
+    return inspect.unwrap(value)
+
+
+def words_of(function, parameter):
+    """The words of the Literal in the annotation of a parameter, as an editor finds them."""
+    annotation = inspect.signature(function).parameters[parameter].annotation
+    module = sys.modules[function.__module__]
+    words = []
+    for name in re.findall(r"\w+", annotation):
+        kind = getattr(module, name, None)
+        words += typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else []
+    return words
+
+
+class TestChoices:
+    @pytest.mark.parametrize("path", CHOICES)
+    def test_types_and_docstrings_name_the_words_that_are_known(self, path):
+        parameter, _, known = CHOICES[path]
+        function = public(path)
+        words = words_of(function, parameter)
+        assert sorted(set(words)) == sorted(known)
+        braces = re.search(rf"{parameter} : \{{(.*?)\}}", function.__doc__)
+        if path.startswith("figures"):  # a list that is too long for a docstring: it refers to FIGURES
+            assert "FIGURES" in function.__doc__
+        else:
+            assert set(re.findall(r'"([\w-]+)"', braces[1])) == set(known)
+
+    def test_no_parameter_of_a_few_words_is_left_out(self):
+        """Whoever lists words in a docstring has them in the type."""
+        missing = []
+        for room in (meanfield, *(getattr(meanfield, name) for name in ROOMS)):
+            for name in room.__all__:
+                thing = getattr(room, name)
+                methods = vars(thing) if isinstance(thing, type) else ()
+                for member in [thing, *(getattr(thing, key) for key in methods if not key.startswith("_"))]:
+                    for parameter in re.findall(r"(\w+) : \{\"", getattr(member, "__doc__", None) or ""):
+                        if callable(member) and not words_of(inspect.unwrap(member), parameter):
+                            missing.append(f"{room.__name__}.{name}: {parameter}")
+        assert not missing

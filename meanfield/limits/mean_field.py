@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +38,9 @@ _ROUNDING = 1e-2
 #: Slowest mode's decay at which the closed form counts as at rest.
 _AT_REST = 40.0
 
+#: Ways to the limit that users choose from.
+LimitMethod: TypeAlias = Literal["auto", "mean-field", "kernel"]
+
 
 def infinite_width(
     problem: Problem,
@@ -48,7 +52,7 @@ def infinite_width(
     loss_atol: float | None = None,
     nodes: int | None = None,
     max_nodes: int = 4096,
-    method: str = "auto",
+    method: LimitMethod = "auto",
     rng: int = 0,
     t_end: float | None = None,
     save_at: ArrayLike | None = None,
@@ -120,7 +124,7 @@ def infinite_width(
         math.inf if t_end is None else t_end, save_at, save_parameters,
     )  # fmt: skip
     nodes = None if nodes is None else whole_number("nodes", nodes, least=16)
-    method = one_of("method", method, ("auto", "mean-field", "kernel"))
+    method = one_of("method", method, get_args(LimitMethod))
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is None:

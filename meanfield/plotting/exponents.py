@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from meanfield.arguments import interval, shown
+from meanfield.arguments import Layer, interval, shown
 from meanfield.errors import InputError
 from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import GAMMA_PRIME, SMALL, new_axes, settle, styled
@@ -29,7 +29,7 @@ def exponent_map(
     *,
     gamma: tuple[float, float] = (0.0, 2.0),
     gamma_prime: tuple[float, float] = (-1.0, 1.0),
-    layer: str = "w",
+    layer: Layer | str = "w",
     schemes: bool | Sequence[Scaling] = False,
 ) -> Axes:
     """Derived exponents over a rectangle: boundaries, kinks, contours and the names of the regions.
@@ -42,7 +42,7 @@ def exponent_map(
         Where to draw; by default a new figure of a column's width.
     gamma, gamma_prime : tuple of float, default (0.0, 2.0), (-1.0, 1.0)
         Ranges of the rectangle.
-    layer : str, default "w"
+    layer : {"w", "a"} or str, default "w"
         Whose exponent the contours show: ``w`` for S_w, ``a`` for S_a.
     schemes : bool or sequence of Scaling, default False
         Mark LeCun, He, Xavier, NTK and mean-field; or the scalings of your own that you give.

@@ -15,11 +15,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import sympy as sp
 
-from meanfield.arguments import flag, one_of, shown
+from meanfield.arguments import Layer, flag, one_of, shown
 from meanfield.errors import InputError
 from meanfield.symbolic.maxplus import Balance
 
@@ -33,7 +33,9 @@ impulse = sp.Symbol("J", real=True)
 residual = sp.Symbol("e", real=True)
 
 #: Laws of the initial weights.
-LAWS = ("gaussian", "discrete")
+LawName: TypeAlias = Literal["gaussian", "discrete"]
+#: The same as a tuple.
+LAWS: tuple[LawName, ...] = get_args(LawName)
 #: What an exponent may be given as; a float would not be exact.
 Exponent: TypeAlias = int | Fraction | sp.Rational
 
@@ -118,7 +120,7 @@ class TwoLayer:
         Targets are of order ``m**target``.
     loss_normalisation : exponent, default 0
         The loss is divided by ``m**loss_normalisation``.
-    law : str, default "gaussian"
+    law : {"gaussian", "discrete"}, default "gaussian"
         Law of the initial weights: ``"gaussian"``, m independent draws; or ``"discrete"``, finitely many
         values, each of a share of the neurons that does not depend on m (nodes of a fixed quadrature). They
         differ for r > 1 only, where neurons grow at different speeds: of Gaussian neurons one wins, of
@@ -150,7 +152,7 @@ class TwoLayer:
     zero_initial_output: bool = True
     target: Exponent = 0
     loss_normalisation: Exponent = 0
-    law: str = "gaussian"
+    law: LawName = "gaussian"
 
     def __post_init__(self) -> None:
         for name in ("homogeneity", "input_rate", "output_rate", "target", "loss_normalisation"):
@@ -178,12 +180,12 @@ class TwoLayer:
         """For Gaussian weights; without effect where all neurons grow at one speed, as for r = 1."""
         return self.law == "gaussian"
 
-    def displacement(self, layer: str) -> sp.Symbol | None:
+    def displacement(self, layer: Layer | str) -> sp.Symbol | None:
         """Order of the layer's relative change; None if it is not trained.
 
         Parameters
         ----------
-        layer : {"w", "a"}
+        layer : {"w", "a"} or str
             Input or output weights.
 
         Returns

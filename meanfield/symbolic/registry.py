@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from meanfield.symbolic import closed_forms, extremes, flow, one_sample, parametrisations
-from meanfield.symbolic.network import TwoLayer
+from meanfield.symbolic.network import LawName, TwoLayer
 from meanfield.symbolic.power_counting import derive_exponents
 from meanfield.symbolic.result import LATEX_NAMES
 
@@ -124,7 +124,7 @@ def _power_counting_claims() -> tuple[Claim, ...]:
         ]
         return r",\quad ".join(text)
 
-    def powers(law: str) -> str:
+    def powers(law: LawName) -> str:
         return r",\quad ".join(derive_exponents(TwoLayer(homogeneity=r, law=law)).latex() for r in (2, 3))
 
     def saturated() -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from meanfield.arguments import interval, one_of
+from meanfield.arguments import Layer, interval, one_of
 from meanfield.symbolic.network import Network, gamma, gamma_prime
 from meanfield.symbolic.polyhedra import AffineRow, Polyhedron, negated, solved
 
@@ -111,12 +111,12 @@ class Region:
         """Exponent of RD_a."""
         return self.orders["a"]
 
-    def sign(self, layer: str) -> int:
+    def sign(self, layer: Layer | str) -> int:
         """Sign of the exponent of a layer, "w" or "a", inside; 0 if it is zero throughout.
 
         Parameters
         ----------
-        layer : str
+        layer : {"w", "a"} or str
             One of the network's layers.
 
         Returns
@@ -292,12 +292,12 @@ class Exponents:
         """Exponent of the training time in canonical units, s = kappa tbar; tbar has gamma more."""
         return _piecewise([(region.time, region.condition) for region in self.regions])
 
-    def piecewise(self, layer: str) -> sp.Piecewise:
+    def piecewise(self, layer: Layer | str) -> sp.Piecewise:
         """Exponent of the relative displacement of a layer: one of ``network.layers``.
 
         Parameters
         ----------
-        layer : str
+        layer : {"w", "a"} or str
             One of ``network.layers``.
 
         Returns
@@ -313,12 +313,12 @@ class Exponents:
 
         return derivation_text(self)
 
-    def latex(self, layer: str = "w") -> str:
+    def latex(self, layer: Layer | str = "w") -> str:
         """The exponent of a layer's displacement as LaTeX.
 
         Parameters
         ----------
-        layer : str, default "w"
+        layer : {"w", "a"} or str, default "w"
             One of ``network.layers``.
 
         Returns

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import get_args
 
 from meanfield.arguments import shown
 from meanfield.errors import InputError
@@ -23,10 +24,10 @@ from meanfield.experiments.figures import (
     splitting,
     tanh,
 )
-from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request
+from meanfield.experiments.figures.entry import Check, Entry, FigureName, FigureResult, Request
 
 #: All figures by name, in the paper's order.
-FIGURES: Mapping[str, Entry] = {
+FIGURES: Mapping[FigureName, Entry] = {
     module.ENTRY.name: module.ENTRY
     for module in (
         schemes,
@@ -49,7 +50,7 @@ def __dir__() -> list[str]:
 
 
 def run(
-    name: str,
+    name: FigureName,
     *,
     quick: bool = False,
     seed: int = 0,
@@ -107,7 +108,7 @@ def run(
     return entry(name).compute(request)
 
 
-def entry(name: str | None) -> Entry:
+def entry(name: FigureName | None) -> Entry:
     """One of :data:`FIGURES` by name; an :class:`InputError` if there is none.
 
     Parameters
@@ -124,7 +125,7 @@ def entry(name: str | None) -> Entry:
     >>> print(entry("schemes").shows)
     table of common initialisations, at any m and d
     """
-    if not isinstance(name, str) or name not in FIGURES:
+    if not isinstance(name, str) or name not in get_args(FigureName):
         given = "no figure given" if name is None else f"no figure is called {shown(name)}"
         raise InputError(f"{given}; choose one of {', '.join(FIGURES)}")
     return FIGURES[name]

@@ -7,11 +7,18 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from meanfield.arguments import file_path, flag, progress_choice, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.diagram import write_csv
 from meanfield.experiments.executors import AnyExecutor, check_executor
+
+#: All figures by name, in the paper's order.
+FigureName: TypeAlias = Literal[
+    "schemes", "phase-diagram", "learned-functions", "splitting", "rd-against-width", "exponent-map",
+    "condensation", "condensation-images", "tanh",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,7 @@ class Entry:
         Turns a request into a result.
     """
 
-    name: str
+    name: FigureName
     shows: str
     needs: str
     seconds: tuple[float, float]

@@ -284,7 +284,7 @@ ENTRIES = {
     "FigureResult.to_csv": (TABLE.to_csv, {"path": "table.csv"}),
     "InfiniteWidth.predict": (LIMIT.predict, {"x": [0.0], "at": None}),
     "InfiniteWidth.predict_error": (LIMIT.predict_error, {"x": [0.0], "at": None}),
-    "Boundary.segment": (
+    "BoundaryLine.segment": (
         THEORY.boundaries[0].segment,
         {"gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0)},
     ),

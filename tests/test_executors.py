@@ -295,10 +295,14 @@ class TestWorkers:
             assert doomed.exception() is not None
 
 
+#: Four cells.
+TINY = {
+    "gamma": [0.5], "gamma_prime": [0.0], "widths": [20, 40], "seeds": 2, "predict": False, "progress": False,
+}  # fmt: skip
 #: A sweep over two processes, in the middle of a script; what it prints is compared with a sweep in one.
 SWEEP = f"""
 import meanfield as mf
-diagram = mf.phase_diagram(mf.datasets.four_points(), **{SMALL!r}, executor=EXECUTOR, progress=False)
+diagram = mf.phase_diagram(mf.datasets.four_points(), **{TINY!r}, executor=2)
 print(diagram.S_w.tolist(), diagram.rd_w.tolist())
 """
 #: The same where workers need what the script defines: a problem of a class of its own.
@@ -311,7 +315,7 @@ class Mine(mf.Problem):
 
 
 def sweep():
-    diagram = mf.phase_diagram(Mine([-0.5, 0.5], [1.0, 0.5]), **{SMALL!r}, executor=2, progress=False)
+    diagram = mf.phase_diagram(Mine([-0.5, 0.5], [1.0, 0.5]), **{TINY!r}, executor=2)
     print("done", diagram.S_w.shape)
 """
 
@@ -331,24 +335,25 @@ def run_python(text, folder, *, file=None, code=0):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone():
     """What the sweep prints in one process."""
-    return run_python(SWEEP.replace("EXECUTOR", "None"), tmp_path_factory.mktemp("alone"))
+    diagram = phase_diagram(FOUR, **TINY)
+    return f"{diagram.S_w.tolist()} {diagram.rd_w.tolist()}\n"
 
 
 class TestWhereSweepsAreStarted:
     """Workers do not import the main script: there may be none, or one without its guard."""
 
     def test_from_standard_input(self, alone, tmp_path):
-        assert run_python(SWEEP.replace("EXECUTOR", "2"), tmp_path) == alone
+        assert run_python(SWEEP, tmp_path) == alone
 
     def test_a_script_without_its_guard(self, alone, tmp_path):
-        assert run_python(SWEEP.replace("EXECUTOR", "2"), tmp_path, file="unguarded.py") == alone
+        assert run_python(SWEEP, tmp_path, file="unguarded.py") == alone
 
     def test_a_notebook(self, alone, tmp_path):
         """In a fresh Jupyter kernel, through nbclient; functions of a notebook cannot reach workers."""
         nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-        cells = [SWEEP.replace("EXECUTOR", "2"), OWN_CLASS + "\nsweep()"]
+        cells = [SWEEP, OWN_CLASS + "\nsweep()"]
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         client = nbclient.NotebookClient(
             notebook, timeout=120, kernel_name="python3", allow_errors=True,
@@ -363,7 +368,7 @@ class TestWhereSweepsAreStarted:
 
     def test_what_the_script_defines_with_a_guard(self, tmp_path):
         text = f'{OWN_CLASS}\nif __name__ == "__main__":\n    sweep()'
-        assert run_python(text, tmp_path, file="guarded.py") == "done (1, 2)\n"
+        assert run_python(text, tmp_path, file="guarded.py") == "done (1, 1)\n"
 
     def test_what_the_script_defines_without_a_guard(self, tmp_path):
         """The guard is advised, for it is missing; and soon."""

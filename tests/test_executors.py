@@ -416,8 +416,7 @@ class TestOverProcesses:
     def test_nothing_to_do(self):
         assert dict(over_processes(abs, [], 2)) == {}
 
-    @needs_proc
-    def test_a_map_whose_worker_is_killed(self):
+    def test_maps_of_the_limit(self):
         """Maps of the limit run over the same workers as sweeps."""
         grid = {"gamma": [0.5, 1.5], "gamma_prime": [0.0], "nodes": 64, "progress": False}
         one, two = (limit_diagram(FOUR, **grid, executor=executor) for executor in (None, 2))

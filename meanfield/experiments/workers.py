@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import spawn
+from multiprocessing import current_process, spawn
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
@@ -179,9 +179,7 @@ def _remedy(imports_main: bool) -> str:
 
 def check_not_a_worker() -> None:
     """Refuse to start workers while a worker imports the main script, which would start workers in turn."""
-    import multiprocessing
-
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
+    if getattr(current_process(), "_inheriting", False):
         raise InputError(
             f"worker processes import the main script here: put its call with executor= under {_GUARD}"
         )

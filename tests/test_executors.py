@@ -394,7 +394,7 @@ class TestWhereSweepsAreStarted:
         assert [key for key in data if key.startswith("init_main")]
 
     def test_functions_that_cannot_be_sent(self):
-        with pytest.raises(InputError, match=r"cannot be sent to them \(.*\); define functions with `def`"):
+        with pytest.raises(InputError, match=r"cannot be sent to them \(.*\); give functions that a module"):
             dict(over_processes(lambda item: item, [1, 2], 2))
 
 

@@ -151,8 +151,8 @@ def _needs_main(work: Callable[..., object]) -> bool:
         needs = b"__main__" in pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
-            f"what the worker processes are to compute cannot be sent to them ({error}); define functions "
-            "with `def` in a module, or give executor=None"
+            f"what the worker processes are to compute cannot be sent to them ({error}); give functions "
+            "that a module defines, or executor=None"
         ) from None
     main = sys.modules["__main__"]
     if needs and getattr(main, "__spec__", None) is None and _main_file() is None:

@@ -1,90 +1,52 @@
 """Two-layer ReLU networks at large width: gradient flow, infinite-width limits, the phase diagram.
 
-The public names are loaded on first use, so that ``import meanfield`` stays cheap.
+The public names are loaded on first use (SPEC 1), so that ``import meanfield`` stays cheap. Their types
+stand in ``__init__.pyi``.
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from meanfield import datasets, limits, plotting, symbolic
-    from meanfield.errors import InputError, MissingExtraError, StoreError
-    from meanfield.experiments import Boundary, PhaseDiagram, boundary, figures, limit_diagram, phase_diagram
-    from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
-    from meanfield.laws import PowerLaw
-    from meanfield.limits import InfiniteWidth, infinite_width, load
-    from meanfield.particles import Particles
-    from meanfield.problem import Problem
-    from meanfield.regime import Regime, classify, exponents
-    from meanfield.scaling import Scaling
 
 __version__ = "0.1.0"
 
+#: Where each public name comes from, in the order in which a user meets them.
 _HOMES = {
-    "Boundary": "experiments",
-    "InfiniteWidth": "limits",
-    "InputError": "errors",
-    "MissingExtraError": "errors",
-    "Particles": "particles",
-    "PhaseDiagram": "experiments",
-    "PowerLaw": "laws",
     "Problem": "problem",
-    "Regime": "regime",
     "Scaling": "scaling",
-    "Status": "flow",
-    "StoreError": "errors",
-    "Trajectory": "flow",
-    "boundary": "experiments",
+    "PowerLaw": "laws",
+    "Regime": "regime",
     "classify": "regime",
     "exponents": "regime",
-    "figures": "experiments",
-    "gradient_descent": "flow",
+    "Particles": "particles",
     "gradient_flow": "flow",
+    "gradient_descent": "flow",
+    "Trajectory": "flow",
+    "Status": "flow",
     "infinite_width": "limits",
-    "limit_diagram": "experiments",
+    "InfiniteWidth": "limits",
     "load": "limits",
     "phase_diagram": "experiments",
+    "limit_diagram": "experiments",
+    "PhaseDiagram": "experiments",
+    "boundary": "experiments",
+    "Boundary": "experiments",
+    "InputError": "errors",
+    "StoreError": "errors",
+    "MissingExtraError": "errors",
+    "WorkerLostError": "errors",
+    "figures": "experiments",
 }
-_ROOMS = ("datasets", "limits", "plotting", "symbolic")
+#: Modules for users.
+_ROOMS = ("datasets", "experiments", "flow", "kernel_law", "kernels", "limits", "plotting", "symbolic")
 
-__all__ = [  # noqa: RUF022 - in the order in which a user meets them
-    "Problem",
-    "Scaling",
-    "PowerLaw",
-    "Regime",
-    "classify",
-    "exponents",
-    "Particles",
-    "gradient_flow",
-    "gradient_descent",
-    "Trajectory",
-    "Status",
-    "infinite_width",
-    "InfiniteWidth",
-    "load",
-    "phase_diagram",
-    "limit_diagram",
-    "PhaseDiagram",
-    "boundary",
-    "Boundary",
-    "InputError",
-    "StoreError",
-    "MissingExtraError",
-    "datasets",
-    "figures",
-    "limits",
-    "plotting",
-    "symbolic",
-]
+__all__ = [*_HOMES, *_ROOMS]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module  # here, so that it is no name of the package
+
+    value: object
     if name in _HOMES:
-        value = getattr(importlib.import_module(f"meanfield.{_HOMES[name]}"), name)
+        value = getattr(import_module(f"meanfield.{_HOMES[name]}"), name)
     elif name in _ROOMS:
-        value = importlib.import_module(f"meanfield.{name}")
+        value = import_module(f"meanfield.{name}")
     else:
         raise AttributeError(f"module 'meanfield' has no attribute {name!r}")
     globals()[name] = value
@@ -92,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

@@ -32,8 +32,10 @@ def arc_cosine_kernels(
 
     Parameters
     ----------
-    x, other : array_like, shapes (n, d) and (k, d)
-        Inputs with the bias as their last coordinate; ``other`` is x by default.
+    x : array_like, shape (n, d)
+        Inputs with the bias as their last coordinate.
+    other : array_like, shape (k, d), optional
+        Other inputs of this kind; by default x.
     problem : Problem, optional
         Then x and ``other`` are inputs as the user has them, of shape (n,) or (n, d_in): without the bias
         column, which the problem adds if it has one.

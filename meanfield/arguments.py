@@ -12,7 +12,7 @@ from dataclasses import fields
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield.errors import InputError
 
 T = TypeVar("T")
+Word = TypeVar("Word", bound=str)
 
 #: What NumPy accepts as a source of randomness (SPEC 7).
 RNG = np.random.Generator | np.random.SeedSequence | np.random.BitGenerator | int | None
+
+#: Layers of a two-layer network: its input and its output weights.
+Layer: TypeAlias = Literal["w", "a"]
 
 #: Counts beyond this are mistakes: no memory holds as many numbers.
 MOST = 10**12
@@ -65,10 +69,9 @@ def number(name: str, value: Any, expected: str = "a finite number", **bounds: f
         What was given.
     expected : str
         What to give instead, for the error.
-    least, most : float, optional
-        Smallest and largest value; ``most=inf`` allows infinity.
-    above, below : float, optional
-        The same, themselves not included.
+    **bounds : float
+        ``least`` and ``most``, the smallest and largest value (``most=inf`` allows infinity); ``above`` and
+        ``below``, the same, themselves not included.
 
     Raises
     ------
@@ -218,11 +221,12 @@ def listed(name: str, values: Iterable[T], expected: str) -> list[T]:
         raise InputError(f"{name} is {shown(values)}; give {expected}") from None
 
 
-def one_of(name: str, value: Any, known: Iterable[str]) -> str:
-    """Return one of a few words."""
-    if not isinstance(value, str) or value not in known:
-        raise InputError(f"no {name} is called {shown(value)}; choose one of {', '.join(known)}")
-    return value
+def one_of(name: str, value: Any, known: Iterable[Word]) -> Word:
+    """Return one of a few words, such as those of a ``Literal`` (``typing.get_args``)."""
+    for word in known:
+        if isinstance(value, str) and value == word:
+            return word
+    raise InputError(f"no {name} is called {shown(value)}; choose one of {', '.join(known)}")
 
 
 def interval(name: str, ends: Iterable[float]) -> tuple[float, float]:

@@ -9,14 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
+from meanfield.names import old_names
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
+
+__all__ = ["DisplacementLaw"]
+
+if not TYPE_CHECKING:  # type checkers see the names that are there
+    __getattr__ = old_names(__name__, KernelLaw="DisplacementLaw")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 Array = NDArray[np.float64]
 
@@ -25,23 +37,24 @@ _LOST = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
-class KernelLaw:
-    """Predictions of the linear regime for a problem, at any finite width.
+class DisplacementLaw:
+    """Displacements at the end of training in the linear regime, at any finite width.
 
-    Exact as m -> infinity with the displacement going to zero; at the widths of experiments it follows
+    What depends on time, and the second order, has :class:`meanfield.limits.KernelRegime`, one width at a
+    time. Exact as m -> infinity with the displacement going to zero; at the widths of experiments it follows
     the crossover between the layers, which the asymptotic exponent does not.
 
     Parameters
     ----------
     problem : Problem
         Data with zero initial output (antisymmetric initialisation).
-    neurons_per_width : int
+    neurons_per_width : int, default 1
         2 where a width counts one of two twin halves.
 
     Examples
     --------
     >>> from meanfield import Problem, Scaling
-    >>> law = KernelLaw(Problem([-0.5, 0.5], [1.0, 0.5]))
+    >>> law = DisplacementLaw(Problem([-0.5, 0.5], [1.0, 0.5]))
     >>> rd_w, rd_a = law.displacement(Scaling(gamma=0.5), [100, 10_000])
     >>> print(f"{rd_w[0] / rd_w[1]:.6f}")
     10.000000
@@ -56,12 +69,13 @@ class KernelLaw:
         Parameters
         ----------
         scaling : Scaling
-        widths : sequence of float
+            Gives kappa and kappa_prime.
+        widths : sequence of float, shape (k,)
             At these kappa and kappa_prime are taken; they count ``1 / neurons_per_width`` of the neurons.
 
         Returns
         -------
-        rd_w, rd_a : ndarray
+        rd_w, rd_a : ndarray, shape (k,)
 
         Raises
         ------
@@ -73,7 +87,17 @@ class KernelLaw:
         return rd[:, 0], rd[:, 1]
 
     def slopes(self, scaling: Scaling, widths: Sequence[float] | Array) -> tuple[float, float]:
-        """Apparent exponents: least-squares slopes of log RD_w and log RD_a against log m."""
+        """Apparent exponents: least-squares slopes of log RD_w and log RD_a against log m.
+
+        Parameters
+        ----------
+        scaling, widths
+            As in :meth:`displacement`; at least two widths.
+
+        Returns
+        -------
+        S_w, S_a : float
+        """
         if len(widths) < 2:
             raise InputError(f"{len(widths)} widths given; give at least two, a slope needs them")
         logs = np.log(np.asarray(widths, dtype=np.float64))

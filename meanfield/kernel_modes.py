@@ -21,7 +21,7 @@ from meanfield.problem import Problem
 from meanfield.resources import check_fits
 
 Array = NDArray[np.float64]
-Pair = tuple[Array, Array]
+LayerPair = tuple[Array, Array]
 
 _EPS = float(np.finfo(np.float64).eps)
 #: Rays closer than this are looked at by their difference.
@@ -85,7 +85,7 @@ class Differences:
         factor = np.where(parent >= 0, lengths * size / (lengths * size)[parent], 0.0)
         return cls(x, size, parent, factor, np.array(order, dtype=np.intp))
 
-    def kernels(self) -> Pair:
+    def kernels(self) -> LayerPair:
         """Kernels of both layers between differences, shape (k, k), each entry to rounding."""
         G = arc_cosine_kernels(self.x)
         scale = np.outer(self.size, self.size)
@@ -103,7 +103,7 @@ class Differences:
             rounded[:, self.order] = entries.T
         return G
 
-    def kernels_to(self, x: Array) -> Pair:
+    def kernels_to(self, x: Array) -> LayerPair:
         """Kernels between inputs (q, d) and differences, shape (q, k)."""
         G_a, G_w = (kernel * self.size for kernel in arc_cosine_kernels(x, self.x))
         if len(self.order):
@@ -173,7 +173,7 @@ class KernelModes:
     initial: Array
     rest: Array
     dual: Array
-    layers: Pair
+    layers: LayerPair
     differences: Differences
 
     @classmethod
@@ -205,7 +205,7 @@ class KernelModes:
         return cls(values, on_samples, initial, rest, dual, layers, differences)
 
     @classmethod
-    def of_network(cls, problem: Problem, layers: Pair, residual: Array) -> KernelModes:
+    def of_network(cls, problem: Problem, layers: LayerPair, residual: Array) -> KernelModes:
         """The modes of a network's own kernel.
 
         Parameters
@@ -250,7 +250,7 @@ class KernelModes:
         return worst
 
     @cached_property
-    def _errors(self) -> Pair:
+    def _errors(self) -> LayerPair:
         """Bounds of the rounding of each entry of both layers."""
         among = self.differences
         length = np.linalg.norm(among.x, axis=1) * among.size
@@ -269,7 +269,7 @@ class KernelModes:
         return np.asarray((G_a / kappa_prime + kappa_prime * G_w) @ (self.dual @ modes))
 
 
-def _positive(M: Array) -> Pair:
+def _positive(M: Array) -> LayerPair:
     """Eigenvalues that are not zero to rounding, ascending, and their vectors, of a kernel (n, n)."""
     values, vectors = np.linalg.eigh(M)
     here = values > len(M) * _EPS * values[-1]

@@ -35,9 +35,9 @@ class PowerLaw:
 
     Parameters
     ----------
-    prefactor : float
+    prefactor : float, default 1.0
         Positive factor.
-    exponent : float
+    exponent : float, default 0.0
         Power of m.
 
     Examples

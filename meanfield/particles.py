@@ -112,11 +112,11 @@ class Particles:
             Sets kappa and kappa_prime at this width.
         width : int
             Number of neurons m, twins included.
-        antisymmetric : bool
+        antisymmetric : bool, default True
             Give every neuron (a, w) a twin (-a, w), so that the initial output is zero (to the
             rounding of the sum over neurons); then ``width`` must be even. Twins are neighbours:
             neurons 2j and 2j + 1.
-        reduced : bool
+        reduced : bool, default False
             Keep of every w only its coordinates in the span of the samples, and the length of the rest:
             N r numbers instead of N d. The run is the same to rounding; the network can be evaluated
             in the span only.
@@ -194,9 +194,9 @@ class Particles:
             Sets kappa and kappa_prime at this width.
         width : float
             The scale m, any real number from 2 on: 1e4 or 1e60.
-        nodes : int
+        nodes : int, default 2048
             Wanted number of particles, at least 16; the rule may take a few more or less.
-        rng : int, SeedSequence, Generator or None
+        rng : int, SeedSequence, Generator or None, default 0
             Scrambles the points at rank 3 and above, and draws what of w lies outside the samples' span.
 
         Returns
@@ -230,10 +230,16 @@ class Particles:
 
         Parameters
         ----------
-        problem, scaling, width, rng
+        problem, scaling, width
             As in :meth:`quadrature`.
         half : Directions
             The nodes with a > 0; particles 2j and 2j + 1 are node j and its twin.
+        rng
+            As in :meth:`quadrature`.
+
+        Returns
+        -------
+        Particles
         """
         w = half.q @ problem.basis.T + outside_span(problem, half.weight, generator(rng))
         return cls(
@@ -354,7 +360,7 @@ class Particles:
         ----------
         x : array_like, shape (k, d)
             For reduced particles inside the span of their samples.
-        neurons : slice
+        neurons : slice, optional
             Which neurons, to compute in blocks; by default all.
 
         Returns
@@ -377,6 +383,15 @@ class Particles:
 
     def coordinates(self, problem: Problem) -> NDArray[np.float64]:
         """Input weights in the coordinates of :attr:`Problem.basis`, shape (N, rank), reduced or not.
+
+        Parameters
+        ----------
+        problem : Problem
+            The data that span the coordinates.
+
+        Returns
+        -------
+        ndarray, shape (N, rank)
 
         Raises
         ------
@@ -437,11 +452,11 @@ class Particles:
 
         Parameters
         ----------
-        size : float
+        size : float, default 1e-6
             Length of the push of a neuron in units of its own: ``sqrt(|w|**2 + (kappa_prime a)**2)``, which
             is not zero at the origin of w. (Neurons of which nothing is left are pushed like the others in
             the mean.)
-        rng : int, SeedSequence, Generator or None
+        rng : int, SeedSequence, Generator or None, default 0
             Source of randomness.
 
         Examples
@@ -457,7 +472,19 @@ class Particles:
         return self.moved(self.a, self.w + size * own[:, None] * push)
 
     def moved(self, a: NDArray[np.float64], w: NDArray[np.float64]) -> Particles:
-        """The same particles (weights and scales) with other parameters."""
+        """The same particles (weights and scales) with other parameters.
+
+        Parameters
+        ----------
+        a : ndarray, shape (N,)
+            New output weights, in the units of ``a``.
+        w : ndarray, shape (N, d) or (N, rank)
+            New input weights, in the coordinates and units of ``w``.
+
+        Returns
+        -------
+        Particles
+        """
         return replace(self, a=a, w=w)
 
     def __repr__(self) -> str:

@@ -28,9 +28,9 @@ class Problem:
         Samples, one per row; a one-dimensional array means n samples of one feature.
     y : array_like, shape (n,) or (n, 1)
         Targets.
-    bias : bool
+    bias : bool, default True
         Append a column of ones, so that the last input weight is the neuron's bias (it counts in d).
-    name : str
+    name : str, default "data"
         Short name for figures and tables.
 
     Attributes
@@ -207,7 +207,17 @@ class Problem:
         return digest.hexdigest()
 
     def loss(self, output: NDArray[np.float64]) -> float:
-        """Loss ``R = (1/2n) sum_i (f(x_i) - y_i)**2`` of outputs on the samples, shape (n,)."""
+        """Loss ``R = (1/2n) sum_i (f(x_i) - y_i)**2`` of outputs on the samples, shape (n,).
+
+        Parameters
+        ----------
+        output : ndarray, shape (n,)
+            Outputs of a network on the samples, in the units of the targets.
+
+        Returns
+        -------
+        float
+        """
         values = real_array("output", output)
         if values.shape != self.y.shape:
             raise InputError(f"output has shape {values.shape}; give one value per sample, shape ({self.n},)")
@@ -216,6 +226,15 @@ class Problem:
 
     def with_bias(self, x: ArrayLike) -> NDArray[np.float64]:
         """Turn a user's new inputs, shape (k,) or (k, d_in), into rows of d entries.
+
+        Parameters
+        ----------
+        x : array_like, shape (k,) or (k, d_in)
+            Inputs as the user gives them, without a bias column.
+
+        Returns
+        -------
+        ndarray, shape (k, d)
 
         Raises
         ------

@@ -141,15 +141,15 @@ def exponents(
 
     Parameters
     ----------
-    gamma, gamma_prime : array_like
+    gamma, gamma_prime : float or array_like, any shape
         Points of the plane; broadcast against each other.
-    antisymmetric : bool
+    antisymmetric : bool, default True
         Whether the initial output is zero. If not, the initial output ``~ m**(1/2 - gamma)`` takes
         the target's place once it is the larger one, and the exponents stop falling at gamma = 1/2.
 
     Returns
     -------
-    S_w, S_a : ndarray
+    S_w, S_a : ndarray, of the common shape
         Exponents of the relative displacement of input and output weights.
 
     Examples
@@ -173,7 +173,7 @@ def classify(gamma: float, gamma_prime: float, *, antisymmetric: bool = True) ->
     ----------
     gamma, gamma_prime : float
         The point.
-    antisymmetric : bool
+    antisymmetric : bool, default True
         As in :func:`exponents`.
 
     Returns

@@ -11,15 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from meanfield.arguments import number, shown, text
 from meanfield.errors import InputError
 from meanfield.laws import Law, LawFunction, PowerLaw, law_code, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
 
+#: The common schemes; what else they are called is in ``_ALIASES``.
+SchemeName: TypeAlias = Literal["lecun", "he", "xavier", "ntk", "mean-field", "e-ma-wu"]
+
 #: alpha, beta1, beta2 of the common schemes, in m and d.
-SCHEMES: Mapping[str, tuple[str, str, str]] = {
+SCHEMES: Mapping[SchemeName, tuple[str, str, str]] = {
     "lecun": ("1", "sqrt(1/m)", "sqrt(1/d)"),
     "he": ("1", "sqrt(2/m)", "sqrt(2/d)"),
     "xavier": ("1", "sqrt(2/(m+1))", "sqrt(2/(m+d))"),
@@ -28,7 +31,7 @@ SCHEMES: Mapping[str, tuple[str, str, str]] = {
     "e-ma-wu": ("1", "m^-b", "1"),
 }
 #: How the schemes are written in text and figures, and what else they are called.
-SCHEME_LABELS: Mapping[str, str] = {
+SCHEME_LABELS: Mapping[SchemeName, str] = {
     "lecun": "LeCun",
     "he": "He",
     "xavier": "Xavier",
@@ -47,12 +50,12 @@ class Scaling:
 
     Parameters
     ----------
-    gamma, gamma_prime : float
+    gamma, gamma_prime : float, optional
         ``kappa = m**-gamma`` and ``kappa_prime = m**-gamma_prime``.
-    alpha, beta1, beta2 : float, str, PowerLaw or callable
+    alpha, beta1, beta2 : float, str, PowerLaw or callable, optional
         Instead of the exponents: the laws themselves. A string is an expression in m and d such as
         ``"sqrt(2/(m+d))"``; a callable takes m, or m and d. Constants are constants, not exponents.
-    name : str
+    name : str, optional
         Short name for figures and tables.
 
     Raises
@@ -109,7 +112,7 @@ class Scaling:
         object.__setattr__(self, "_laws", parsed)
 
     @classmethod
-    def named(cls, scheme: str, *, b: float | None = None) -> Scaling:
+    def named(cls, scheme: SchemeName | str, *, b: float | None = None) -> Scaling:
         """One of the common schemes, by name (see ``meanfield.scaling.SCHEMES``).
 
         The laws are those of Luo et al. (2021), in d, which counts the bias. PyTorch, Keras and JAX
@@ -118,10 +121,9 @@ class Scaling:
 
         Parameters
         ----------
-        scheme : str
-            ``lecun``, ``he`` (or ``kaiming``), ``xavier`` (or ``glorot``), ``ntk``, ``mean-field`` or
-            ``e-ma-wu``; upper and lower case are the same.
-        b : float
+        scheme : {"lecun", "he", "xavier", "ntk", "mean-field", "e-ma-wu"} or str
+            ``kaiming`` is ``he``, ``glorot`` is ``xavier``; upper and lower case are the same.
+        b : float, optional
             Exponent of ``beta = m**-b``, for ``e-ma-wu`` only.
 
         Examples
@@ -130,9 +132,10 @@ class Scaling:
         >>> xavier.gamma, xavier.gamma_prime, xavier.regime.value
         (1.0, 0.0, 'critical')
         """
-        key = str(scheme).strip().lower()
-        key = _ALIASES.get(key, key)
-        if key not in SCHEMES:
+        word = str(scheme).strip().lower()
+        word = _ALIASES.get(word, word)
+        key = next((name for name in get_args(SchemeName) if name == word), None)
+        if key is None:
             raise InputError(f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}")
         alpha, beta1, beta2 = SCHEMES[key]
         law: Law = beta1
@@ -157,6 +160,8 @@ class Scaling:
         ----------
         a, b : tuple of float
             ``(a1, a2)`` and ``(b1, b2)``.
+        name : str, optional
+            Short name for figures and tables.
 
         Examples
         --------
@@ -188,6 +193,15 @@ class Scaling:
     def classify(self, *, antisymmetric: bool = True) -> Classification:
         """Regime, distance to the nearest boundary and predicted exponents.
 
+        Parameters
+        ----------
+        antisymmetric : bool, default True
+            Whether the initial output is zero.
+
+        Returns
+        -------
+        Classification
+
         Examples
         --------
         >>> round(Scaling.named("lecun").classify().distance, 4)
@@ -196,7 +210,19 @@ class Scaling:
         return classify(self.gamma, self.gamma_prime, antisymmetric=antisymmetric)
 
     def kappa(self, m: float, d: float | None = None) -> float:
-        """Energetic scale ``beta1 beta2 / alpha`` at width m (d where a law depends on it)."""
+        """Energetic scale ``beta1 beta2 / alpha`` at width m (d where a law depends on it).
+
+        Parameters
+        ----------
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float
+        """
         m = _width(m)
         if self._laws is None:
             return _power("kappa", m, -self.gamma)
@@ -204,7 +230,19 @@ class Scaling:
         return _in_range("kappa", beta1 * beta2 / alpha, m)
 
     def kappa_prime(self, m: float, d: float | None = None) -> float:
-        """Dynamical scale ``beta1 / beta2`` at width m (d where a law depends on it)."""
+        """Dynamical scale ``beta1 / beta2`` at width m (d where a law depends on it).
+
+        Parameters
+        ----------
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float
+        """
         m = _width(m)
         if self._laws is None:
             return _power("kappa_prime", m, -self.gamma_prime)
@@ -223,8 +261,10 @@ class Scaling:
             Number of steps.
         learning_rate : float
             Step of the descent.
-        m, d : float
-            Width and input dimension.
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
 
         Examples
         --------
@@ -235,7 +275,24 @@ class Scaling:
         return _in_range("tbar", taken * _learning_rate(learning_rate) / self._time_unit(m, d), m, least=0.0)
 
     def steps(self, tbar: float, learning_rate: float, m: float, d: float | None = None) -> float:
-        """Number of gradient-descent steps to the normalised time tbar; the inverse of :meth:`tbar`."""
+        """Number of gradient-descent steps to the normalised time tbar; the inverse of :meth:`tbar`.
+
+        Parameters
+        ----------
+        tbar : float
+            Normalised time.
+        learning_rate : float
+            Step of the descent, as for :meth:`tbar`.
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float
+            Any real number.
+        """
         time = number("tbar", tbar, "a number >= 0", least=0.0)
         return _in_range("steps", time * self._time_unit(m, d) / _learning_rate(learning_rate), m, least=0.0)
 

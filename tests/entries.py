@@ -18,7 +18,7 @@ LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
 ALIGNMENT = limits.early_alignment(PROBLEM)
 DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
 BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
-THEORY = symbolic.exponents()
+THEORY = symbolic.derive_exponents()
 TABLE = figures.run("schemes")
 CELL, SETTINGS = experiments.Cell(0.5, 0.0, 10, 0), experiments.CellSettings(loss_atol=1e-2)
 
@@ -185,7 +185,7 @@ ENTRIES = {
             "loss_tol": None, "loss_atol": 1e-4, "executor": None, "progress": False,
         },
     ),
-    "symbolic.exponents": (symbolic.exponents, {"network": None}),
+    "symbolic.derive_exponents": (symbolic.derive_exponents, {"network": None}),
     "symbolic.boundaries": (symbolic.boundaries, {"network": None}),
     "Region.sign": (THEORY.regions[0].sign, {"layer": "w"}),
     "symbolic.regions": (symbolic.regions, {"network": None}),
@@ -284,7 +284,7 @@ ENTRIES = {
     "FigureResult.to_csv": (TABLE.to_csv, {"path": "table.csv"}),
     "InfiniteWidth.predict": (LIMIT.predict, {"x": [0.0], "at": None}),
     "InfiniteWidth.predict_error": (LIMIT.predict_error, {"x": [0.0], "at": None}),
-    "Boundary.segment": (
+    "BoundaryLine.segment": (
         THEORY.boundaries[0].segment,
         {"gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0)},
     ),

@@ -95,7 +95,7 @@ def test_other_kinds_are_refused(entry, tmp_path, monkeypatch):
 ITS_OWN = {
     "store_text", "store_to_xarray", "Exponents.numeric",  # a store that is open; any number of names
     "Particles.moved", "Particles.twins", "SweepStore.add", "SweepStore.add_all", "Origin.from_json",
-    "Boundary.between", "FigureResult.column", "Prediction.over", "Stats.after",
+    "BoundaryLine.between", "FigureResult.column", "Prediction.over", "Stats.after",
 }  # fmt: skip
 
 

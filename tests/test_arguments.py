@@ -138,7 +138,7 @@ class TestChoices:
                 )
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.parametrize("exponents", [mf.exponents, mf.symbolic.exponents().numeric()])
+    @pytest.mark.parametrize("exponents", [mf.exponents, mf.symbolic.derive_exponents().numeric()])
     def test_shapes_that_do_not_fit(self, exponents):
         with pytest.raises(InputError, match=r"gamma has shape \(2,\) and gamma_prime has shape \(3,\)"):
             exponents([0.5, 1.0], [0.0, 0.1, 0.2])

@@ -24,7 +24,17 @@ import meanfield
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, SITE = ROOT / "docs", ROOT / "docs" / "_build"
-ROOMS = ("", ".datasets", ".experiments", ".flow", ".kernels", ".limits", ".plotting", ".symbolic")
+ROOMS = (
+    "",
+    ".datasets",
+    ".experiments",
+    ".flow",
+    ".kernel_law",
+    ".kernels",
+    ".limits",
+    ".plotting",
+    ".symbolic",
+)
 #: Widths of a desktop's window and of a telephone's, in CSS pixels.
 WIDTHS = (1280, 390)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

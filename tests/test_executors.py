@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,17 +17,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import finished_cells, needs_proc, wait_until, worker_threads
+from processes import alive, finished_cells, needs_proc, wait_until, worker_threads
 from sweeps import FOUR, SMALL, numbers
 
-from meanfield import InputError, Problem, phase_diagram
+from meanfield import InputError, Problem, limit_diagram, phase_diagram
 from meanfield.errors import MissingExtraError, WorkerLostError
 from meanfield.experiments import Cell, CellSettings, pools, run_cell
 from meanfield.experiments.cells import cell_memory, cost
-from meanfield.experiments.executors import LOSSES, run_cells
+from meanfield.experiments.draining import LOSSES, drain, over_processes
+from meanfield.experiments.executors import run_cells
 from meanfield.experiments.grid import shard_of
-from meanfield.experiments.pools import DaskPool, LostCellError, own_processes
+from meanfield.experiments.origin import Outcome, here
+from meanfield.experiments.pools import DaskPool, LostCellError
 from meanfield.experiments.queueing import CellQueue
+from meanfield.experiments.workers import own_processes
 
 SETTINGS = CellSettings(loss_atol=1e-4)
 #: Some seconds long, with cells of some tenths of a second.
@@ -191,7 +195,7 @@ class TestMemory:
         with pytest.raises(InputError, match="is asynchronous; give one made with asynchronous=False"):
             phase_diagram(FOUR, **SMALL, executor=Asynchronous(1))
         monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
-        with pytest.raises(InputError, match="worker processes import the main script: put its call"):
+        with pytest.raises(InputError, match="worker processes import the main script here: put its call"):
             phase_diagram(FOUR, **SMALL, executor=2)
 
     def test_a_worker_of_another_version_is_refused(self):
@@ -201,7 +205,7 @@ class TestMemory:
 
 class TestWorkers:
     def test_one_thread_each(self):
-        with own_processes(1, FOUR, SETTINGS) as pool:
+        with own_processes(1, abs) as pool:
             kernel, libraries = pool._idle[0].submit(worker_threads).result(timeout=60)
         assert kernel == 1
         assert set(libraries) <= {1}
@@ -254,8 +258,6 @@ class TestWorkers:
 
     def test_a_cell_that_kills_its_workers_is_given_up(self, monkeypatch):
         """A pool whose workers die with one cell: three times, then one sentence; the others are kept."""
-        from meanfield.experiments import executors
-
         bad = Cell(1.75, 0.0, 80, 1)
 
         class Mortal:
@@ -269,12 +271,12 @@ class TestWorkers:
             def outcome(self, future):
                 if future.result() == bad:
                     raise LostCellError
-                return executors.Outcome(run_cell(FOUR, future.result(), SETTINGS), executors.here())
+                return Outcome(run_cell(FOUR, future.result(), SETTINGS), here())
 
         cells = [Cell(1.75, 0.0, 80, 0), bad, Cell(0.5, 0.0, 20, 0)]
         watch, done = Watch(), []
         queue = CellQueue(cells, lambda cell: 0.0, 1.0)
-        outcomes = executors._drain(Mortal(), queue, watch)
+        outcomes = drain(Mortal(), queue, watch)
         with pytest.raises(
             WorkerLostError, match=rf"{LOSSES} worker processes died with the same cell"
         ) as info:
@@ -292,23 +294,194 @@ class TestWorkers:
                 phase_diagram(FOUR, **SMALL, executor=pool)
             assert doomed.exception() is not None
 
-    def test_a_script_without_its_guard(self, tmp_path):
-        """Workers import the main script: one that sweeps when imported ends with a sentence, soon."""
-        script = tmp_path / "unguarded.py"
-        script.write_text(
-            "from meanfield import datasets, phase_diagram\n"
-            f"phase_diagram(datasets.four_points(), **{SMALL!r}, executor=2, store='s.sqlite')\n"
-        )
-        done = subprocess.run(
-            [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 1
-        assert "InputError: worker processes import the main script: put its call" in done.stderr
+
+#: Four cells.
+TINY = {
+    "gamma": [0.5], "gamma_prime": [0.0], "widths": [20, 40], "seeds": 2, "predict": False, "progress": False,
+}  # fmt: skip
+#: A sweep over two processes, in the middle of a script; what it prints is compared with a sweep in one.
+SWEEP = f"""
+import meanfield as mf
+diagram = mf.phase_diagram(mf.datasets.four_points(), **{TINY!r}, executor=2)
+print(diagram.S_w.tolist(), diagram.rd_w.tolist())
+"""
+#: The same where workers need what the script defines: a problem of a class of its own.
+OWN_CLASS = f"""
+import meanfield as mf
+
+
+class Mine(mf.Problem):
+    pass
+
+
+def sweep():
+    diagram = mf.phase_diagram(Mine([-0.5, 0.5], [1.0, 0.5]), **{TINY!r}, executor=2)
+    print("done", diagram.S_w.shape)
+"""
+
+
+def run_python(text, folder, *, file=None, code=0):
+    """Run a program from a file, or from standard input as `python - <<EOF` in a shell does."""
+    if file is None:
+        command = f"{sys.executable} - <<'EOF'\n{text}\nEOF"
+    else:
+        (folder / file).write_text(text)
+        command = f"{sys.executable} {file}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What the sweep prints in one process."""
+    diagram = phase_diagram(FOUR, **TINY)
+    return f"{diagram.S_w.tolist()} {diagram.rd_w.tolist()}\n"
+
+
+class TestWhereSweepsAreStarted:
+    """Workers do not import the main script: there may be none, or one without its guard."""
+
+    def test_from_standard_input(self, alone, tmp_path):
+        assert run_python(SWEEP, tmp_path) == alone
+
+    def test_a_script_without_its_guard(self, alone, tmp_path):
+        assert run_python(SWEEP, tmp_path, file="unguarded.py") == alone
+
+    def test_a_notebook(self, alone, tmp_path):
+        """In a fresh Jupyter kernel, through nbclient; functions of a notebook cannot reach workers."""
+        nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+        cells = [SWEEP, OWN_CLASS + "\nsweep()"]
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        client = nbclient.NotebookClient(
+            notebook, timeout=120, kernel_name="python3", allow_errors=True,
+            resources={"metadata": {"path": str(tmp_path)}},
+        )  # fmt: skip
+        client.execute()
+        printed = [out.text for out in notebook.cells[0].outputs if out.get("name") == "stdout"]
+        assert printed == [alone], notebook.cells[0].outputs
+        (error,) = (out for out in notebook.cells[1].outputs if out.output_type == "error")
+        assert error.ename == "InputError"
+        assert "defined in this session (a notebook or standard input)" in error.evalue
+
+    def test_what_the_script_defines_with_a_guard(self, tmp_path):
+        text = f'{OWN_CLASS}\nif __name__ == "__main__":\n    sweep()'
+        assert run_python(text, tmp_path, file="guarded.py") == "done (1, 1)\n"
+
+    def test_what_the_script_defines_without_a_guard(self, tmp_path):
+        """The guard is advised, for it is missing; and soon."""
+        error = run_python(f"{OWN_CLASS}\nsweep()", tmp_path, file="unguarded.py", code=1)
+        assert "InputError: worker processes import the main script here: put its call with exec" in error
         assert re.search(
-            r"WorkerLostError: worker processes die before their first cell; if this is a script, .* "
-            r"\(1 finished cells are kept in s.sqlite; the same call resumes there\)",
-            done.stderr,
-        )
+            r"WorkerLostError: worker processes die before their first cell; put the call under "
+            r'`if __name__ == "__main__":`: they import the main script, for it defines what they compute '
+            r"\(1 finished cells are lost",
+            error,
+        ), error
+
+    def test_what_standard_input_defines(self, tmp_path):
+        error = run_python(f"{OWN_CLASS}\nsweep()", tmp_path, code=1)
+        assert "InputError: what the worker processes are to compute is defined in this session" in error
+        assert "__name__" not in error.splitlines()[-1]
+
+    def test_other_processes_still_import_main(self):
+        """What is hidden from our workers is hidden from nobody else."""
+        with own_processes(1, abs) as pool:
+            assert pool.outcome(pool.submit(-2)) == 2
+        data = multiprocessing.spawn.get_preparation_data("of someone else")
+        assert [key for key in data if key.startswith("init_main")]
+
+    def test_functions_that_cannot_be_sent(self):
+        with pytest.raises(InputError, match=r"cannot be sent to them \(.*\); give functions that a module"):
+            dict(over_processes(lambda item: item, [1, 2], 2))
+
+
+def _victim(item):
+    """Kills its process the first time that it gets the item 1."""
+    mark, number = item
+    if number == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number, worker_threads()[0]
+
+
+class TestOverProcesses:
+    def test_a_lost_item_is_done_again(self, tmp_path):
+        items = [(tmp_path / "mark", number) for number in range(4)]
+        assert dict(over_processes(_victim, items, 2)) == {k: (k, 1) for k in range(4)}
+        assert (tmp_path / "mark").exists()
+
+    def test_nothing_to_do(self):
+        assert dict(over_processes(abs, [], 2)) == {}
+
+    def test_maps_of_the_limit(self):
+        """Maps of the limit run over the same workers as sweeps."""
+        grid = {"gamma": [0.5, 1.5], "gamma_prime": [0.0], "nodes": 64, "progress": False}
+        one, two = (limit_diagram(FOUR, **grid, executor=executor) for executor in (None, 2))
+        assert numbers(one) == numbers(two)
+
+
+class TestWhyOurOwn:
+    """What libraries do not do: see docs/architecture.md. If one of these fails, the code can shrink."""
+
+    PROGRAM = """
+import concurrent.futures, multiprocessing, os, signal, sys, time
+from joblib.externals import loky
+
+POOLS = {
+    "concurrent.futures": lambda n: concurrent.futures.ProcessPoolExecutor(
+        n, mp_context=multiprocessing.get_context("spawn")
+    ),
+    "loky": lambda n: loky.ProcessPoolExecutor(n),
+}
+
+if __name__ == "__main__":
+    pool = POOLS[sys.argv[1]](2)
+    pid = pool.submit(os.getpid).result()
+    futures = [pool.submit(time.sleep, 60) for _ in range(2)]
+    while not all(future.running() for future in futures):
+        time.sleep(0.01)
+    if sys.argv[2] == "worker":
+        os.kill(pid, signal.SIGKILL)
+        broken = [isinstance(f.exception(), concurrent.futures.BrokenExecutor) for f in futures]
+        open("told", "w").write(" ".join(map(str, broken)))
+    else:
+        open("told", "w").write(str(pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+    @pytest.fixture(params=["concurrent.futures", "loky"])
+    def start(self, request, tmp_path):
+        pytest.importorskip("joblib")
+        program = tmp_path / "program.py"
+        program.write_text(self.PROGRAM)
+
+        def run(who):
+            # Into a file: a pipe would be held open by the workers that are left.
+            subprocess.run(
+                [sys.executable, program, request.param, who], cwd=tmp_path, check=False, timeout=60,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            return (tmp_path / "told").read_text().split()
+
+        return run
+
+    @needs_proc
+    def test_a_pool_of_several_loses_all_with_one(self, start):
+        """Hence one pool for each worker: only the cell of a killed one is lost."""
+        assert start("worker") == ["True", "True"]
+
+    @needs_proc
+    def test_workers_that_are_busy_outlive_their_parent(self, start):
+        """Hence the pipe that each of ours watches."""
+        (pid,) = map(int, start("parent"))
+        try:
+            time.sleep(1.0)
+            assert alive({pid})
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
 
 class TestWithoutDask:

@@ -10,7 +10,7 @@ from meanfield import arc_cosine
 from meanfield import double_double as dd
 from meanfield.arc_cosine import arc_cosine_kernels, exact_kernels
 from meanfield.errors import InputError
-from meanfield.kernel_law import KernelLaw
+from meanfield.kernel_law import DisplacementLaw
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits import KernelRegime
 from meanfield.limits.linear_flow import _double_integral
@@ -226,12 +226,14 @@ class TestModes:
 class TestKernelLaw:
     @pytest.mark.parametrize("h", CLOSE)
     def test_nearly_coincident_points(self, h):
-        """KernelLaw gave nan, and KernelRegime 100 times the RD_a, at h = 1e-9."""
+        """DisplacementLaw gave nan, and KernelRegime 100 times the RD_a, at h = 1e-9."""
         problem, scaling, m = mf.Problem(*CLOUDS["pair"](h)), mf.Scaling(0.5), 1e30
         with mpmath.workdps(60):
             _, (a_part, w_part), _ = at_rest(problem, 1.0)
         wanted = 1e-15 * np.sqrt([w_part / 2, a_part])
-        np.testing.assert_allclose(np.ravel(KernelLaw(problem).displacement(scaling, [m])), wanted, rtol=1e-9)
+        np.testing.assert_allclose(
+            np.ravel(DisplacementLaw(problem).displacement(scaling, [m])), wanted, rtol=1e-9
+        )
         moved = KernelRegime.at(problem, scaling, m).displacement()
         np.testing.assert_allclose([moved.first_w, moved.first_a], wanted, rtol=1e-9)
 
@@ -239,13 +241,13 @@ class TestKernelLaw:
         "x", [[[1.0, 2.0], [3.0, 6.0], [1.0, -1.0]], [[0.1, 0.7], [0.3, 2.1], [1.0, -1.0]]]
     )
     def test_samples_of_one_ray_are_refused(self, x):
-        law = KernelLaw(mf.Problem(x, [1.0, 2.0, 0.5], bias=False))
+        law = DisplacementLaw(mf.Problem(x, [1.0, 2.0, 0.5], bias=False))
         with pytest.raises(
             InputError, match=r"3 inputs is singular \(of rank 2\); remove samples that coincide"
         ):
             law.displacement(mf.Scaling(0.5), [1e6])
 
     def test_lost_digits_are_refused(self):
-        law = KernelLaw(mf.Problem(*CLOUDS["three"](1e-12)))
+        law = DisplacementLaw(mf.Problem(*CLOUDS["three"](1e-12)))
         with pytest.raises(InputError, match="so close to each other that double precision loses"):
             law.displacement(mf.Scaling(0.5, 2 / 3), [1e12])

@@ -159,7 +159,9 @@ class TestMemory:
             "Linearised": lambda it: Linearised(it.BIG, it.NETWORK).loss(1.0),
             "empirical": lambda it: empirical_kernels(it.NETWORK, it.BIG.x),
             "arc_cosine": lambda it: arc_cosine_kernels(it.BIG.x),
-            "KernelLaw": lambda it: mf.kernel_law.KernelLaw(it.BIG).displacement(mf.Scaling(0.5), [1e3]),
+            "DisplacementLaw": lambda it: mf.kernel_law.DisplacementLaw(it.BIG).displacement(
+                mf.Scaling(0.5), [1e3]
+            ),
             "infinite_width": lambda it: mf.infinite_width(
                 it.BIG, mf.Scaling(0.5), width=1e30, method="kernel"
             ),

@@ -189,7 +189,7 @@ class TestPhaseDiagram:
         mine = [mf.Scaling(0.6, 0.1, name="mine"), mf.Scaling.named("ntk"), mf.Scaling(0.6, 0.1)]
         for ax in (
             plot.phase_diagram(diagram, schemes=mine),
-            plot.exponent_map(mf.symbolic.exponents(), schemes=mine),
+            plot.exponent_map(mf.symbolic.derive_exponents(), schemes=mine),
         ):
             assert set(zip(*labelled(ax, "schemes").get_data(), strict=True)) == {(0.6, 0.1), (0.5, 0.0)}
             assert {"mine", "NTK"} <= {t.get_text() for t in ax.texts}

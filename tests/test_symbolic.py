@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from scipy import integrate, optimize
 
 from meanfield import InputError, regime
-from meanfield.symbolic import Growth, TwoLayer, boundaries, exponents, regions
+from meanfield.symbolic import Growth, TwoLayer, boundaries, derive_exponents, regions
 from meanfield.symbolic.maxplus import Balance, order, solve
 from meanfield.symbolic.polyhedra import Polyhedron, cover, feasible
 
-THEORY = exponents()
+THEORY = derive_exponents()
 G, GP = THEORY.gamma, THEORY.gamma_prime
 DELTA = G - 1
 PLANE = (G, GP)
@@ -115,7 +115,7 @@ class TestTheMap:
 
     @pytest.mark.parametrize("network", [TwoLayer(), TwoLayer(zero_initial_output=False)])
     def test_continuous_across_every_line_and_exact_on_it(self, network):
-        for line in exponents(network).boundaries:
+        for line in derive_exponents(network).boundaries:
             assert set(line.jumps) == {"a", "w", "time"}
             assert set(line.jumps.values()) == {0}
 
@@ -151,7 +151,7 @@ class TestTheMap:
 class TestSaturation:
     """Without antisymmetric initialisation the initial output m^(1/2 - gamma) takes over."""
 
-    RANDOM = exponents(TwoLayer(zero_initial_output=False))
+    RANDOM = derive_exponents(TwoLayer(zero_initial_output=False))
 
     @pytest.mark.parametrize("name", ["S_w", "S_a"])
     def test_exponents_stop_at_one_half(self, name):
@@ -221,7 +221,7 @@ class TestOtherNetworks:
             ([DELTA, -DELTA - r * GP], DELTA / r, 2 * (DELTA / r + GP)),
             ([DELTA - GP, DELTA + r * GP], (DELTA - GP) / (r + 1), (DELTA + r * GP) / (r + 1)),
         ]
-        theory = exponents(TwoLayer(homogeneity=r, law="discrete"))
+        theory = derive_exponents(TwoLayer(homogeneity=r, law="discrete"))
         assert_same_function(polygons(theory, "S_w"), reference([(p, w) for p, w, _ in expected]))
         assert_same_function(polygons(theory, "S_a"), reference([(p, a) for p, _, a in expected]))
         lines = {(line.equation, line.regime) for line in theory.boundaries}
@@ -234,7 +234,7 @@ class TestOtherNetworks:
         The wait is that of the first e-folding: rate kappa' of w while a is frozen (gamma' < 0), else of
         order one in canonical time.
         """
-        theory = exponents(TwoLayer(homogeneity=2, law="discrete"))
+        theory = derive_exponents(TwoLayer(homogeneity=2, law="discrete"))
         growth = {region.name: region.growth for region in theory.regions}
         assert growth == {
             "lazy": Growth.POWER, "w-lag": Growth.POWER, "a-lag": Growth.EXPONENTIAL,
@@ -292,12 +292,12 @@ class TestOtherNetworks:
         widths = (1e12, 1e16)
         low, high = map(measured, widths)
         slopes = np.log(np.array(high) / np.array(low)) / np.log(widths[1] / widths[0])
-        expected = exponents(TwoLayer(homogeneity=r, law="discrete")).numeric()(gamma, gamma_prime)
+        expected = derive_exponents(TwoLayer(homogeneity=r, law="discrete")).numeric()(gamma, gamma_prime)
         np.testing.assert_allclose(slopes, expected, atol=0.02)
 
     def test_frozen_output_layer(self):
         """a stays: v = delta at first order, and kappa m a Delta w = O(1) also when w has grown."""
-        theory = exponents(TwoLayer(train_output=False))
+        theory = derive_exponents(TwoLayer(train_output=False))
         assert_same_function(polygons(theory, "S_w"), reference([([G - 1], DELTA), ([1 - G], DELTA)]))
         assert theory.S_a.subs({G: 1, GP: 0}) == -sp.oo
         (line,) = theory.boundaries  # S_w passes zero without a kink, on the whole line gamma = 1
@@ -305,7 +305,7 @@ class TestOtherNetworks:
 
     def test_frozen_input_layer_leaves_random_features(self):
         """w stays, the output is linear in a: kappa m Delta a = O(1), whatever kappa'."""
-        theory = exponents(TwoLayer(train_input=False))
+        theory = derive_exponents(TwoLayer(train_input=False))
         assert_same_function(polygons(theory, "S_a"), reference([([G - 1], DELTA), ([1 - G], DELTA)]))
         assert theory.S_w.subs({G: 3, GP: -2}) == -sp.oo
         (line,) = theory.boundaries
@@ -313,7 +313,7 @@ class TestOtherNetworks:
 
     def test_frozen_output_layer_of_a_power_of_relu(self):
         """kappa m w^r = O(1): S_w = delta/r once w moves."""
-        theory = exponents(TwoLayer(train_output=False, homogeneity=2))
+        theory = derive_exponents(TwoLayer(train_output=False, homogeneity=2))
         assert_same_function(polygons(theory, "S_w"), reference([([1 - G], DELTA), ([G - 1], DELTA / 2)]))
 
     @pytest.mark.parametrize(("c_w", "c_a"), [(1, 0), (0, 1), (Fraction(1, 3), Fraction(-1, 2))])
@@ -324,7 +324,7 @@ class TestOtherNetworks:
         1/sqrt(eta_a eta_w): gamma' shifts by (c_w - c_a)/2 and the time by (c_w + c_a)/2.
         """
         c_w, c_a = sp.Rational(c_w), sp.Rational(c_a)
-        theory = exponents(TwoLayer(input_rate=c_w, output_rate=c_a))
+        theory = derive_exponents(TwoLayer(input_rate=c_w, output_rate=c_a))
         to = (G, GP + (c_w - c_a) / 2)
         for name in ("S_w", "S_a"):
             assert_same_function(polygons(theory, name), shifted(THEORY, name, to))
@@ -333,14 +333,14 @@ class TestOtherNetworks:
         assert sp.Eq(GP, sp.expand(G - 1 - (c_w - c_a) / 2)) in {line.equation for line in theory.boundaries}
 
     def test_loss_normalisation_changes_the_time_and_nothing_else(self):
-        theory = exponents(TwoLayer(loss_normalisation=1))
+        theory = derive_exponents(TwoLayer(loss_normalisation=1))
         for name in ("S_w", "S_a"):
             assert_same_function(polygons(theory, name), polygons(THEORY, name))
         assert_same_function(polygons(theory, "time"), [(p, t + 1) for p, t in polygons(THEORY, "time")])
 
     def test_growing_targets_shift_gamma(self):
         """Targets m^t with kappa are targets O(1) with kappa m^-t; the residual drives m^t faster."""
-        theory = exponents(TwoLayer(target=Fraction(1, 2)))
+        theory = derive_exponents(TwoLayer(target=Fraction(1, 2)))
         to = (G + sp.Rational(1, 2), GP)
         assert_same_function(polygons(theory, "S_w"), shifted(THEORY, "S_w", to))
         earlier = [(p, t - sp.Rational(1, 2)) for p, t in shifted(THEORY, "time", to)]
@@ -348,7 +348,7 @@ class TestOtherNetworks:
 
     def test_what_is_no_network_is_refused(self):
         with pytest.raises(InputError, match="network is 'relu'; give a description"):
-            exponents("relu")
+            derive_exponents("relu")
 
     @pytest.mark.parametrize(
         ("given", "message"),
@@ -371,7 +371,7 @@ class TestFastForms:
         are not on a line in each, and double precision is exact on it: equal there is equal everywhere."""
         gamma, gamma_prime = np.meshgrid(np.arange(-16, 33) / 8, np.arange(-24, 25) / 8)
         for twins in (True, False):
-            derived = exponents(TwoLayer(zero_initial_output=twins)).numeric()(gamma, gamma_prime)
+            derived = derive_exponents(TwoLayer(zero_initial_output=twins)).numeric()(gamma, gamma_prime)
             typed = regime.exponents(gamma, gamma_prime, antisymmetric=twins)
             np.testing.assert_array_equal(derived, typed)
 
@@ -386,7 +386,7 @@ class TestFastForms:
             found = {sp.sympify(gamma).subs(GP, gamma_prime) for gamma in at}
             assert sp.Rational(regime.boundary_gamma(float(gamma_prime)).item()) in found
         gamma, gamma_prime = np.meshgrid(np.arange(-8, 25) / 8, np.arange(-16, 17) / 8)
-        (S_w,) = exponents().numeric("S_w")(gamma, gamma_prime)
+        (S_w,) = derive_exponents().numeric("S_w")(gamma, gamma_prime)
         sign = {regime.Regime.LINEAR: -1, regime.Regime.CRITICAL: 0, regime.Regime.CONDENSED: 1}
         classes = [
             sign[regime.Regime.classify(g, p)] for g, p in zip(gamma.flat, gamma_prime.flat, strict=True)
@@ -396,7 +396,7 @@ class TestFastForms:
     @given(st.floats(-5, 5), st.floats(-5, 5))
     def test_numeric_form_is_the_sympy_form(self, gamma, gamma_prime):
         at = {G: sp.Rational(gamma), GP: sp.Rational(gamma_prime)}
-        values = exponents().numeric("S_w", "S_a", "time")(gamma, gamma_prime)
+        values = derive_exponents().numeric("S_w", "S_a", "time")(gamma, gamma_prime)
         for name, value in zip(("S_w", "S_a", "time"), values, strict=True):
             assert float(getattr(THEORY, name).subs(at)) == pytest.approx(float(value), abs=1e-11)
 
@@ -411,10 +411,10 @@ class TestFastForms:
             (corner, corner - 1),
             (1 - t, 0 * t),
         ):
-            assert np.all(np.isfinite(exponents().numeric()(gamma, gamma_prime)))
-        assert np.isnan(exponents().numeric("S_w")(np.nan, 0.0)[0])
+            assert np.all(np.isfinite(derive_exponents().numeric()(gamma, gamma_prime)))
+        assert np.isnan(derive_exponents().numeric("S_w")(np.nan, 0.0)[0])
         with pytest.raises(InputError, match="choose of time, S_a, S_w"):
-            exponents().numeric("S_b")
+            derive_exponents().numeric("S_b")
 
     def test_segments_for_any_rectangle(self):
         line = next(line for line in boundaries() if line.equation == sp.Eq(GP, G - 1))

@@ -11,9 +11,9 @@ from scipy import integrate
 
 from meanfield import InputError, Problem, Scaling, datasets, gradient_flow
 from meanfield.arc_cosine import arc_cosine_kernels
-from meanfield.kernel_law import KernelLaw
+from meanfield.kernel_law import DisplacementLaw
 from meanfield.particles import Particles
-from meanfield.symbolic import exponents
+from meanfield.symbolic import derive_exponents
 from meanfield.symbolic.arc_cosine import arc_cosine, epsilon, small_angle, straight_angle, theta
 from meanfield.symbolic.closed_forms import (
     LinearRegime,
@@ -30,7 +30,7 @@ from meanfield.symbolic.network import gamma, gamma_prime
 from meanfield.symbolic.one_sample import exponents_of_linear, linear, relu
 from meanfield.symbolic.polyhedra import cover
 
-THEORY = exponents()
+THEORY = derive_exponents()
 ORDERS = {kappa: -gamma, kappa_prime: -gamma_prime, width: sp.S.One}
 
 
@@ -95,7 +95,7 @@ class TestLinearRegime:
         assert all(form.holds() for form in linear_regime())
 
     def test_law_against_the_numeric_one(self):
-        """The symbolic law with the kernels of a problem, against `KernelLaw`."""
+        """The symbolic law with the kernels of a problem, against `DisplacementLaw`."""
         problem = Problem([-0.4, 0.7], [1.0, 0.5])
         G_a, G_w = arc_cosine_kernels(problem.x)
         law, m, k, kp = LinearRegime.of(2), 1000.0, 0.02, 1.7
@@ -105,7 +105,7 @@ class TestLinearRegime:
             assert name
         values |= {-entry: target for entry, target in zip(law.initial, problem.y, strict=True)}
         scaling = Scaling(alpha=1, beta1=float(np.sqrt(k * kp)), beta2=float(np.sqrt(k / kp)))
-        rd_w, rd_a = KernelLaw(problem).displacement(scaling, [m])
+        rd_w, rd_a = DisplacementLaw(problem).displacement(scaling, [m])
         assert float(law.rd_w_squared().subs(values)) == pytest.approx(rd_w[0] ** 2, rel=1e-10)
         assert float(law.rd_a_squared().subs(values)) == pytest.approx(rd_a[0] ** 2, rel=1e-10)
 
@@ -124,7 +124,7 @@ class TestLinearRegime:
 
     def test_published_number(self):
         """Four points, kappa' = 1, two halves of m neurons each: RD_w = 0.2739 / (m kappa)."""
-        rd_w, _ = KernelLaw(datasets.four_points()).displacement(Scaling(gamma=0.5), [2000.0])
+        rd_w, _ = DisplacementLaw(datasets.four_points()).displacement(Scaling(gamma=0.5), [2000.0])
         assert rd_w[0] * 1000 * 2000**-0.5 == pytest.approx(0.2739, abs=1e-4)
 
     def test_against_a_wide_network(self):
@@ -132,14 +132,14 @@ class TestLinearRegime:
         run = gradient_flow(
             problem, Particles.sample(problem, scaling, m, rng=0), loss_atol=1e-9, progress=False
         )
-        rd_w, rd_a = KernelLaw(problem).displacement(scaling, [m])
+        rd_w, rd_a = DisplacementLaw(problem).displacement(scaling, [m])
         # Kernels of 20000 pairs: their entries have relative errors of about 1/sqrt(20000) times a few
         assert run.rd_w[-1] == pytest.approx(rd_w[0], rel=0.05)
         assert run.rd_a[-1] == pytest.approx(rd_a[0], rel=0.05)
 
     def test_apparent_slope_is_between_the_layers(self):
         """At gamma' = 0.1 and the widths of experiments the slope is far from delta - 2 gamma'."""
-        law, scaling = KernelLaw(datasets.four_points()), Scaling(gamma=0.5, gamma_prime=0.1)
+        law, scaling = DisplacementLaw(datasets.four_points()), Scaling(gamma=0.5, gamma_prime=0.1)
         near, _ = law.slopes(scaling, [1e3, 5e3, 1e4, 2e4, 4e4])
         far, _ = law.slopes(scaling, [1e30, 1e32])
         asymptotic = float(THEORY.S_w.subs({gamma: sp.Rational(1, 2), gamma_prime: sp.Rational(1, 10)}))
@@ -149,7 +149,7 @@ class TestLinearRegime:
             law.slopes(scaling, [1e3])
 
     def test_singular_kernels_are_refused(self):
-        law = KernelLaw(Problem([[1.0, 0.0], [1.0, 0.0]], [1.0, 1.0], bias=False))
+        law = DisplacementLaw(Problem([[1.0, 0.0], [1.0, 0.0]], [1.0, 1.0], bias=False))
         with pytest.raises(InputError, match="singular"):
             law.displacement(Scaling(gamma=0.5), [100])
 

@@ -5,9 +5,9 @@ import pytest
 import sympy as sp
 
 from meanfield import InputError
-from meanfield.symbolic import ThreeLayer, exponents
+from meanfield.symbolic import ThreeLayer, derive_exponents
 
-THEORY = exponents(ThreeLayer())
+THEORY = derive_exponents(ThreeLayer())
 LAYERS = ("a", "b", "w")
 
 
@@ -117,7 +117,7 @@ class TestStructure:
 
     def test_a_faster_hidden_layer_does_the_work_alone(self):
         """At rate m for B: its feature change is delta, that of the others delta - 1 (lazy)."""
-        theory = exponents(ThreeLayer(hidden_rate=-1))
+        theory = derive_exponents(ThreeLayer(hidden_rate=-1))
         at = {theory.gamma: sp.Rational(1, 2), theory.gamma_prime: 0}
         half = sp.Rational(1, 2)
         assert [theory.piecewise(layer).subs(at) for layer in LAYERS] == [-half - 1, -half - half, -half - 1]

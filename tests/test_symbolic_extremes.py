@@ -15,7 +15,7 @@ import pytest
 import sympy as sp
 
 from meanfield import InputError
-from meanfield.symbolic import Growth, TwoLayer, exponents
+from meanfield.symbolic import Growth, TwoLayer, derive_exponents
 
 
 def velocity(z, r, kp):
@@ -128,13 +128,13 @@ class TestByHand:
     def test_in_the_whole_plane(self, r):
         """On a grid that lies on no line."""
         gamma, gamma_prime = np.meshgrid(np.arange(-1, 5, 0.101) + 0.0017, np.arange(-2, 2, 0.103) + 0.0013)
-        derived = np.array(exponents(TwoLayer(homogeneity=r)).numeric()(gamma, gamma_prime))
+        derived = np.array(derive_exponents(TwoLayer(homogeneity=r)).numeric()(gamma, gamma_prime))
         expected = np.vectorize(HAND[r])(gamma, gamma_prime)
         np.testing.assert_allclose(derived, expected, atol=1e-8)
 
     def test_where_S_w_vanishes(self):
         """Two lines: all neurons start to move; the one that carries the function outweighs m neurons."""
-        theory = exponents(TwoLayer(homogeneity=3))
+        theory = derive_exponents(TwoLayer(homogeneity=3))
         g, p = theory.gamma, theory.gamma_prime
         lines = {line.equation for line in theory.boundaries if line.regime}
         assert lines == {
@@ -148,19 +148,19 @@ class TestByHand:
         assert {region.name for region in between} == {"one neuron, lazy", "one neuron, w-lag"}
 
     def test_time_is_that_of_the_entry(self):
-        theory = exponents(TwoLayer(homogeneity=3))
+        theory = derive_exponents(TwoLayer(homogeneity=3))
         (time,) = theory.numeric("time")([2.5, 2.5, 1.2], [0.4, -0.4, 0.7])
         np.testing.assert_allclose(time, [0.0, -0.4, -0.5])
 
     def test_ReLU_does_not_care(self):
         """All neurons of a cone grow at one rate: r = 1 is the same for both laws."""
-        gaussian, discrete = (exponents(TwoLayer(law=law)) for law in ("gaussian", "discrete"))
+        gaussian, discrete = (derive_exponents(TwoLayer(law=law)) for law in ("gaussian", "discrete"))
         assert gaussian.regions == discrete.regions
         assert gaussian.boundaries == discrete.boundaries
 
     def test_an_exponent_may_jump(self):
         """r = 3, gamma' < -1/3: at gamma = 1 one neuron moves its a by kappa'^-2 m^(2/3)."""
-        theory = exponents(TwoLayer(homogeneity=3))
+        theory = derive_exponents(TwoLayer(homogeneity=3))
         line = next(
             b for b in theory.boundaries if b.equation == sp.Eq(theory.gamma, 1) and b.jumps["a"] != 0
         )
@@ -170,11 +170,11 @@ class TestByHand:
     def test_frozen_output_layer(self):
         """r = 2: the squares of w add up like the outputs; r = 3: one neuron, w^3 = 1/kappa."""
         for r, S_w in ((2, 0.75), (3, 2.5 / 3 - 0.5)):
-            theory = exponents(TwoLayer(homogeneity=r, train_output=False))
+            theory = derive_exponents(TwoLayer(homogeneity=r, train_output=False))
             assert float(theory.numeric("S_w")(2.5, -0.3)[0]) == pytest.approx(S_w)
 
     def test_text_names_the_winner(self):
-        text = exponents(TwoLayer(homogeneity=3)).text()
+        text = derive_exponents(TwoLayer(homogeneity=3)).text()
         assert "Region 'one neuron, both move'" in text
         assert "one neuron that has to grow by delta + 1" in text
 
@@ -197,7 +197,7 @@ class TestNodes:
     @pytest.mark.parametrize(("r", "gamma", "gamma_prime"), POINTS, ids=str)
     def test_slopes(self, r, gamma, gamma_prime):
         found = slopes(r, (gamma, gamma_prime), (1e40, 1e60), gaussian_nodes)
-        theory = exponents(TwoLayer(homogeneity=Fraction(r)))
+        theory = derive_exponents(TwoLayer(homogeneity=Fraction(r)))
         np.testing.assert_allclose(
             found, theory.numeric("S_w", "S_a", "time")(gamma, gamma_prime), atol=0.025
         )
@@ -219,7 +219,8 @@ class TestDraws:
         span = np.log(widths[1] / widths[0])
         slope, error = (logs[1][0] - logs[0][0]) / span, np.hypot(logs[0][1], logs[1][1]) / span
         expected, other = (
-            exponents(TwoLayer(homogeneity=r, law=law)).numeric()(*place) for law in ("gaussian", "discrete")
+            derive_exponents(TwoLayer(homogeneity=r, law=law)).numeric()(*place)
+            for law in ("gaussian", "discrete")
         )
         assert np.all(np.abs(slope - expected) < 3 * error + 0.03)
         assert np.all(np.abs(slope - other) > 3 * error + 0.03)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.symbolic import exponents
+from meanfield.symbolic import derive_exponents
 
 NODES = 128
-THEORY = exponents()
+THEORY = derive_exponents()
 
 # (gamma, gamma'): six in each of the five regions.
 POINTS = [

@@ -8,11 +8,11 @@ import pytest
 from matplotlib.text import Text
 
 import meanfield as mf
-from meanfield.kernel_law import KernelLaw
+from meanfield.kernel_law import DisplacementLaw
 from meanfield.plotting.exponents import clipped
 from meanfield.plotting.theory import View
 from meanfield.regime import boundary_gamma
-from meanfield.symbolic import TwoLayer, exponents
+from meanfield.symbolic import TwoLayer, derive_exponents
 from meanfield.symbolic.page import render
 from meanfield.symbolic.registry import Standing, claims
 
@@ -34,7 +34,7 @@ class TestExponentMap:
         [((0, 2), (-1, 1)), ((0.9, 1.1), (-5, 5)), ((-3, 0.5), (0, 1)), ((2, 7), (-9, 4))],
     )
     def test_lines_lie_where_the_theory_says_in_any_rectangle(self, gamma, gamma_prime):
-        ax = mf.plotting.exponent_map(exponents(), gamma=gamma, gamma_prime=gamma_prime)
+        ax = mf.plotting.exponent_map(derive_exponents(), gamma=gamma, gamma_prime=gamma_prime)
         ax.figure.draw_without_rendering()
         (g0, g1), (p0, p1) = gamma, gamma_prime
         for line in labelled(ax, "theory: boundary"):
@@ -50,35 +50,35 @@ class TestExponentMap:
 
     def test_kinks_turn_with_the_activation(self):
         ax = mf.plotting.exponent_map(
-            exponents(TwoLayer(homogeneity=2, law="discrete")), gamma=(1, 3), gamma_prime=(-1, -0.01)
+            derive_exponents(TwoLayer(homogeneity=2, law="discrete")), gamma=(1, 3), gamma_prime=(-1, -0.01)
         )
         (kinks,) = labelled(ax, "theory: kinks")
         np.testing.assert_allclose(points(kinks)[:, 1], (1 - points(kinks)[:, 0]) / 2, atol=1e-12)
 
     def test_contours_of_a_layer(self):
-        ax = mf.plotting.exponent_map(exponents(), layer="a")
+        ax = mf.plotting.exponent_map(derive_exponents(), layer="a")
         (contours,) = labelled(ax, "theory: contours of S_a")
         for level, path in zip(contours.levels, contours.get_paths(), strict=True):
             if len(path.vertices):
-                (S_a,) = exponents().numeric("S_a")(*path.vertices.T)
+                (S_a,) = derive_exponents().numeric("S_a")(*path.vertices.T)
                 # Piecewise linear: contours on a mesh of 2/240 err at kinks only
                 assert np.max(np.abs(S_a - level)) < 2 * 2 / 240
         assert "critical" not in {text.get_text() for text in ax.texts}
 
     def test_a_frozen_layer_has_no_contours(self):
-        ax = mf.plotting.exponent_map(exponents(TwoLayer(train_input=False)))
+        ax = mf.plotting.exponent_map(derive_exponents(TwoLayer(train_input=False)))
         assert labelled(ax, "theory: contours of S_w") == []
 
     def test_bad_input(self):
         with pytest.raises(mf.InputError, match=r"the range of gamma is \(2, 1\)"):
-            mf.plotting.exponent_map(exponents(), gamma=(2, 1))
+            mf.plotting.exponent_map(derive_exponents(), gamma=(2, 1))
         with pytest.raises(mf.InputError, match="no exponent is called 'S_b'"):
-            mf.plotting.exponent_map(exponents(), layer="b")
+            mf.plotting.exponent_map(derive_exponents(), layer="b")
 
     def test_regions_are_clipped_to_the_view(self):
         view = View((0.0, 2.0), (-1.0, 1.0))
         area = 0.0
-        for region in exponents().regions:
+        for region in derive_exponents().regions:
             x, y = clipped(region, view).T
             area += abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
         assert area == pytest.approx(4.0, rel=1e-12)  # they tile the rectangle
@@ -97,7 +97,7 @@ class TestOverDiagram:
         """The same boundary and the same contours, from both."""
         plain, derived = (
             mf.plotting.phase_diagram(diagram),
-            mf.plotting.phase_diagram(diagram, theory=exponents()),
+            mf.plotting.phase_diagram(diagram, theory=derive_exponents()),
         )
         (one,), (two,) = labelled(plain, "theory: boundary"), labelled(derived, "theory: boundary")
         reached = {tuple(np.round(p, 9)) for p in points(two)}
@@ -109,7 +109,7 @@ class TestOverDiagram:
         assert labelled(plain, "theory: kinks") == []
 
     def test_another_network(self, diagram):
-        frozen = exponents(TwoLayer(train_output=False))
+        frozen = derive_exponents(TwoLayer(train_output=False))
         ax = mf.plotting.phase_diagram(diagram, theory=frozen)
         (line,) = labelled(ax, "theory: boundary")
         assert np.all(points(line)[:, 0] == 1.0)
@@ -118,7 +118,9 @@ class TestOverDiagram:
         """ReLU cubed, gamma' = -0.5: S_w is 0 for 1 <= gamma <= 3/2, condensed begins beyond the view."""
         names = {}
         for homogeneity in (1, 3):
-            ax = mf.plotting.phase_diagram(diagram, theory=exponents(TwoLayer(homogeneity=homogeneity)))
+            ax = mf.plotting.phase_diagram(
+                diagram, theory=derive_exponents(TwoLayer(homogeneity=homogeneity))
+            )
             names[homogeneity] = [text.get_text() for text in ax.findobj(Text)]
         assert names[1].count("critical") + 1 == names[3].count("critical")
 
@@ -129,7 +131,7 @@ class TestLawAgainstWidth:
         (law,) = labelled(ax, "law 0")
         assert labelled(ax, "law 1") == []  # condensed
         m, rd_w = law.get_data()
-        expected, _ = KernelLaw(diagram.problem).displacement(mf.Scaling(0.5, 0.5), m)
+        expected, _ = DisplacementLaw(diagram.problem).displacement(mf.Scaling(0.5, 0.5), m)
         np.testing.assert_allclose(rd_w, expected, rtol=1e-12)
         assert (m[0], m[-1]) == pytest.approx((20, 80))
 

@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 from meanfield import Scaling
-from meanfield.symbolic import exponents
+from meanfield.symbolic import derive_exponents
 from meanfield.symbolic.parametrisations import (
     a1,
     a2,
@@ -26,7 +26,7 @@ from meanfield.symbolic.parametrisations import (
 )
 from meanfield.symbolic.polyhedra import Polyhedron
 
-THEORY = exponents()
+THEORY = derive_exponents()
 HALF = sp.Rational(1, 2)
 
 
@@ -64,7 +64,7 @@ class TestMaps:
         )
         # eta_a = m^(q_a + 2 q_sigma) in the trained parameters, whose betas give gamma' = -q_sigma
         network = TwoLayer(output_rate=-(rate_a + 2 * sigma), input_rate=-rate_w)
-        engine = exponents(network)
+        engine = derive_exponents(network)
         assert engine.S_w.subs({engine.gamma: -sigma, engine.gamma_prime: -sigma}) == plain
 
 

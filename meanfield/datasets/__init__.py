@@ -8,3 +8,7 @@ from meanfield.datasets.images import digits, load_idx
 from meanfield.datasets.synthetic import circle, four_points, function_1d, teacher
 
 __all__ = ["circle", "digits", "four_points", "function_1d", "load", "load_idx", "teacher"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -40,12 +40,12 @@ def load(
     ----------
     path : path
         The file; for IDX that of the images.
-    bias : bool
+    bias : bool, default True
         Append the bias column.
     columns : sequence of str, optional
         Text only: the columns to read, the target last, by their names in the header or, where there is
         none, by their numbers "1", "2", ...; by default all. Other columns may hold anything.
-    standardise : bool
+    standardise : bool, default False
         Shift and scale every feature to mean 0 and standard deviation 1 over the samples, without which
         features such as temperatures in kelvin lie far from where random neurons bend. Targets stay as
         they are. New inputs for ``predict`` then have to be shifted and scaled alike.

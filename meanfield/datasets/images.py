@@ -24,14 +24,14 @@ def digits(n: int = 45, *, classes: Iterable[int] | None = None, rng: RNG = 0, b
 
     Parameters
     ----------
-    n : int
+    n : int, default 45
         Number of samples, at least 2.
     classes : iterable of int, optional
         Digits to choose from, at least two; by default all ten.
-    rng : int, SeedSequence, Generator or None
+    rng : int, SeedSequence, Generator or None, default 0
         Which images are chosen; by default always the same. The first samples of a larger
         selection are the smaller one.
-    bias : bool
+    bias : bool, default True
         Append the bias column (d = 65 instead of 64).
 
     Returns
@@ -91,7 +91,7 @@ def load_idx(
         Labels to choose from, at least two; by default all that occur, in increasing order.
     rng : int, SeedSequence, Generator or None
         Which images are chosen, and their order; None takes the first ones of the file.
-    bias : bool
+    bias : bool, default True
         Append the bias column.
 
     Returns

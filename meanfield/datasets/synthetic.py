@@ -49,7 +49,7 @@ def function_1d(
         Target ``y = function(x)``; called with one float at a time.
     n : int
         Number of samples, at least 2.
-    low, high : float
+    low, high : float, default -0.5, 0.5
         Ends of the interval.
     name : str, optional
         Name of the problem; by default the function's.
@@ -99,7 +99,7 @@ def circle(
     target : callable, optional
         Target as a function of the angle phi in radians, called with one float at a time; by default
         ``sin(2 phi)``.
-    bias : bool
+    bias : bool, default False
         Append a bias column (d = 3 instead of 2).
     name : str, optional
         Name of the problem; by default ``"circle"``.
@@ -159,11 +159,11 @@ def teacher(
         Number of the teacher's neurons K.
     rng : int, SeedSequence, Generator or None
         Source of randomness.
-    noise : float
+    noise : float, default 0.0
         Standard deviation of the noise on the targets.
-    bias : bool
+    bias : bool, default True
         Append the bias column, for the teacher too.
-    name : str
+    name : str, default "teacher"
         Name of the problem.
 
     Returns

@@ -1,5 +1,7 @@
 """Floor 4: sweeps of cells over executors, their store, exponents with intervals, the phase diagram."""
 
+from typing import TYPE_CHECKING
+
 from meanfield.experiments import figures
 from meanfield.experiments.boundaries import Boundary, Evaluation, boundary
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
@@ -9,13 +11,14 @@ from meanfield.experiments.limit_map import limit_diagram
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.presets import PRESETS, Preset
-from meanfield.experiments.reference import Predicted, predicted_slopes
+from meanfield.experiments.reference import PredictedSlopes, predicted_slopes
 from meanfield.experiments.slopes import Bend, Slope, Verdict, fit_slope
 from meanfield.experiments.store import Record, SweepStore
 from meanfield.experiments.straight_line import straight_line_zero
 from meanfield.experiments.summary import methods_text, store_text
 from meanfield.experiments.sweep import SweepInterrupted, phase_diagram, train_cells
 from meanfield.experiments.zeros import Zero
+from meanfield.names import old_names
 
 __all__ = [
     "PRESETS",
@@ -28,7 +31,7 @@ __all__ = [
     "Merged",
     "Origin",
     "PhaseDiagram",
-    "Predicted",
+    "PredictedSlopes",
     "Prediction",
     "Preset",
     "Record",
@@ -54,3 +57,11 @@ __all__ = [
     "straight_line_zero",
     "train_cells",
 ]
+
+
+if not TYPE_CHECKING:  # type checkers see the names that are there
+    __getattr__ = old_names(__name__, Predicted="PredictedSlopes")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

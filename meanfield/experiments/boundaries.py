@@ -110,7 +110,18 @@ class Boundary:
         )
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write the zeros as CSV and return its path."""
+        """Write the zeros as CSV and return its path.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         counts = [sum(e.gamma_prime == gp for e in self.evaluations) for gp in self.gamma_prime]
         header = [
             "gamma_prime", "gamma_star", "low", "high", "predicted", "reference", "settled", "evaluations",
@@ -160,21 +171,22 @@ def boundary(
     ----------
     problem : Problem
         The data.
-    gamma_prime : array_like
+    gamma_prime : float or array_like, shape (k,)
         Where to look.
     widths : sequence of int
         Widths m, at least two; gamma* belongs to them, and tends to the theory's line as they grow.
-    seeds : int or sequence of int
+    seeds : int or sequence of int, default 3
         Random draws per point: how many, or which.
-    tol : float
+    tol : float, default 0.01
         A zero is settled once it moves by at most this from one ensemble to the next.
-    reach : float
+    reach : float, default 0.5
         The search stays within this distance of the predicted line.
-    max_points : int
+    max_points : int, default 4
         Most ensembles for one gamma_prime.
-    executor, store, memory, antisymmetric, per_half, loss_tol, loss_atol, rtol, max_steps, rng, confidence,
-    progress
+    executor, store, memory
         As in :func:`meanfield.phase_diagram`, with which a store can be shared.
+    antisymmetric, per_half, loss_tol, loss_atol, rtol, max_steps, rng, confidence, progress
+        As in :func:`meanfield.phase_diagram`.
 
     Returns
     -------

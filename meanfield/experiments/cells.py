@@ -151,6 +151,19 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
 
     Draws are nested: the wider network of a seed begins with the neurons of the narrower one.
 
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    cell : Cell
+        The point of the plane, the width and the seed.
+    settings : CellSettings
+        What all cells of a sweep share.
+
+    Returns
+    -------
+    Particles
+
     Examples
     --------
     >>> from meanfield.datasets import four_points
@@ -172,6 +185,19 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
 
 def run_cell(problem: Problem, cell: Cell, settings: CellSettings) -> CellResult:
     """Train one cell; a pure function of its arguments but for the wall time.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    cell : Cell
+        The point of the plane, the width and the seed.
+    settings : CellSettings
+        What all cells of a sweep share.
+
+    Returns
+    -------
+    CellResult
 
     Examples
     --------

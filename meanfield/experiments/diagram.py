@@ -18,7 +18,7 @@ from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
-from meanfield.experiments.reference import Predicted
+from meanfield.experiments.reference import PredictedSlopes
 from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
 from meanfield.experiments.zeros import Zero, locate
 from meanfield.problem import Problem
@@ -48,7 +48,7 @@ class Row:
         where nothing was predicted or measured.
     regime_agrees : bool or None
         Whether the verdict is the theory's regime; None if the measurement does not decide.
-    at_widths : Predicted or None
+    at_widths : PredictedSlopes or None
         Both slopes between the same widths without sampling noise; None where nothing was predicted.
     """
 
@@ -62,7 +62,7 @@ class Row:
     regime: Regime
     agrees: bool | None
     regime_agrees: bool | None
-    at_widths: Predicted | None
+    at_widths: PredictedSlopes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,18 @@ class PhaseDiagram:
         return np.array([curve.zero() for curve in curves] or [math.nan] * len(self.gamma_prime))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write the summary table as CSV and return its path."""
+        """Write the summary table as CSV and return its path.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         header = [
             "gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_predicted",
             "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "not_yet_asymptotic", "regime",
@@ -199,7 +210,18 @@ class PhaseDiagram:
         return write_csv(path, header, rows)
 
     def runs_to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write every run as CSV (all but its wall time, so that the file is reproducible)."""
+        """Write every run as CSV (all but its wall time, so that the file is reproducible).
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         header = [
             "gamma", "gamma_prime", "width", "seed", "rd_w", "rd_a", "loss", "time", "status", "steps",
             "conservation_drift", "capacity",
@@ -279,7 +301,7 @@ def holds(measured: Slope, predicted: float, error: float) -> bool | None:
     return abs(half) <= math.hypot(side, error) + measured.fluctuation
 
 
-def _at_widths(predicted: Predicted | None) -> list[object]:
+def _at_widths(predicted: PredictedSlopes | None) -> list[object]:
     if predicted is None:
         return [""] * 4
     return [predicted.S_w, predicted.S_w_error, predicted.S_a, predicted.S_a_error]

@@ -5,55 +5,43 @@ Cells are independent and deterministic, so order and place do not change a bit 
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from meanfield import kernels
 from meanfield.arguments import shown
-from meanfield.errors import InputError, MissingExtraError, WorkerLostError
+from meanfield.errors import InputError, MissingExtraError
 from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
+from meanfield.experiments.draining import Listener, drain
 from meanfield.experiments.estimate import CostModel, announcement, probe_cells, probes
 from meanfield.experiments.origin import Outcome, here
-from meanfield.experiments.pools import DaskPool, GivenPool, LostCellError, Pool, own_processes
+from meanfield.experiments.pools import DaskPool, GivenPool, Pool
 from meanfield.experiments.queueing import PROCESS_BYTES, CellQueue, check_memory
+from meanfield.experiments.workers import check_not_a_worker, own_processes
 from meanfield.problem import Problem
 from meanfield.resources import free_memory, gigabytes
 
 #: None, a number of processes, an executor of concurrent.futures, a Dask client or scheduler's address.
 AnyExecutor: TypeAlias = "int | str | Executor | Any | None"
 
-#: How often a cell may lose its worker before the sweep gives up.
-LOSSES = 3
 #: Share of the workers' memory limits that cells on a Dask cluster may need; Dask stops them at 0.8.
 _DASK_SHARE = 0.6
 #: Seconds to wait for a Dask scheduler to answer, and for its first worker.
 ANSWER, PATIENCE = 10.0, 60.0
-#: Seconds between two signs of life.
-_TICK = 1.0
 
 
-class Monitor(Protocol):
-    """What is told how the work goes."""
+class Monitor(Listener, Protocol):
+    """What is told how a sweep goes."""
 
     def plan(self, text: str) -> None:
         """Before the first cell: how many, where, how much memory."""
 
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """How long the cells that are left take, relatively."""
-
-    def started(self, cell: Cell) -> None:
-        """A cell was handed to a worker."""
-
-    def lost(self, cell: Cell) -> None:
-        """A worker was lost with a cell, which will be run again."""
-
-    def tick(self) -> None:
-        """Time passes."""
 
 
 def run_cells(
@@ -118,7 +106,7 @@ def run_cells(
             plan("in this process")
             yield from _run_here(problem, queue, settings, monitor)
             return
-        pool: Pool
+        pool: Pool[Cell, Outcome]
         if client is not None:
             pool = DaskPool(client, problem, settings)
             plan(f"on the Dask cluster {client.scheduler.address}")
@@ -130,11 +118,11 @@ def run_cells(
             # One cell here first: it compiles the kernels once, and workers load them from the cache.
             first = queue.take_shortest()
             monitor.started(first)
-            yield Outcome(run_cell(problem, first, settings), here())
-            pool = stack.enter_context(own_processes(processes, problem, settings))
+            yield _outcome(problem, settings, first)
+            pool = stack.enter_context(own_processes(processes, partial(_outcome, problem, settings)))
         if not isinstance(executor, int):
             stack.enter_context(_one_kernel_thread())  # its workers may be threads of this process
-        yield from _drain(pool, queue, monitor)
+        yield from drain(pool, queue, monitor)
 
 
 def timed(
@@ -177,12 +165,8 @@ def check_executor(executor: object) -> None:
             f"executor is {shown(executor)}; give None, a number of processes >= 1, an executor of "
             "concurrent.futures, a Dask client, or the address of a Dask scheduler (tcp://...)"
         )
-    if number and getattr(multiprocessing.current_process(), "_inheriting", False):
-        # This is a worker that imports the main script, which would start workers in turn.
-        raise InputError(
-            "worker processes import the main script: put its call with executor= under "
-            '`if __name__ == "__main__":`'
-        )
+    if number:
+        check_not_a_worker()
     if getattr(executor, "asynchronous", False):
         raise InputError("the Dask client is asynchronous; give one made with asynchronous=False")
 
@@ -232,46 +216,12 @@ def _run_here(
 ) -> Iterator[Outcome]:
     while (cell := queue.take()) is not None:
         monitor.started(cell)
-        yield Outcome(run_cell(problem, cell, settings), here())
+        yield _outcome(problem, settings, cell)
         queue.release(cell)
 
 
-def _drain(pool: Pool, queue: CellQueue, monitor: Monitor) -> Iterator[Outcome]:
-    running: dict[Future[Outcome], Cell] = {}
-    losses: Counter[Cell] = Counter()
-    try:
-        while True:
-            while len(running) < pool.slots and (cell := queue.take()) is not None:
-                running[pool.submit(cell)] = cell
-                monitor.started(cell)
-            if not running:
-                return
-            done, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
-            monitor.tick()
-            for future in done:
-                cell = running.pop(future)
-                queue.release(cell)
-                try:
-                    outcome = pool.outcome(future)
-                except LostCellError:
-                    _count_loss(losses, cell)
-                    queue.put_back(cell)
-                    monitor.lost(cell)
-                else:
-                    yield outcome
-    finally:
-        for future in running:
-            future.cancel()
-
-
-def _count_loss(losses: Counter[Cell], cell: Cell) -> None:
-    losses[cell] += 1
-    if losses[cell] >= LOSSES:
-        raise WorkerLostError(
-            f"{LOSSES} worker processes died with the same cell (gamma = {cell.gamma:g}, gamma' = "
-            f"{cell.gamma_prime:g}, m = {cell.width}, seed {cell.seed}), perhaps for lack of memory; use "
-            "fewer workers or smaller widths"
-        )
+def _outcome(problem: Problem, settings: CellSettings, cell: Cell) -> Outcome:
+    return Outcome(run_cell(problem, cell, settings), here())
 
 
 def _wait_for_workers(client: Any) -> None:

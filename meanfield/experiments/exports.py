@@ -201,6 +201,15 @@ def store_to_xarray(store: SweepStore) -> xarray.Dataset:
 
     Points of the grid that were not run are nan, their status is empty.
 
+    Parameters
+    ----------
+    store : SweepStore
+        An open store.
+
+    Returns
+    -------
+    xarray.Dataset
+
     Raises
     ------
     MissingExtraError

@@ -42,12 +42,12 @@ def limit_diagram(
     ----------
     problem : Problem
         The data.
-    gamma, gamma_prime : array_like
+    gamma, gamma_prime : float or array_like, shape (k,)
         The grid: all pairs are run.
-    widths : sequence of float
+    widths : sequence of float, default (1e20, 1e30)
         Two or more scales m, any real numbers. Far on the condensed side a width of 1e30 may exceed
         what double precision resolves (see docs/infinite-width.md).
-    nodes : int
+    nodes : int, default 256
         Particles of a run.
     loss_tol, loss_atol : float, optional
         As in :func:`meanfield.gradient_flow`. Where the flow rests at a

@@ -38,7 +38,17 @@ class Origin:
 
     @classmethod
     def from_json(cls, text: str) -> Origin:
-        """What :meth:`as_json` wrote."""
+        """What :meth:`as_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+            As it stands in a store.
+
+        Returns
+        -------
+        Origin
+        """
         data = json.loads(text)
         return cls(data["host"], data["system"], data["python"], tuple(sorted(data["versions"].items())))
 

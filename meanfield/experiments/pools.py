@@ -1,23 +1,18 @@
-"""Where cells run: worker processes of our own, an executor of the user's, a Dask cluster.
+"""Where cells run: what a place must offer; an executor of the user's, a Dask cluster.
 
 A pool takes one cell at a time and hands back a future. Workers compute with one thread each; what a
-lost worker was doing is reported as :class:`LostCellError`, for the cell to be run again.
+lost worker was doing is reported as :class:`LostCellError`, for the cell to be run again. Processes of our
+own are in :mod:`meanfield.experiments.workers`.
 """
 
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
-import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -28,31 +23,31 @@ from meanfield.experiments.origin import Outcome, here
 from meanfield.problem import Problem
 from meanfield.resources import usable_cores
 
-#: Workers that may die before any has finished a cell.
-_STILLBORN = 2
+_Item = TypeVar("_Item", contravariant=True)
+_Result = TypeVar("_Result")
 
 
 class LostCellError(Exception):
     """A worker was lost with a cell; the cell can be run again."""
 
 
-class Pool(Protocol):
-    """What :func:`meanfield.experiments.executors.run_cells` needs of a place where cells run."""
+class Pool(Protocol[_Item, _Result]):
+    """What :func:`meanfield.experiments.draining.drain` needs of a place where items of work are done."""
 
     @property
     def slots(self) -> int:
-        """Cells that the pool takes at once."""
+        """Items that the pool takes at once."""
 
-    def submit(self, cell: Cell) -> Future[Outcome]:
-        """Start a cell."""
+    def submit(self, item: _Item, /) -> Future[_Result]:
+        """Start an item."""
 
-    def outcome(self, future: Future[Outcome]) -> Outcome:
+    def outcome(self, future: Future[_Result], /) -> _Result:
         """What a finished future holds.
 
         Raises
         ------
         LostCellError
-            If the worker was lost and the pool can run the cell again.
+            If the worker was lost and the pool can do the item again.
         WorkerLostError
             If the pool cannot go on.
         """
@@ -82,107 +77,6 @@ def use_one_thread() -> None:
     """From now on kernels and BLAS use one thread in this process."""
     kernels.set_threads(1)
     threadpool_limits(1)
-
-
-class ProcessPool:
-    """Worker processes of our own, each with one cell at a time.
-
-    Every worker is a pool of one: if a process dies, the cell that it had is the only one lost, and a
-    new process takes its place. Workers end with this process, however it ends: each watches a pipe
-    whose other end only this process holds, and exits at once when it closes.
-    """
-
-    def __init__(self, count: int, problem: Problem, settings: CellSettings) -> None:
-        self.slots = count
-        self._context = multiprocessing.get_context("spawn")
-        self._watched, self._held = self._context.Pipe(duplex=False)
-        self._arguments = (self._watched, problem, settings)
-        self._idle = [self._start() for _ in range(count)]
-        self._busy: dict[Future[Outcome], ProcessPoolExecutor] = {}
-        self._worked, self._stillborn = False, 0
-
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_start_worker, initargs=self._arguments
-        )
-
-    def submit(self, cell: Cell) -> Future[Outcome]:
-        """Start a cell on an idle worker; there is one."""
-        worker = self._idle.pop()
-        try:
-            future = worker.submit(_compute_held, cell)
-        except BrokenExecutor:  # it died while it was idle
-            worker.shutdown(wait=False)
-            worker = self._start()
-            future = worker.submit(_compute_held, cell)
-        self._busy[future] = worker
-        return future
-
-    def outcome(self, future: Future[Outcome]) -> Outcome:
-        """The outcome; a worker that died is replaced."""
-        worker = self._busy.pop(future)
-        try:
-            outcome = future.result()
-            self._worked = True
-            return outcome
-        except BrokenExecutor:
-            worker.shutdown(wait=False)
-            worker = self._start()
-            self._stillborn += not self._worked
-            if self._stillborn >= _STILLBORN:
-                raise WorkerLostError(
-                    "worker processes die before their first cell; if this is a script, put the call under "
-                    '`if __name__ == "__main__":` (workers import it), else there is too little memory'
-                ) from None
-            raise LostCellError from None
-        finally:
-            self._idle.append(worker)
-
-    def close(self, *, at_once: bool) -> None:
-        """End all workers: when idle, or at once."""
-        if at_once:
-            self._held.close()
-        for worker in (*self._idle, *self._busy.values()):
-            worker.shutdown(wait=not at_once, cancel_futures=True)
-        self._held.close()
-        self._watched.close()
-
-
-@contextmanager
-def own_processes(count: int, problem: Problem, settings: CellSettings) -> Iterator[ProcessPool]:
-    """A :class:`ProcessPool` that is closed in the end, at once if by an exception."""
-    pool = ProcessPool(count, problem, settings)
-    try:
-        yield pool
-    except BaseException:
-        pool.close(at_once=True)
-        raise
-    pool.close(at_once=False)
-
-
-#: What the worker in this process trains on: set once, so that it is sent once.
-_held: tuple[Problem, CellSettings] | None = None
-
-
-def _start_worker(watched: Connection, problem: Problem, settings: CellSettings) -> None:
-    global _held
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
-    threading.Thread(target=_exit_with_driver, args=(watched,), daemon=True).start()
-    use_one_thread()
-    _held = problem, settings
-
-
-def _exit_with_driver(watched: Connection) -> None:
-    try:
-        watched.poll(None)  # nothing is ever sent: this returns when the other end closes
-    finally:
-        os._exit(1)
-
-
-def _compute_held(cell: Cell) -> Outcome:
-    assert _held is not None
-    problem, settings = _held
-    return Outcome(run_cell(problem, cell, settings), here())
 
 
 class GivenPool:

@@ -12,7 +12,7 @@ from meanfield.experiments.cells import Cell, CellSettings, neurons
 from meanfield.experiments.estimate import run_work
 from meanfield.experiments.grid import Grid
 from meanfield.experiments.progress import mapped
-from meanfield.experiments.reference import RULES, Predicted, ReferenceSlope, predicted_slopes
+from meanfield.experiments.reference import RULES, PredictedSlopes, ReferenceSlope, predicted_slopes
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -27,14 +27,14 @@ class Prediction:
 
     Attributes
     ----------
-    points : tuple of tuple of Predicted
+    points : tuple of tuple of PredictedSlopes
         By gamma_prime and gamma.
     curves : tuple of ReferenceSlope
         S_w along gamma for each gamma_prime, with more points where it changes sign; empty where the grid
         has a single gamma.
     """
 
-    points: tuple[tuple[Predicted, ...], ...]
+    points: tuple[tuple[PredictedSlopes, ...], ...]
     curves: tuple[ReferenceSlope, ...]
 
     @classmethod
@@ -47,7 +47,25 @@ class Prediction:
         processes: int = 1,
         progress: bool | None = False,
     ) -> Prediction:
-        """Predict all points of a grid; neither seeds nor the number of processes enter."""
+        """Predict all points of a grid; neither seeds nor the number of processes enter.
+
+        Parameters
+        ----------
+        problem : Problem
+            The data.
+        settings : CellSettings
+            What all cells of the sweep share.
+        grid : Grid
+            Points and widths.
+        processes : int, default 1
+            Number of worker processes; 1 is this process.
+        progress : bool or None, default False
+            Show a progress bar; None shows it on a terminal.
+
+        Returns
+        -------
+        Prediction
+        """
         work = partial(_row, problem, settings, grid.widths.astype(np.float64), grid.gamma)
         rows = mapped(work, grid.gamma_prime.tolist(), processes, "prediction at these widths", progress)
         points, curves = zip(*rows, strict=True)
@@ -56,7 +74,7 @@ class Prediction:
 
 def _row(
     problem: Problem, settings: CellSettings, widths: Array, gamma: Array, gamma_prime: float
-) -> tuple[tuple[Predicted, ...], ReferenceSlope | None]:
+) -> tuple[tuple[PredictedSlopes, ...], ReferenceSlope | None]:
     row = tuple(predicted_slopes(problem, settings, widths, g, gamma_prime) for g in gamma.tolist())
     S_w = np.array([point.S_w for point in row])
     if len(gamma) == 1:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
 from tqdm import tqdm
 
 from meanfield.experiments.cells import Cell, CellResult, cost
+from meanfield.experiments.draining import over_processes
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -149,16 +149,9 @@ def mapped(
     """
     shown = sys.stderr.isatty() if progress is None else progress
 
-    def under_a_bar(outcomes: Iterable[_Outcome]) -> list[_Outcome]:
-        return list(tqdm(outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False))
-
-    if processes == 1:
-        return under_a_bar(map(work, items))
-    from concurrent.futures import ProcessPoolExecutor
-
-    # Processes that import the code anew: a fork would copy its threads' locks.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return under_a_bar(pool.map(work, items, chunksize=max(1, len(items) // (8 * processes))))
+    outcomes = enumerate(map(work, items)) if processes == 1 else over_processes(work, items, processes)
+    found = dict(tqdm(outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False))
+    return [found[index] for index in range(len(items))]
 
 
 class Live:

@@ -33,7 +33,7 @@ _NEAR, _FAR = 0.05, 0.25
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictedSlopes:
     """Slopes between given widths without sampling noise, at one point of the plane.
 
     Attributes
@@ -59,7 +59,7 @@ def predicted_slopes(
     widths: ArrayLike,
     gamma: float,
     gamma_prime: float,
-) -> Predicted:
+) -> PredictedSlopes:
     """S_w and S_a between given widths as the law of large numbers has them: no draw, no fit.
 
     At each width the neurons are replaced by weighted particles (:meth:`meanfield.Particles.quadrature`):
@@ -70,8 +70,10 @@ def predicted_slopes(
 
     Parameters
     ----------
-    problem, settings
-        As for the networks.
+    problem : Problem
+        The data.
+    settings : CellSettings
+        Those of the networks.
     widths : array_like, shape (W,)
         Widths m in the settings' convention, at least two.
     gamma, gamma_prime : float
@@ -79,7 +81,7 @@ def predicted_slopes(
 
     Returns
     -------
-    Predicted
+    PredictedSlopes
 
     Raises
     ------
@@ -112,7 +114,7 @@ def predicted_slopes(
         before = logs[ends]
     slopes = weights @ logs
     error = np.hypot(change, _IN_TIME * settings.rtol * float(np.linalg.norm(weights)))
-    return Predicted(float(slopes[0]), float(slopes[1]), float(error[0]), float(error[1]), nodes)
+    return PredictedSlopes(float(slopes[0]), float(slopes[1]), float(error[0]), float(error[1]), nodes)
 
 
 def _log_displacements(

@@ -132,7 +132,7 @@ def fit_slope(widths: ArrayLike, values: ArrayLike, *, confidence: float = 0.95)
         Widths m, all different.
     values : array_like, shape (W, S)
         Positive values for each width and seed; nan where a run is missing.
-    confidence : float
+    confidence : float, default 0.95
         Level of the intervals.
 
     Returns

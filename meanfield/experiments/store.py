@@ -114,6 +114,15 @@ class SweepStore:
     def open(cls, path: str | os.PathLike[str]) -> SweepStore:
         """A store that exists, whatever it holds.
 
+        Parameters
+        ----------
+        path : path-like
+            The SQLite file.
+
+        Returns
+        -------
+        SweepStore
+
         Raises
         ------
         StoreError
@@ -173,7 +182,13 @@ class SweepStore:
         self._write([Record(result, finished, here() if origin is None else origin)])
 
     def add_all(self, records: Iterable[Record]) -> None:
-        """Keep many cells, or none if something goes wrong."""
+        """Keep many cells, or none if something goes wrong.
+
+        Parameters
+        ----------
+        records : iterable of Record
+            Finished cells.
+        """
         self._write(records)
 
     def close(self) -> None:

@@ -17,6 +17,15 @@ from meanfield.experiments.store import SweepStore
 def methods_text(diagram: PhaseDiagram) -> str:
     """A paragraph that says what was run, with which versions and seeds, and how long it took.
 
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        A measured diagram.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> import meanfield as mf
@@ -44,7 +53,17 @@ def methods_text(diagram: PhaseDiagram) -> str:
 
 
 def store_text(store: SweepStore) -> str:
-    """What a store holds, as a page of text."""
+    """What a store holds, as a page of text.
+
+    Parameters
+    ----------
+    store : SweepStore
+        An open store.
+
+    Returns
+    -------
+    str
+    """
     instance("store", store, SweepStore, "SweepStore.open")
     records = list(store.records())
     results = [record.result for record in records]

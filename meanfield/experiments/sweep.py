@@ -83,11 +83,11 @@ def phase_diagram(
     ----------
     problem : Problem
         The data.
-    gamma, gamma_prime : array_like
+    gamma, gamma_prime : float or array_like, shape (k,)
         The grid: all pairs are run.
     widths : sequence of int
         Widths m, at least two; slopes are taken between them.
-    seeds : int or sequence of int
+    seeds : int or sequence of int, default 1
         Random draws per point: how many, or which. Draws are paired over scalings and nested over
         widths.
     executor : int, concurrent.futures.Executor, dask.distributed.Client, str or None
@@ -103,26 +103,28 @@ def phase_diagram(
     memory : float, optional
         Bytes that the sweep may use; by default four fifths of what is free. Cells that do not fit
         beside those that run wait.
-    antisymmetric : bool
+    antisymmetric : bool, default True
         Pair every neuron (a, w) with a twin (-a, w), so that the initial output is zero.
-    per_half : bool
+    per_half : bool, default False
         Widths count the neurons of one twin half, as in Luo et al. 2021: networks have 2 m neurons
         and ``kappa = m**-gamma``.
     loss_tol, loss_atol : float, optional
         As in :func:`meanfield.gradient_flow`: by default training ends where 1e-6 of what can be learned is
         left.
-    rtol, max_steps
+    rtol : float, default 0.01
+        Tolerated error of one step, as in :func:`meanfield.gradient_flow`, where it is smaller.
+    max_steps
         As in :func:`meanfield.gradient_flow`.
-    rng : int
+    rng : int, default 0
         Root of all random numbers.
-    confidence : float
+    confidence : float, default 0.95
         Level of the intervals.
     progress : bool or None
         Show a progress bar; None shows it on a terminal.
     live : callable, optional
         Called with the diagram of what is finished while the sweep runs, to draw partial pictures.
-    live_seconds : float
-        At least so long between two such calls, which take a tenth of the time at most.
+    live_seconds : float, default 30.0
+        At least so many seconds between two such calls, which take a tenth of the time at most.
     predict : bool or None
         Compute, when the networks are trained, which slopes these widths have without sampling noise
         (:attr:`PhaseDiagram.prediction`): what the measurement is compared with, and what zeros are
@@ -238,8 +240,12 @@ def train_cells(
 
     Parameters
     ----------
-    problem, cells, settings
+    problem : Problem
+        The data.
+    cells : collection of Cell
         What to run; any cells, not only those of a grid.
+    settings : CellSettings
+        What all cells share.
     finished : dict
         Gets the outcome of each cell as soon as it is there; cells that it holds are not run.
     executor, store, memory, progress

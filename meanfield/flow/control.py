@@ -64,9 +64,8 @@ class StepControl:
     def accepts(self, before: State, attempt: Attempt, error: float, rounding: float) -> bool:
         """Whether an attempt of this error becomes the new state; ``rounding`` is that of outputs."""
         rise, size = _ROUNDING * before.loss, _rms(before.e)
-        if (
-            attempt.stiff or attempt.state.s - before.s < 3e-3 * before.s
-        ):  # a rise that the estimated error explains is that error
+        if attempt.stiff or attempt.state.s - before.s < _SHORT * before.s:
+            # A rise that the estimated error explains is that error.
             error_size = _rms(attempt.output_error)
             explained = error_size * (size + 0.5 * error_size)
             rise = max(rise, min(explained, self.rtol * before.loss))

@@ -57,14 +57,18 @@ def gradient_descent(
 
     Parameters
     ----------
-    problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters, progress
+    problem, particles
         As in :func:`~meanfield.flow.gradient_flow`.
     learning_rate : float
         Step of normalised time per iteration. A learning rate of the user's own parameters is
         ``Scaling.tbar(1, learning_rate, m, d)`` here; it is stable below 2 over the largest
         eigenvalue of the loss's Hessian, which changes during training.
-    max_steps : int
+    loss_tol, loss_atol
+        As in :func:`~meanfield.flow.gradient_flow`.
+    max_steps : int, default 100_000
         Number of iterations.
+    max_seconds, stop, save_parameters, progress
+        As in :func:`~meanfield.flow.gradient_flow`.
 
     Returns
     -------

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,7 @@ from meanfield.arguments import called, flag, number, one_of, progress_choice, w
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
 from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Method, State
+from meanfield.flow.method import Method, MethodName, State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
@@ -43,7 +44,7 @@ from meanfield.particles import Particles
 from meanfield.problem import Problem
 
 #: Methods of integration by name.
-METHODS: dict[str, type[Method]] = {
+METHODS: dict[MethodName, type[Method]] = {
     Residual.name: Residual,
     LinearlyImplicit.name: LinearlyImplicit,
     RungeKutta.name: RungeKutta,
@@ -79,7 +80,7 @@ def gradient_flow(
     save_at: ArrayLike | None = None,
     rtol: float = 1e-3,
     atol: float = 1e-6,
-    method: str = Residual.name,
+    method: MethodName = "residual",
     max_steps: int = 20_000,
     max_seconds: float | None = None,
     stationarity: float = STATIONARITY,
@@ -108,27 +109,27 @@ def gradient_flow(
         without the 1/2, a tolerance of 1e-6 is ``loss_atol=5e-7`` here.)
     t_end : float, optional
         Stop at this normalised time tbar.
-    save_at : array_like, optional
+    save_at : array_like, shape (S,), optional
         Times (tbar) to keep, met exactly; by default at most 32 states per decade of time. The
         start and the end are always kept.
-    rtol, atol : float
+    rtol, atol : float, default 1e-3, 1e-6
         Tolerated error of one step: of the outputs relative to the residual (and, for ``atol``, to
         the targets), and of the particles relative to three times their displacement so far.
-    method : str
+    method : {"residual", "linearly-implicit", "runge-kutta"}, default "residual"
         Method of integration; see ``meanfield.flow.METHODS``.
-    max_steps : int
+    max_steps : int, default 20_000
         Stop after this many steps.
     max_seconds : float, optional
-        Stop after this wall time.
-    stationarity : float
+        Stop after this wall time in seconds.
+    stationarity : float, default 1e-6
         Stop at a stationary point: once the loss falls by less than this share when the time doubles, and
         that time was long enough for any growth to be seen; 0 switches the rule off.
     stop : callable, optional
         Your own rule: called with a :class:`~meanfield.flow.Snapshot` after each step, stops on True.
-    save_parameters : bool
+    save_parameters : bool, default False
         Keep a and w at the saved times, too (memory: T N (d + 1) doubles). A run that goes on keeps them if
         the run before did.
-    save_path : bool
+    save_path : bool, default False
         Keep the residual that particles felt in each step, with which :func:`~meanfield.flow.replay` moves
         others (method "residual" only; memory: 2 n doubles for each step).
     progress : None, bool or callable
@@ -176,7 +177,7 @@ def gradient_flow(
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
         end_after(before, t_end)
-    method = one_of("method", method, METHODS)
+    method = one_of("method", method, get_args(MethodName))
     if flag("save_path", save_path) and method != Residual.name:
         raise InputError(f"save_path needs method={Residual.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at, 0.0 if before is None else float(before.time[-1]))
@@ -217,7 +218,7 @@ def gradient_flow(
 
 
 @functools.cache
-def _compile(method: str, rank: int) -> None:
+def _compile(method: MethodName, rank: int) -> None:
     """Step a single neuron once, so that compiling the kernels is not on the clock of any run."""
     problem = Problem(np.eye(rank), np.ones(rank), bias=False)
     neuron = Particles.from_arrays([1.0], np.ones((1, rank)), kappa=1.0, kappa_prime=1.0)

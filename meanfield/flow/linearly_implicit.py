@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from meanfield.flow.method import Attempt, State
+from meanfield.flow.method import Attempt, MethodName, State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
@@ -49,7 +49,7 @@ B_EMBEDDED = np.array([3.7810903145819369e-01, -9.6042292212423178e-02, 0.5, 2.1
 class LinearlyImplicit:
     """The W-method ROS34PW2 with an n x n solve: cheap where hardly any kink is met."""
 
-    name: ClassVar[str] = "linearly-implicit"
+    name: ClassVar[MethodName] = "linearly-implicit"
     error_order: ClassVar[int] = 3
 
     def __init__(self, system: CanonicalSystem) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
+
+#: Methods of integration that users choose from.
+MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,7 @@ class Method(Protocol):
     """One way to take a step."""
 
     #: Name under which users choose it.
-    name: ClassVar[str]
+    name: ClassVar[MethodName]
     #: Power of h with which the estimated error of a step falls.
     error_order: ClassVar[int]
 

@@ -66,6 +66,17 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
     A neuron whose kink sits on a sample, up to :data:`ON_SAMPLE`, counts as inactive there: whether it is
     would otherwise be decided by rounding.
 
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    particles : Particles
+        The network, at any time.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+
     Examples
     --------
     >>> problem = Problem([[1.0]], [1.0], bias=False)
@@ -99,7 +110,7 @@ def kernel_alignment(K: Array, y: Array, *, centred: bool = False) -> float:
         Kernel on the samples.
     y : ndarray, shape (n,)
         Targets.
-    centred : bool
+    centred : bool, default False
         Remove the means of features and targets first (Cortes, Mohri, Rostamizadeh 2012). Without, it is
         the alignment of Cristianini et al. (2001), and that of the flow: the network starts from zero,
         not from the targets' mean.
@@ -145,7 +156,7 @@ def effective_orientations(
         The data.
     particles : Particles
         The neurons.
-    resolution : float
+    resolution : float, optional
         Radians, in (0, pi).
 
     Returns
@@ -176,6 +187,18 @@ def effective_orientations(
 def dead_fraction(problem: Problem, particles: Particles) -> float:
     """Share of neurons (by weight) that are inactive on every sample: they never move.
 
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    particles : Particles
+        The network, at any time.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
     Examples
     --------
     >>> problem = Problem([[1.0]], [1.0], bias=False)
@@ -200,9 +223,9 @@ def pinned_fraction(
         The data.
     particles : Particles
         The neurons.
-    by_amplitude : bool
+    by_amplitude : bool, default False
         Count neurons by amplitude ``|a_k| |w_k|``, not by number.
-    tol : float
+    tol : float, default 1e-6
         Largest ``|w . x_i| / (|w| |x_i|)`` that counts as zero.
 
     Examples

@@ -136,7 +136,7 @@ def replay(
         Neurons at time 0, with the scales of the run's.
     path : ResidualPath
         ``run.path`` of a run with ``save_path=True``.
-    save_parameters : bool
+    save_parameters : bool, default False
         Keep a and w at the saved times, too.
 
     Returns

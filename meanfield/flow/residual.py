@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, EventCounts, Motion, State
+from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion, State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array, Expansion, Spectrum
 from meanfield.kernels import phi_functions
@@ -36,7 +36,7 @@ _SHORTEST = 1e-6
 class ResidualSpace:
     """Exact motion between kinks, across them and along them; exponential in the n residuals."""
 
-    name: ClassVar[str] = "residual"
+    name: ClassVar[MethodName] = "residual"
     error_order: ClassVar[int] = 3
 
     def __init__(self, system: CanonicalSystem) -> None:

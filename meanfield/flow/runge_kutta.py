@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, State
+from meanfield.flow.method import Attempt, MethodName, State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
@@ -33,7 +33,7 @@ ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 5
 class RungeKutta:
     """Dormand and Prince's explicit pair on the plain right-hand side."""
 
-    name: ClassVar[str] = "runge-kutta"
+    name: ClassVar[MethodName] = "runge-kutta"
     error_order: ClassVar[int] = 5
 
     def __init__(self, system: CanonicalSystem) -> None:

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Attempt, State
+from meanfield.flow.method import Attempt, MethodName, State
 from meanfield.flow.residual import ResidualSpace, felt
 from meanfield.flow.slides import Slide, Slides
 from meanfield.flow.system import CanonicalSystem
@@ -40,7 +40,7 @@ _FAILURES = 4
 class Residual:
     """The residual method; linearly implicit where it stalls (see the module)."""
 
-    name: ClassVar[str] = ResidualSpace.name
+    name: ClassVar[MethodName] = ResidualSpace.name
     error_order: ClassVar[int] = ResidualSpace.error_order
 
     def __init__(self, system: CanonicalSystem) -> None:

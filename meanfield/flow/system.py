@@ -37,6 +37,13 @@ class CanonicalSystem:
     Row 0 of theta is p, row 1 + c the c-th coordinate of q in the basis of the samples' span (the
     part of w outside of it never moves).
 
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    particles : Particles
+        The initial network.
+
     Attributes
     ----------
     x, y : ndarray, shapes (n, r) and (n,)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 class Stats:
     """What a run cost and how far it can be trusted.
 
+    In a run that went on from another one, counts and times are of both together; ``method``, ``rtol`` and
+    ``atol`` are those of the last part.
+
     Attributes
     ----------
     method : str
@@ -48,8 +51,6 @@ class Stats:
         Wall time.
     rd_w_max, rd_a_max : float
         Supremum of RD_w and RD_a over all steps, not only the saved ones.
-    events : EventCounts
-        What happened at kinks (zeros for methods that do not see them).
     conservation_drift : float
         Largest mean change of ``p**2 - |q|**2`` over the mean of ``p**2 + |q|**2``; 0 for the exact flow.
     energy_drift : float
@@ -58,11 +59,10 @@ class Stats:
         half a step: this is how coarse that was. nan for methods that do not know it.
     capacity : float
         Largest ratio of an output to its bound by the weights' norms; at most 1 for the exact flow.
+    events : EventCounts
+        What happened at kinks (zeros for methods that do not see them).
     next_step : float
         The step (tbar) that would have been tried next, with which a run goes on; nan where it is not known.
-
-    In a run that went on from another one, counts and times are of both together; ``method``, ``rtol`` and
-    ``atol`` are those of the last part.
     """
 
     method: str
@@ -81,7 +81,17 @@ class Stats:
     next_step: float = math.nan
 
     def after(self, before: Stats) -> Stats:
-        """Statistics of a run that went on from another one, for both together."""
+        """Statistics of a run that went on from another one, for both together.
+
+        Parameters
+        ----------
+        before : Stats
+            Those of the run that went before.
+
+        Returns
+        -------
+        Stats
+        """
         return replace(
             self,
             steps=before.steps + self.steps,
@@ -160,7 +170,7 @@ class Trajectory:
         Parameters
         ----------
         at : float, optional
-            One of :attr:`time`; needs ``save_parameters=True`` in the run.
+            One of :attr:`time` (tbar); needs ``save_parameters=True`` in the run.
 
         Raises
         ------
@@ -197,7 +207,7 @@ class Trajectory:
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
         at : float, optional
-            A saved time; by default the end.
+            A saved time (tbar); by default the end.
 
         Returns
         -------
@@ -277,6 +287,15 @@ class Trajectory:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectory:
         """Read a result of this kind, written by :meth:`save`; :func:`meanfield.load` reads any kind.
+
+        Parameters
+        ----------
+        path : path-like
+            The file that :meth:`save` wrote.
+
+        Returns
+        -------
+        Trajectory
 
         Raises
         ------

@@ -37,5 +37,15 @@ block_length = inner(_per_block)
 
 
 def chunk_count(size: int) -> int:
-    """Number of chunks of this many particles."""
+    """Number of chunks of this many particles.
+
+    Parameters
+    ----------
+    size : int
+        Number of particles.
+
+    Returns
+    -------
+    int
+    """
     return -(-size // int(_length(size)))

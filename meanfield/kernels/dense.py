@@ -39,6 +39,19 @@ def output(theta, weight, x, first, last, partial):
     """Network output without its factor: ``partial[chunk, i] = sum_k weight_k p_k relu(z_ik)``.
 
     ``partial`` has shape (chunks, n). Cost: n (2 r + 3) flops per neuron.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    x : ndarray, shape (n, r)
+        Samples.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, n)
+        Gets the result.
     """
     (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
     q_scratch, z_scratch, wp_block = np.empty(r * block), np.empty(n * block), np.empty(block)
@@ -62,6 +75,19 @@ def pullback(theta, c, x, first, last, out):
     """Pull a vector on the samples back to the neurons: ``out_k = sum_i c_i Phi_ik``, shape (1 + r, N).
 
     With ``c = -e/n`` this is the velocity of the gradient flow. Cost: n (4 r + 4) flops per neuron.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    c : ndarray, shape (n,)
+        A number for each sample.
+    x : ndarray, shape (n, r)
+        Samples.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    out : ndarray, shape (1 + r, N)
+        Gets the result.
     """
     (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
     transposed = np.ascontiguousarray(x.T)
@@ -89,6 +115,21 @@ def tangent(theta, weight, v, x, first, last, partial):
     """Change of the output along a velocity: ``partial[chunk, i] = sum_k weight_k Phi_ik . v_k``.
 
     ``v`` has the shape of ``theta``, ``partial`` (chunks, n). Cost: n (4 r + 5) flops per neuron.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    v : ndarray, shape (1 + r, N)
+        Velocity.
+    x : ndarray, shape (n, r)
+        Samples.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, n)
+        Gets the result.
     """
     (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
     q_scratch, z_scratch, dz_scratch = np.empty(r * block), np.empty(n * block), np.empty(n * block)
@@ -128,6 +169,21 @@ def gram(theta, weight, x, length, first, last, partial_a, partial_w):
     ``K_ij = a_ij + (x_i . x_j) w_ij``. A neuron on a kink, but for rounding, is inactive there. Chunks
     here hold ``length`` neurons, the caller's choice: many n x n sums may be too many.
     Cost: 2 n r + 2 n (n + 1) flops per neuron.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    x : ndarray, shape (n, r)
+        Samples.
+    length : int
+        Neurons of a chunk.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial_a, partial_w : ndarray, shape (chunks, n, n)
+        Gets the result.
     """
     (n, r), size, block = x.shape, theta.shape[1], block_length(x.shape[0])
     lengths, q_scratch, z_scratch = row_lengths(x), np.empty(r * block), np.empty(n * block)
@@ -151,7 +207,21 @@ def gram(theta, weight, x, length, first, last, partial_a, partial_w):
 
 @kernel
 def combine(base, increments, coefficients, first, last, out):
-    """``out = base + sum_j coefficients[j] increments[j]``; base (1 + r, N), increments (j, 1 + r, N)."""
+    """``out = base + sum_j coefficients[j] increments[j]``; base (1 + r, N), increments (j, 1 + r, N).
+
+    Parameters
+    ----------
+    base : ndarray, shape (1 + r, N)
+        State.
+    increments : ndarray, shape (j, 1 + r, N)
+        Terms.
+    coefficients : ndarray, shape (j,)
+        Their factors.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    out : ndarray, shape (1 + r, N)
+        Gets the result.
+    """
     count, rows, size = increments.shape
     length = chunk_length(size)
     for chunk in range(first, last):
@@ -171,6 +241,19 @@ def combination_norms(increments, coefficients, weight, first, last, partial):
     """Weighted sums of squares per layer of ``v = sum_j coefficients[j] increments[j]``.
 
     ``partial[chunk] = (sum w v_p**2, sum w |v_q|**2)``; v itself is not kept.
+
+    Parameters
+    ----------
+    increments : ndarray, shape (j, 1 + r, N)
+        Terms.
+    coefficients : ndarray, shape (j,)
+        Their factors.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, 2)
+        Gets the result.
     """
     count, rows, size = increments.shape
     length = chunk_length(size)
@@ -198,6 +281,19 @@ def observe(theta, theta0, weight, first, last, partial):
 
     ``sum w (p - p0)**2``, ``sum w |q - q0|**2``, ``sum w p**2``, ``sum w |q|**2`` and
     ``sum w |(p**2 - |q|**2) - (p0**2 - |q0|**2)|``, the drift of what the flow conserves.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    theta0 : ndarray, shape (1 + r, N)
+        Initial state.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, 5)
+        Gets the result.
     """
     rows, size = theta.shape
     length = chunk_length(size)

@@ -44,6 +44,15 @@ def as_samples(x):
     """What the motion needs to know of samples x, shape (n, r); a :class:`Samples` is returned as it is.
 
     Cost: O(n log n + n r), and n**2 r for up to 1024 samples.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, r), or Samples
+        What :func:`move` and its kin are given.
+
+    Returns
+    -------
+    Samples
     """
     return x if isinstance(x, Samples) else _samples(x)
 

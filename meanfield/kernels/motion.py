@@ -178,6 +178,29 @@ def move(theta, weight, e, h, x, first, last, out, partial, change, stats):
     Cost: about n (4 r + 4) flops per particle and stage and n (4 r + 2) besides, in blocks that vectorise;
     particles that may meet a kink are moved again one by one, at ten to thirty times that and n (2 r + 8) for
     each kink.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    e : ndarray, shape (1 + stages, n)
+        Residuals; the first is the one felt until now.
+    h : ndarray, shape (stages,)
+        For how long the others are held (canonical time s).
+    x : ndarray, shape (n, r), or Samples
+        Samples, or what :func:`as_samples` made of them.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    out : ndarray, shape (1 + r, N)
+        New state.
+    partial : ndarray, shape (chunks, stages, n)
+        Outputs.
+    change : ndarray, shape (chunks, 3)
+        Squared distances.
+    stats : ndarray of int, shape (chunks, 5)
+        Counts.
     """
     _move(theta, weight, e, h, as_samples(x), first, last, out, partial, change, stats)
 

@@ -70,6 +70,23 @@ def motion_gram(theta, weight, e, before, x, length, first, last, partial_a, par
     felt until now (see :func:`~meanfield.kernels.move`). Chunks hold ``length`` neurons.
     Cost: that of :func:`~meanfield.kernels.gram`, and about n (n + 2 r) flops for each neuron on a kink
     and 2 n**2 for each kink slid on.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    e, before : ndarray, shape (n,)
+        The residual, and the one felt until now.
+    x : ndarray, shape (n, r), or Samples
+        Samples, or what :func:`as_samples` made of them.
+    length : int
+        Neurons of a chunk.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial_a, partial_w, partial_s : ndarray, shape (chunks, n, n)
+        Gets the result.
     """
     _motion_gram(
         theta, weight, e, before, as_samples(x), length, first, last, partial_a, partial_w, partial_s
@@ -153,6 +170,23 @@ def motion_gram_product(theta, weight, e, before, v, x, first, last, partial):
     """Product of the matrix of :func:`motion_gram` with a vector v, ``partial`` (chunks, n).
 
     The matrix is not formed. Cost: n (6 r + 6) flops per neuron.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (1 + r, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    e, before : ndarray, shape (n,)
+        The residual, and the one felt until now.
+    v : ndarray, shape (n,)
+        A number for each sample.
+    x : ndarray, shape (n, r), or Samples
+        Samples, or what :func:`as_samples` made of them.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, n)
+        Gets the result.
     """
     _motion_gram_product(theta, weight, e, before, v, as_samples(x), first, last, partial)
 

@@ -21,6 +21,15 @@ def phi_functions(z):
     ``phi_0 = exp`` and ``phi_{k+1}(x) = (phi_k(x) - 1/k!) / x``; ``phi_k(0) = 1/k!``. They are the
     means, over a step, of a residual that decays at the rate z per step: ``phi_1(-z)`` that of
     ``exp(-z s)`` itself, ``phi_2`` and ``phi_3`` those of its responses to growing disturbances.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n,)
+        Numbers >= 0.
+
+    Returns
+    -------
+    ndarray, shape (4, n)
     """
     values = np.empty((4, z.shape[0]))
     for i in range(z.shape[0]):

@@ -29,12 +29,29 @@ __all__ = [
     "pullback",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 #: A gradient below this share of its terms (times the root of their number) is their rounding.
 _ROUNDING = 1e-14
 
 
 def over_active(moments: Array, fan: Fan) -> Array:
-    """Sum per-sector numbers, shape (rays, c), over the sectors where a sample is active: (n, c)."""
+    """Sum per-sector numbers, shape (rays, c), over the sectors where a sample is active: (n, c).
+
+    Parameters
+    ----------
+    moments : ndarray, shape (rays, c)
+        Numbers per sector.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+
+    Returns
+    -------
+    ndarray, shape (n, c)
+    """
     half = len(fan.rays) // 2
     sums = np.zeros((3 * half + 1, moments.shape[1]))
     np.cumsum(np.concatenate([moments, moments[:half]]), axis=0, out=sums[1:])
@@ -44,7 +61,19 @@ def over_active(moments: Array, fan: Fan) -> Array:
 
 
 def outputs(moments: Array, fan: Fan) -> Array:
-    """Outputs on the samples, shape (n,), from the first moments of :func:`first_moments`."""
+    """Outputs on the samples, shape (n,), from the first moments of :func:`first_moments`.
+
+    Parameters
+    ----------
+    moments : ndarray, shape (rays, 2)
+        First moments.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
     f: Array = np.einsum("ic,ic->i", fan.x, over_active(moments, fan))
     return f
 
@@ -53,6 +82,17 @@ def gram(moments: Array, fan: Fan) -> Array:
     """Gram matrix ``x_i . (sum of moments where both are active) x_j``, (n, n). Cost: O(n**2).
 
     ``moments`` (rays, 3) holds the entries xx, xy, yy of a symmetric matrix per sector.
+
+    Parameters
+    ----------
+    moments : ndarray, shape (rays, 3)
+        Second moments xx, xy and yy.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
     """
     x, enter, rays = fan.x, fan.enter, len(fan.rays)
     half = rays // 2
@@ -71,7 +111,21 @@ def gram(moments: Array, fan: Fan) -> Array:
 
 
 def gram_product(moments: Array, v: Array, fan: Fan) -> Array:
-    """Product of :func:`gram` with a vector v, shape (n,), without forming it. Cost: O(n)."""
+    """Product of :func:`gram` with a vector v, shape (n,), without forming it. Cost: O(n).
+
+    Parameters
+    ----------
+    moments : ndarray, shape (rays, 3)
+        Second moments xx, xy and yy.
+    v : ndarray, shape (n,)
+        A number for each sample.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
     G0, G1 = np.empty(len(fan.rays)), np.empty(len(fan.rays))
     _sector_sums(v, fan, G0, G1)
     pulled = np.column_stack(
@@ -126,6 +180,19 @@ def first_moments(theta, weight, fan, first, last, partial):
 
     ``outputs(partial.sum(axis=0), fan)`` are the outputs without their factor. Cost: about 20 operations
     per particle, whatever n is.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (3, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, rays, 2)
+        Gets the result.
     """
     size = theta.shape[1]
     length = chunk_length(size)
@@ -154,6 +221,19 @@ def pullback(theta, c, fan, first, last, out):
     """``out_k = sum_i c_i Phi_ik``, shape (3, N), as :func:`meanfield.kernels.pullback` in O(N + n).
 
     A neuron on a kink, but for rounding, is inactive there.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (3, N)
+        State.
+    c : ndarray, shape (n,)
+        A number for each sample.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    out : ndarray, shape (3, N)
+        Gets the result.
     """
     size = theta.shape[1]
     length = chunk_length(size)

@@ -26,6 +26,12 @@ from meanfield.kernels.planar_particle import (
 from meanfield.kernels.sectors import _locate
 from meanfield.kernels.sliding import STEPPED_OVER
 
+__all__ = ["move", "second_moments"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 @inner
 def _glide(p, q0, q1, field, sector, left_out):
@@ -68,6 +74,29 @@ def move(theta, weight, e, h, fan, first, last, out, moments, change, stats):
     :func:`meanfield.kernels.move`.
 
     Cost: about 60 operations per particle and stage, a few hundred where a kink is met, whatever n is.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (3, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    e : ndarray, shape (1 + stages, n)
+        Residuals; the first is the one felt until now.
+    h : ndarray, shape (stages,)
+        For how long the others are held (canonical time s).
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    out : ndarray, shape (3, N)
+        New state.
+    moments : ndarray, shape (chunks, stages, rays, 2)
+        First moments.
+    change : ndarray, shape (chunks, 3)
+        Squared distances.
+    stats : ndarray of int, shape (chunks, 5)
+        Counts.
     """
     size, stages, n = theta.shape[1], h.shape[0], e.shape[1]
     length = chunk_length(size)
@@ -125,6 +154,21 @@ def second_moments(theta, weight, e, before, fan, first, last, partial):
     the sectors where both are active is the tangent Gram matrix of the motion.
 
     Cost: about 40 operations per particle, whatever n is.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (3, N)
+        State.
+    weight : ndarray, shape (N,)
+        Multiplicity of each neuron.
+    e, before : ndarray, shape (n,)
+        The residual, and the one felt until now.
+    fan : Fan
+        Geometry of the samples, made by :func:`fan`.
+    first, last : int
+        Chunks ``first <= chunk < last``.
+    partial : ndarray, shape (chunks, rays, 3)
+        Gets the result.
     """
     size = theta.shape[1]
     length = chunk_length(size)

@@ -52,7 +52,17 @@ class Fan(NamedTuple):
 
 
 def fan(x: Array) -> Fan:
-    """Prepare the geometry of samples, shape (n, 2), that span the plane. Cost: O(n log n)."""
+    """Prepare the geometry of samples, shape (n, 2), that span the plane. Cost: O(n log n).
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, 2)
+        Samples.
+
+    Returns
+    -------
+    Fan
+    """
     lengths = np.hypot(x[:, 0], x[:, 1])
     moving = lengths > 0.0
     lines = np.column_stack([-x[moving, 1], x[moving, 0]]) / lengths[moving, None]

@@ -58,6 +58,11 @@ def set_threads(threads: int) -> None:
 
     By default the environment variable ``NUMBA_NUM_THREADS``, or all cores that the process may use (those
     that its container or job was given). Results do not depend on it.
+
+    Parameters
+    ----------
+    threads : int
+        At least 1.
     """
     global _threads
     if threads < 1:
@@ -76,7 +81,13 @@ class OutOfTime(Exception):  # noqa: N818 - no error: a run ends as it was told 
 
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
-    """Let :func:`run_chunks` raise :class:`OutOfTime`, in this thread, from that ``time.monotonic`` on."""
+    """Let :func:`run_chunks` raise :class:`OutOfTime`, in this thread, from that ``time.monotonic`` on.
+
+    Parameters
+    ----------
+    deadline : float
+        A time in seconds, as ``time.monotonic`` gives it.
+    """
     previous = _deadline.get()
     _deadline.set(min(deadline, previous))
     try:

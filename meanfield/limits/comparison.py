@@ -156,7 +156,7 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
         Of S networks at each width, those of a column from one seed; the root mean square at each width is
         fitted. The interval is Student's with the jackknife's error: it leaves out one seed at a time, at
         all widths, so that nested draws may depend on each other.
-    confidence : float
+    confidence : float, default 0.95
         Level of the interval.
 
     Raises
@@ -192,7 +192,20 @@ def convergence_rate(widths: ArrayLike, deviations: ArrayLike, *, confidence: fl
 
 
 def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:
-    """Mean and standard deviation of log10 losses of several runs at given times, both (T,)."""
+    """Mean and standard deviation of log10 losses of several runs at given times, both (T,).
+
+    Parameters
+    ----------
+    runs : sequence of Trajectory
+        Runs on the same problem.
+    at : array_like, shape (T,)
+        Times (tbar).
+
+    Returns
+    -------
+    mean, deviation : ndarray, shape (T,)
+        Of log10 of the loss.
+    """
     if not (isinstance(runs, Sequence) and runs and all(isinstance(run, Trajectory) for run in runs)):
         raise InputError(f"runs is {shown(runs)}; give a list of at least one Trajectory")
     times = np.atleast_1d(real_array("at", at))

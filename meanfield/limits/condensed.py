@@ -90,6 +90,18 @@ class EarlyAlignment:
 
         ``s = log(4 kappa' / (m kappa (1 + kappa'**2))) / (2 rate)`` of the fastest direction; 0 where the
         output is of that order from the start. Infinite if nothing grows.
+
+        Parameters
+        ----------
+        scaling : Scaling
+            Sets kappa and kappa_prime at this width.
+        width : float
+            The scale m.
+
+        Returns
+        -------
+        float
+            Time (tbar).
         """
         instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
         width = number("width", width, "a positive finite number", above=0.0)
@@ -104,6 +116,20 @@ class EarlyAlignment:
 
         Quadrature particles are moved under the residual -y until then; each counts for the direction
         that it is nearest to. What is left to 1 has not grown.
+
+        Parameters
+        ----------
+        scaling : Scaling
+            Sets kappa and kappa_prime at this width.
+        width : float
+            The scale m.
+        nodes : int, default 2048
+            Number of particles of the quadrature.
+
+        Returns
+        -------
+        ndarray, shape (K,)
+            In the order of ``directions``.
         """
         particles = Particles.quadrature(self.problem, scaling, width, nodes=nodes)
         system = CanonicalSystem(self.problem, particles)
@@ -130,7 +156,7 @@ def early_alignment(problem: Problem, *, rng: int = 0) -> EarlyAlignment:
     problem : Problem
         The data. For samples that span a line or a plane all extremal directions are enumerated; else
         random neurons are let go and their ends collected, which may miss a direction of tiny basin.
-    rng : int
+    rng : int, default 0
         Seed of the search.
 
     Returns

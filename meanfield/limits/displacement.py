@@ -63,14 +63,21 @@ def limit_displacements(
 
     Parameters
     ----------
-    problem, scaling, loss_tol, loss_atol, progress
+    problem, scaling
         As in :func:`infinite_width`.
     widths : sequence of float
         Scales m, any real numbers from 2 on.
-    nodes : int
+    nodes : int, default 256
         Particles of the flow.
-    tol : float
+    tol : float, default 0.001
         Estimated change of the kernel up to which the closed form is used, and tolerance of the flow.
+    loss_tol, loss_atol, progress
+        As in :func:`infinite_width`.
+
+    Returns
+    -------
+    tuple of LimitDisplacement
+        One for each width.
 
     Examples
     --------

@@ -113,7 +113,21 @@ class KernelRegime:
 
     @classmethod
     def at(cls, problem: Problem, scaling: Scaling, width: float) -> KernelRegime:
-        """The law at a point of the plane and a width."""
+        """The law at a point of the plane and a width.
+
+        Parameters
+        ----------
+        problem : Problem
+            The data.
+        scaling : Scaling
+            Sets kappa and kappa_prime at this width.
+        width : float
+            The scale m.
+
+        Returns
+        -------
+        KernelRegime
+        """
         instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
         instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
         width = number("width", width, "a positive finite number", above=0.0)
@@ -145,15 +159,45 @@ class KernelRegime:
         return self._flow.unlearnable
 
     def residual(self, t: float) -> Array:
-        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,)."""
+        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         return self._flow.residual(a_time(t))
 
     def loss(self, t: float) -> float:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t."""
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        float
+        """
         return self._flow.loss(a_time(t))
 
     def impulse(self, t: float) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,)."""
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,).
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
 
     def output(self, x: ArrayLike, t: float = math.inf) -> Array:
@@ -163,7 +207,7 @@ class KernelRegime:
         ----------
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
-        t : float
+        t : float, default inf
             By default infinite.
 
         Returns
@@ -179,7 +223,7 @@ class KernelRegime:
 
         Parameters
         ----------
-        t : float
+        t : float, default inf
             By default infinite.
         nodes : Particles, optional
             Initial particles over which the second order is averaged (cost N n^2); by default
@@ -214,7 +258,18 @@ class KernelRegime:
         )
 
     def time_to(self, loss: float) -> float:
-        """Time tbar at which the loss has fallen to a value; infinite if it never does."""
+        """Time tbar at which the loss has fallen to a value; infinite if it never does.
+
+        Parameters
+        ----------
+        loss : float
+            A value of ``R``, in the units of the squared targets.
+
+        Returns
+        -------
+        float
+            Time (tbar).
+        """
         return self._flow.time_to(loss)
 
     def nonlinearity(self, t: float = math.inf) -> float:
@@ -224,6 +279,15 @@ class KernelRegime:
         orders are odd in a, and cancel, but for neurons at a kink: those that leave its active side are
         lost, while beyond it nothing may move their twins. They are the share ``P(|z| < |Delta z|) / 2`` of
         a Gaussian pre-activation z. Else what is left is the square of first orders, and the second order.
+
+        Parameters
+        ----------
+        t : float, default inf
+            Time (tbar).
+
+        Returns
+        -------
+        float
         """
         moved = self.displacement(t)
         share = self.kappa_prime**2 / (1.0 + self.kappa_prime**2)  # of the kernel's trace, that of w
@@ -261,8 +325,10 @@ def empirical_kernels(
     ----------
     particles : Particles
         The network, at any time.
-    x, other : array_like, shapes (n, d) and (k, d)
-        Inputs with the bias as their last coordinate; ``other`` is x by default.
+    x : array_like, shape (n, d)
+        Inputs with the bias as their last coordinate.
+    other : array_like, shape (k, d), optional
+        Other inputs of this kind; by default x.
     problem : Problem, optional
         Then x and ``other`` are inputs as the user has them, of shape (n,) or (n, d_in): without the bias
         column, which the problem adds if it has one.

@@ -102,23 +102,74 @@ class Linearised:
         return self._flow.unlearnable
 
     def residual(self, t: float) -> Array:
-        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,)."""
+        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         return self._flow.residual(a_time(t))
 
     def loss(self, t: float) -> float:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite)."""
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite).
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        float
+        """
         return self._flow.loss(a_time(t))
 
     def time_to(self, loss: float) -> float:
-        """Time tbar at which the loss has fallen to a value; infinite if it never does."""
+        """Time tbar at which the loss has fallen to a value; infinite if it never does.
+
+        Parameters
+        ----------
+        loss : float
+            A value of ``R``, in the units of the squared targets.
+
+        Returns
+        -------
+        float
+            Time (tbar).
+        """
         return self._flow.time_to(loss)
 
     def impulse(self, t: float) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,)."""
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,).
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
 
     def impulse_products(self, t: float) -> Array:
-        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n)."""
+        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n).
+
+        Parameters
+        ----------
+        t : float
+            Time (tbar), may be infinite.
+
+        Returns
+        -------
+        ndarray, shape (n, n)
+        """
         vectors = self._modes.vectors
         return np.asarray(vectors @ self._flow.impulse_products(a_time(t)) @ vectors.T)
 
@@ -129,7 +180,7 @@ class Linearised:
         ----------
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
-        t : float
+        t : float, default inf
             By default infinite.
 
         Returns
@@ -142,7 +193,17 @@ class Linearised:
         return np.asarray(network.output(points) + self._factor * (kernel @ self.impulse(t)))
 
     def displacement(self, t: float = math.inf) -> Displacement:
-        """Relative displacements of the layers at the time tbar = t; there is no second order."""
+        """Relative displacements of the layers at the time tbar = t; there is no second order.
+
+        Parameters
+        ----------
+        t : float, default inf
+            Time (tbar).
+
+        Returns
+        -------
+        Displacement
+        """
         network, impulse = self.network, self._flow.impulse(a_time(t))
         a_part, w_part = self._modes.forms(impulse)
         a_size, w_size = network.weight @ network.a**2, network.weight @ network.w_squared

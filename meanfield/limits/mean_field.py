@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +38,9 @@ _ROUNDING = 1e-2
 #: Slowest mode's decay at which the closed form counts as at rest.
 _AT_REST = 40.0
 
+#: Ways to the limit that users choose from.
+LimitMethod: TypeAlias = Literal["auto", "mean-field", "kernel"]
+
 
 def infinite_width(
     problem: Problem,
@@ -48,7 +52,7 @@ def infinite_width(
     loss_atol: float | None = None,
     nodes: int | None = None,
     max_nodes: int = 4096,
-    method: str = "auto",
+    method: LimitMethod = "auto",
     rng: int = 0,
     t_end: float | None = None,
     save_at: ArrayLike | None = None,
@@ -65,7 +69,7 @@ def infinite_width(
         Sets kappa and kappa_prime at this width.
     width : float
         The scale m, any real number from 2 on: 1e4 or 1e60.
-    tol : float
+    tol : float, default 0.001
         Wanted accuracy of the loss along the run, as a share of the initial loss. Nodes are added, four
         times as many each time, until half of it separates two runs.
     loss_tol, loss_atol : float, optional
@@ -73,21 +77,21 @@ def infinite_width(
         left.
     nodes : int, optional
         Number of particles of :meth:`Particles.quadrature`, without refinement; the error is then nan.
-    max_nodes : int
+    max_nodes : int, default 4096
         Refinement stops at about so many particles, whether or not the tolerance was met (see
         ``InfiniteWidth.accurate``); at least 64.
-    method : {"auto", "mean-field", "kernel"}
+    method : {"auto", "mean-field", "kernel"}, default "auto"
         "kernel" is the closed form of the kernel regime; "auto" uses it where its estimated error is
         within the tolerance, and where outputs are so small a difference of sums over particles that
         double precision loses it. Where both are in reach, the other one is the ``cross_check``.
-    rng : int
+    rng : int, default 0
         Scrambles the nodes at rank 3 and above.
     t_end : float, optional
         Stop at this normalised time tbar.
-    save_at : array_like, optional
+    save_at : array_like, shape (S,), optional
         Times (tbar) to keep, met exactly; by default 24 for each of about five decades of time. The start
         and the end are always kept.
-    save_parameters : bool
+    save_parameters : bool, default False
         Keep a and w of the particles at the saved times, too (memory: T N (d + 1) doubles). Predictions
         at the saved times do not need them.
     progress : None, bool or callable
@@ -120,7 +124,7 @@ def infinite_width(
         math.inf if t_end is None else t_end, save_at, save_parameters,
     )  # fmt: skip
     nodes = None if nodes is None else whole_number("nodes", nodes, least=16)
-    method = one_of("method", method, ("auto", "mean-field", "kernel"))
+    method = one_of("method", method, get_args(LimitMethod))
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is None:

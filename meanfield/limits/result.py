@@ -93,8 +93,8 @@ class InfiniteWidth(Trajectory):
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
         at : float or array_like, shape (S,), optional
-            Saved times (one of ``time``, or several), parameters or not; by default the end. Several times
-            in one call cost little more than one.
+            Saved times tbar (one of ``time``, or several), parameters or not; by default the end. Several
+            times in one call cost little more than one.
 
         Returns
         -------
@@ -128,6 +128,16 @@ class InfiniteWidth(Trajectory):
         In the kernel regime it is ``error`` times the largest target and, for inputs longer than all samples,
         larger in proportion. Infinite where the sets of nodes did something else than the run, and where
         ``rd_error`` is.
+
+        Parameters
+        ----------
+        x, at
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        ndarray, shape (k,) or (S, k)
+            In the units of the targets.
 
         Examples
         --------

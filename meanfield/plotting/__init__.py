@@ -32,3 +32,7 @@ __all__ = [
     "rd_against_width",
     "save",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -44,7 +44,7 @@ def learned_function(
         Where to evaluate the functions; by default the range of the data and a little more.
     labels : sequence of str, optional
         Names of the runs; by default what they differ in (width, or kappa and kappa_prime).
-    key : bool
+    key : bool, default True
         Name the curves at their right ends.
 
     Returns

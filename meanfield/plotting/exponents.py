@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from meanfield.arguments import interval, shown
+from meanfield.arguments import Layer, interval, shown
 from meanfield.errors import InputError
 from meanfield.plotting.placing import Obstacles, PlacedText
 from meanfield.plotting.style import GAMMA_PRIME, SMALL, new_axes, settle, styled
@@ -29,7 +29,7 @@ def exponent_map(
     *,
     gamma: tuple[float, float] = (0.0, 2.0),
     gamma_prime: tuple[float, float] = (-1.0, 1.0),
-    layer: str = "w",
+    layer: Layer | str = "w",
     schemes: bool | Sequence[Scaling] = False,
 ) -> Axes:
     """Derived exponents over a rectangle: boundaries, kinks, contours and the names of the regions.
@@ -37,14 +37,14 @@ def exponent_map(
     Parameters
     ----------
     theory : Exponents
-        A result of ``meanfield.symbolic.exponents``.
+        A result of ``meanfield.symbolic.derive_exponents``.
     ax : Axes, optional
         Where to draw; by default a new figure of a column's width.
-    gamma, gamma_prime : tuple of float
+    gamma, gamma_prime : tuple of float, default (0.0, 2.0), (-1.0, 1.0)
         Ranges of the rectangle.
-    layer : str
+    layer : {"w", "a"} or str, default "w"
         Whose exponent the contours show: ``w`` for S_w, ``a`` for S_a.
-    schemes : bool or sequence of Scaling
+    schemes : bool or sequence of Scaling, default False
         Mark LeCun, He, Xavier, NTK and mean-field; or the scalings of your own that you give.
 
     Returns
@@ -61,12 +61,12 @@ def exponent_map(
     Examples
     --------
     >>> import meanfield as mf
-    >>> ax = exponent_map(mf.symbolic.exponents(), gamma=(0.5, 2.5))
+    >>> ax = exponent_map(mf.symbolic.derive_exponents(), gamma=(0.5, 2.5))
     >>> [line.get_label() for line in ax.lines]
     ['theory: boundary', 'theory: kinks']
     """
     if not hasattr(theory, "regions"):  # its type is SymPy's business
-        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
+        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.derive_exponents")
     view = View(interval("gamma", gamma), interval("gamma_prime", gamma_prime))
     ax = new_axes("column", 3.0) if ax is None else ax
     obstacles = Obstacles(ax)

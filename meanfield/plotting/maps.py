@@ -78,22 +78,22 @@ def phase_diagram(
         The measurement.
     ax : Axes, optional
         Where to draw, leaving room below for the key; by default a new figure of a column's width.
-    schemes : bool or sequence of Scaling
+    schemes : bool or sequence of Scaling, default True
         Mark LeCun, He, Xavier, NTK and mean-field, or the scalings of your own that you give; the view
         is widened modestly to hold them.
-    numbers : bool
+    numbers : bool, default True
         Write S_w into the cells that have room for it.
-    key : bool
+    key : bool, default True
         Explain the marks, and state the ensemble and its agreement with theory, below the axes.
     limit : float, optional
         The colours run from -limit to limit; by default the largest measured ``|S_w|``, rounded up
         to one decimal.
     theory : Exponents, optional
-        A result of ``meanfield.symbolic.exponents`` to draw in the place of the default theory, for
+        A result of ``meanfield.symbolic.derive_exponents`` to draw in the place of the default theory, for
         example that of another network; its kinks are then drawn as dashed lines.
     boundary : Boundary, optional
         Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
-    published_zeros : sequence of (gamma, gamma_prime)
+    published_zeros : sequence of (gamma, gamma_prime), optional
         Zeros of S_w known from elsewhere, drawn as hollow stars.
 
     Returns
@@ -120,7 +120,7 @@ def phase_diagram(
     """
     instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram")
     if not (theory is None or hasattr(theory, "boundaries")):  # its type is SymPy's business
-        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.exponents")
+        raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.derive_exponents")
     if boundary is not None:
         instance("boundary", boundary, Boundary, "meanfield.boundary")
     numbers, key = flag("numbers", numbers), flag("key", key)

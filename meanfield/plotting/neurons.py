@@ -48,7 +48,7 @@ def orientations(
         Where to draw; by default a new figure of a column's width.
     problem : Problem, optional
         Data whose kinks are marked; by default those of the run.
-    key : bool
+    key : bool, default True
         Explain the marks above the axes.
 
     Returns

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -15,7 +15,9 @@ from meanfield.arguments import file_path, listed, shown
 from meanfield.errors import InputError
 from meanfield.plotting.style import styled
 
-#: Formats, with what is left out of their metadata: times, so that a file depends on the figure only.
+#: Formats of files.
+Format: TypeAlias = Literal["png", "pdf", "svg"]
+#: What is left out of their metadata: times, so that a file depends on the figure only.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {},
     "pdf": {"CreationDate": None},
@@ -29,7 +31,7 @@ _ROUNDS = 2
 def save(
     figure: Figure | Axes,
     path: str | os.PathLike[str],
-    formats: str | Sequence[str] | None = None,
+    formats: Format | str | Sequence[Format | str] | None = None,
 ) -> list[Path]:
     """Write a figure to files at its real size.
 
@@ -43,7 +45,7 @@ def save(
     path : path-like
         Where to write. A name that ends in ``.png``, ``.pdf`` or ``.svg`` is written in that format;
         any other name is a stem to which the endings are appended.
-    formats : str or sequence of str, optional
+    formats : {"png", "pdf", "svg"} or sequence of them, optional
         Instead: some of ``png``, ``pdf`` and ``svg`` (all three by default).
 
     Returns
@@ -121,7 +123,7 @@ def _targets(path: Path, formats: str | Sequence[str] | None) -> tuple[Path, lis
             else listed("formats", formats, f"some of {', '.join(_METADATA)}")
         )
     kinds = [str(kind).lower().removeprefix(".") for kind in wanted]
-    unknown = [kind for kind in kinds if kind not in _METADATA]
+    unknown = [kind for kind in kinds if kind not in get_args(Format)]
     if unknown or not kinds:
         raise InputError(f"formats is {shown(formats)}; choose from {', '.join(_METADATA)}")
     stem = path.with_suffix("") if ending in _METADATA else path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 import matplotlib.style
 import numpy as np
@@ -21,7 +21,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Widths in print, in inches.
-WIDTHS = {"column": 3.25, "page": 6.75}
+WidthName: TypeAlias = Literal["column", "page"]
+WIDTHS: dict[WidthName, float] = {"column": 3.25, "page": 6.75}
 #: Text sizes in points: axes and labels, then numbers inside a figure.
 TEXT, SMALL = 8.0, 6.5
 
@@ -95,12 +96,12 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @styled
-def new_axes(width: str | float = "column", height: float | None = None) -> Axes:
+def new_axes(width: WidthName | float = "column", height: float | None = None) -> Axes:
     """Make an empty figure of a size in print and return its axes.
 
     Parameters
     ----------
-    width : {"column", "page"} or float
+    width : {"column", "page"} or float, default "column"
         3.25 or 6.75 inches, or a number of inches.
     height : float, optional
         Inches; by default three quarters of the width.

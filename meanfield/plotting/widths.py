@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield.arguments import instance, listed, pairs, real_array, shown
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
-from meanfield.kernel_law import KernelLaw
+from meanfield.kernel_law import DisplacementLaw
 from meanfield.plotting.placing import key_outside, label_ends
 from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, THEORY, new_axes, number, settle, styled
 from meanfield.scaling import Scaling
@@ -169,7 +169,7 @@ def _draw_law(ax: Axes, diagram: PhaseDiagram, row: Row, k: int) -> None:
     """Draw the law of the linear regime over the widths, where it holds."""
     if not diagram.settings.antisymmetric or row.predicted_S_w >= 0.0:
         return
-    law = KernelLaw(diagram.problem, neurons_per_width=2 if diagram.settings.per_half else 1)
+    law = DisplacementLaw(diagram.problem, neurons_per_width=2 if diagram.settings.per_half else 1)
     widths = np.geomspace(float(diagram.widths[0]), float(diagram.widths[-1]), _LAW_POINTS)
     try:
         rd_w, _ = law.displacement(Scaling(row.gamma, row.gamma_prime), widths)

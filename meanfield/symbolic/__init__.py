@@ -3,13 +3,16 @@
 This room stands beside the others: nothing that computes imports it, and it imports nothing that does.
 """
 
+from typing import TYPE_CHECKING
+
+from meanfield.names import old_names
 from meanfield.symbolic.deep import ThreeLayer
 from meanfield.symbolic.network import TwoLayer, gamma, gamma_prime
-from meanfield.symbolic.power_counting import boundaries, exponents, regions
-from meanfield.symbolic.result import Boundary, Exponents, Growth, Region, Step
+from meanfield.symbolic.power_counting import boundaries, derive_exponents, regions
+from meanfield.symbolic.result import BoundaryLine, Exponents, Growth, Region, Step
 
 __all__ = [
-    "Boundary",
+    "BoundaryLine",
     "Exponents",
     "Growth",
     "Region",
@@ -17,8 +20,16 @@ __all__ = [
     "ThreeLayer",
     "TwoLayer",
     "boundaries",
-    "exponents",
+    "derive_exponents",
     "gamma",
     "gamma_prime",
     "regions",
 ]
+
+
+if not TYPE_CHECKING:  # type checkers see the names that are there
+    __getattr__ = old_names(__name__, Boundary="BoundaryLine", exponents="derive_exponents")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -125,6 +125,8 @@ class LinearRegime:
         E[relu(w.x_i) relu(w.x_j)] and (x_i.x_j) E[relu' relu'].
     M : Matrix
         The kernel G_a / kappa' + kappa' G_w.
+    initial : Matrix
+        The residual at time 0.
     impulse : Matrix
         The integral of the residual over tbar, from start to end.
     """

@@ -39,15 +39,15 @@ class ThreeLayer:
 
     Parameters
     ----------
-    hidden_rate : exponent
+    hidden_rate : exponent, default 0
         The learning rate of B is ``m**-hidden_rate``.
-    zero_initial_output : bool
+    zero_initial_output : bool, default True
         As for two layers.
 
     Examples
     --------
-    >>> from meanfield.symbolic import exponents
-    >>> theory = exponents(ThreeLayer())
+    >>> from meanfield.symbolic import derive_exponents
+    >>> theory = derive_exponents(ThreeLayer())
     >>> {layer: theory.piecewise(layer).subs({theory.gamma: 1, theory.gamma_prime: 0}) for layer in "abw"}
     {'a': 0, 'b': -1/2, 'w': 0}
     """
@@ -75,7 +75,17 @@ class ThreeLayer:
         return False
 
     def displacement(self, layer: str) -> sp.Symbol:
-        """Order of the layer's relative change; every layer is trained."""
+        """Order of the layer's relative change; every layer is trained.
+
+        Parameters
+        ----------
+        layer : str
+            One of ``layers``.
+
+        Returns
+        -------
+        Symbol
+        """
         return change(one_of("layer", layer, self.layers))
 
     @property

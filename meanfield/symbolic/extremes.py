@@ -28,7 +28,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from meanfield.symbolic.maxplus import Cell
+from meanfield.symbolic.maxplus import Dominance
 from meanfield.symbolic.network import Network, change, drive, gamma, gamma_prime, impulse
 from meanfield.symbolic.polyhedra import Polyhedron
 from meanfield.symbolic.result import Growth, Step
@@ -72,7 +72,7 @@ def share_that_blows_up() -> sp.Expr:
     return sp.factor(sp.simplify((weight - beta * x / 2).subs(x, left)))
 
 
-def won_by_the_fastest(network: Network, cells: Sequence[Cell]) -> Iterator[Stage]:
+def won_by_the_fastest(network: Network, cells: Sequence[Dominance]) -> Iterator[Stage]:
     """Stages from the entry into growth at different speeds upwards, at every gamma_prime."""
     for cell in cells:
         if not differs(network, cell):
@@ -97,8 +97,8 @@ def _at(order: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
 
 
 def _alone(
-    network: Network, column: Polyhedron, cells: Sequence[Cell]
-) -> Iterator[tuple[Cell, Polyhedron, dict[str, sp.Expr]]]:
+    network: Network, column: Polyhedron, cells: Sequence[Dominance]
+) -> Iterator[tuple[Dominance, Polyhedron, dict[str, sp.Expr]]]:
     """What one neuron contributes to the displacements if it has to make up for the targets alone."""
     for cell in cells:
         inside = [*column.substituted({}), *cell.region.substituted(_ALONE)]
@@ -129,7 +129,7 @@ def _blow_up(
     column: Polyhedron,
     typical: Mapping[str, sp.Expr],
     passed: sp.Expr,
-    cells: Sequence[Cell],
+    cells: Sequence[Dominance],
 ) -> Iterator[Stage]:
     """The larger of the typical displacement and that of one neuron, cut where the latter passes zero."""
     trained = _trained(network)
@@ -166,7 +166,7 @@ def _positive(region: Polyhedron, order: sp.Expr) -> bool:
 
 
 def _spread(
-    network: Network, column: Polyhedron, cell: Cell, passed: sp.Expr, cells: Sequence[Cell]
+    network: Network, column: Polyhedron, cell: Dominance, passed: sp.Expr, cells: Sequence[Dominance]
 ) -> Iterator[Stage]:
     """Exponential growth at different rates, and the blow-up of the fastest neuron that may follow."""
     at_first, grown, trained = orders(network, cell), moving(network, cell), _trained(network)

@@ -47,7 +47,7 @@ class Balance:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Dominance:
     """A polyhedron of the parameters in which the same terms dominate.
 
     Attributes
@@ -67,7 +67,7 @@ class Cell:
 
 def solve(
     balances: Sequence[Balance], unknowns: Sequence[sp.Symbol], parameters: Sequence[sp.Symbol]
-) -> tuple[Cell, ...]:
+) -> tuple[Dominance, ...]:
     """Solve balances for their unknowns, everywhere in the space of the parameters.
 
     Parameters
@@ -78,7 +78,7 @@ def solve(
 
     Returns
     -------
-    tuple of Cell
+    tuple of Dominance
         Cells that tile the space, each with another solution or another dominant term.
 
     Raises
@@ -93,14 +93,14 @@ def solve(
     >>> [(cell.values[x], cell.region.condition) for cell in cells]
     [(y, y <= 0), (y/2, y >= 0)]
     """
-    cells: list[Cell] = []
+    cells: list[Dominance] = []
     for dominant in itertools.product(*(range(len(balance.terms)) for balance in balances)):
         values = _linear_solution(balances, dominant, unknowns)
         if values is None:
             continue
         region = Polyhedron.where(_dominance(balances, dominant, values), parameters)
         if region is not None and not any(_repeats(cell, values, region) for cell in cells):
-            cells.append(Cell(values, region, dominant))
+            cells.append(Dominance(values, region, dominant))
     _check_tiling(cells)
     return tuple(cells)
 
@@ -130,12 +130,12 @@ def _dominance(
     ]
 
 
-def _repeats(cell: Cell, values: Mapping[sp.Symbol, sp.Expr], region: Polyhedron) -> bool:
+def _repeats(cell: Dominance, values: Mapping[sp.Symbol, sp.Expr], region: Polyhedron) -> bool:
     """Two terms that are equal throughout give the same cell twice."""
     return cell.values == values and set(cell.region.rows) == set(region.rows)
 
 
-def _check_tiling(cells: Sequence[Cell]) -> None:
+def _check_tiling(cells: Sequence[Dominance]) -> None:
     if not cover([cell.region for cell in cells]):
         raise InputError(
             "these balances have no solution in a part of the plane; give a network with a layer that trains "

@@ -15,11 +15,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import sympy as sp
 
-from meanfield.arguments import flag, one_of, shown
+from meanfield.arguments import Layer, flag, one_of, shown
 from meanfield.errors import InputError
 from meanfield.symbolic.maxplus import Balance
 
@@ -33,7 +33,9 @@ impulse = sp.Symbol("J", real=True)
 residual = sp.Symbol("e", real=True)
 
 #: Laws of the initial weights.
-LAWS = ("gaussian", "discrete")
+LawName: TypeAlias = Literal["gaussian", "discrete"]
+#: The same as a tuple.
+LAWS: tuple[LawName, ...] = get_args(LawName)
 #: What an exponent may be given as; a float would not be exact.
 Exponent: TypeAlias = int | Fraction | sp.Rational
 
@@ -105,20 +107,20 @@ class TwoLayer:
 
     Parameters
     ----------
-    homogeneity : exponent
+    homogeneity : exponent, default 1
         Degree r of the activation, ``sigma(c z) = c**r sigma(z)`` for c > 0: 1 for ReLU, leaky ReLU and
         linear networks, r for ReLU**r. At least 1.
-    train_input, train_output : bool
+    train_input, train_output : bool, default True
         Whether w and a are trained.
-    input_rate, output_rate : exponent
+    input_rate, output_rate : exponent, default 0
         Learning rates of the layers are ``m**-input_rate`` and ``m**-output_rate``.
-    zero_initial_output : bool
+    zero_initial_output : bool, default True
         Whether f is zero at the start (antisymmetric initialisation) or the random sum that it is without.
-    target : exponent
+    target : exponent, default 0
         Targets are of order ``m**target``.
-    loss_normalisation : exponent
+    loss_normalisation : exponent, default 0
         The loss is divided by ``m**loss_normalisation``.
-    law : str
+    law : {"gaussian", "discrete"}, default "gaussian"
         Law of the initial weights: ``"gaussian"``, m independent draws; or ``"discrete"``, finitely many
         values, each of a share of the neurons that does not depend on m (nodes of a fixed quadrature). They
         differ for r > 1 only, where neurons grow at different speeds: of Gaussian neurons one wins, of
@@ -150,7 +152,7 @@ class TwoLayer:
     zero_initial_output: bool = True
     target: Exponent = 0
     loss_normalisation: Exponent = 0
-    law: str = "gaussian"
+    law: LawName = "gaussian"
 
     def __post_init__(self) -> None:
         for name in ("homogeneity", "input_rate", "output_rate", "target", "loss_normalisation"):
@@ -178,8 +180,18 @@ class TwoLayer:
         """For Gaussian weights; without effect where all neurons grow at one speed, as for r = 1."""
         return self.law == "gaussian"
 
-    def displacement(self, layer: str) -> sp.Symbol | None:
-        """Order of the layer's relative change; None if it is not trained."""
+    def displacement(self, layer: Layer | str) -> sp.Symbol | None:
+        """Order of the layer's relative change; None if it is not trained.
+
+        Parameters
+        ----------
+        layer : {"w", "a"} or str
+            Input or output weights.
+
+        Returns
+        -------
+        Symbol or None
+        """
         layer = one_of("layer", layer, self.layers)
         trained = {"a": self.train_output, "w": self.train_input}[layer]
         return change(layer) if trained else None

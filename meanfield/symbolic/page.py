@@ -16,9 +16,9 @@ from meanfield.symbolic.closed_forms import DERIVED
 from meanfield.symbolic.deep import ThreeLayer
 from meanfield.symbolic.network import Network, TwoLayer
 from meanfield.symbolic.parametrisations import abc, chizat_bach, feature_exponent, geiger, golikov
-from meanfield.symbolic.power_counting import exponents
+from meanfield.symbolic.power_counting import derive_exponents
 from meanfield.symbolic.registry import LATEX, Claim, claims
-from meanfield.symbolic.result import Boundary, Exponents, Growth, Region, Step
+from meanfield.symbolic.result import BoundaryLine, Exponents, Growth, Region, Step
 
 
 def render() -> str:
@@ -37,7 +37,7 @@ def render() -> str:
 
 def _parts() -> dict[str, str]:
     """What the objects have to say, by the names of the places in the page."""
-    theory, by_name = exponents(), {claim.name: claim for claim in claims()}
+    theory, by_name = derive_exponents(), {claim.name: claim for claim in claims()}
 
     def formulas(*names: str) -> str:
         return "\n".join(_formula(by_name[name]) for name in names)
@@ -127,19 +127,19 @@ def _equations(steps: Iterable[Step]) -> str:
     return f"${', '.join(_latex(step.equation) for step in steps)}$"
 
 
-def _lines(lines: Iterable[Boundary]) -> str:
+def _lines(lines: Iterable[BoundaryLine]) -> str:
     head = "| line | where | one side | other side | zero on it |\n| --- | --- | --- | --- | --- |\n"
     return head + "".join(map(_line, lines))
 
 
-def _line(line: Boundary) -> str:
+def _line(line: BoundaryLine) -> str:
     low, high = line.sides
     zero = ", ".join(f"$S_{layer} = 0$" for layer in line.critical)
     return f"| ${_latex(line.equation)}$ | ${_latex(line.condition)}$ | {low.name} | {high.name} | {zero} |\n"
 
 
 def _other(name: str, network: Network) -> str:
-    theory = exponents(network)
+    theory = derive_exponents(network)
     found = [theory.latex(layer) for layer in theory.network.layers]
     return f"{_upper(name)}:\n\n" + "\n\n".join(f"$${text}$$" for text in found) + "\n"
 

@@ -17,10 +17,10 @@ import sympy as sp
 from meanfield.errors import InputError
 
 #: Coefficients of the variables, then the constant; primitive integers.
-Row = tuple[int, ...]
+AffineRow = tuple[int, ...]
 
 
-def affine_row(expression: sp.Expr, variables: Sequence[sp.Symbol]) -> Row:
+def affine_row(expression: sp.Expr, variables: Sequence[sp.Symbol]) -> AffineRow:
     """Coefficients of an affine expression, scaled by a positive factor to primitive integers."""
     coefficients = affine_coefficients(expression, variables)
     scale = math.lcm(*(c.denominator for c in coefficients))
@@ -69,7 +69,7 @@ def feasible(rows: Iterable[Sequence[int | Fraction]]) -> bool:
     return all(row[0] > 0 for row in system)
 
 
-def negated(row: Row) -> Row:
+def negated(row: AffineRow) -> AffineRow:
     """The row of the opposite half-space."""
     return tuple(-c for c in row)
 
@@ -86,7 +86,7 @@ class Polyhedron:
     """
 
     variables: tuple[sp.Symbol, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[AffineRow, ...]
 
     @classmethod
     def where(cls, nonnegative: Iterable[sp.Expr], variables: Sequence[sp.Symbol]) -> Polyhedron | None:
@@ -102,7 +102,7 @@ class Polyhedron:
         return cls.of_rows(rows, variables)
 
     @classmethod
-    def of_rows(cls, rows: Iterable[Row], variables: Sequence[sp.Symbol]) -> Polyhedron | None:
+    def of_rows(cls, rows: Iterable[AffineRow], variables: Sequence[sp.Symbol]) -> Polyhedron | None:
         """The same from rows."""
         kept = [row for row in dict.fromkeys(rows) if any(row)]
         if not feasible(kept):
@@ -133,20 +133,20 @@ def expression(row: Sequence[int | Fraction], variables: Sequence[sp.Symbol]) ->
     return sp.Add(*terms)
 
 
-def solved(row: Row, variables: Sequence[sp.Symbol]) -> tuple[sp.Symbol, sp.Expr, bool]:
+def solved(row: AffineRow, variables: Sequence[sp.Symbol]) -> tuple[sp.Symbol, sp.Expr, bool]:
     """Last variable of a row, its value where the row vanishes, whether the row grows with it."""
     index = max(i for i, c in enumerate(row[:-1]) if c)
     rest = [Fraction(-c, row[index]) if i != index else Fraction(0) for i, c in enumerate(row)]
     return variables[index], expression(rest, variables), row[index] > 0
 
 
-def inequality(row: Row, variables: Sequence[sp.Symbol]) -> sp.Basic:
+def inequality(row: AffineRow, variables: Sequence[sp.Symbol]) -> sp.Basic:
     """A row as an inequality."""
     variable, value, grows = solved(row, variables)
     return sp.Ge(variable, value) if grows else sp.Le(variable, value)
 
 
-def shared_edge(first: Polyhedron, second: Polyhedron) -> tuple[Row, tuple[Row, ...]] | None:
+def shared_edge(first: Polyhedron, second: Polyhedron) -> tuple[AffineRow, tuple[AffineRow, ...]] | None:
     """The line on which two polyhedra of the plane meet, and the rows that bound their common edge.
 
     The line's row is positive inside ``first``. None if they meet in less than a segment.
@@ -162,7 +162,7 @@ def shared_edge(first: Polyhedron, second: Polyhedron) -> tuple[Row, tuple[Row, 
     return None
 
 
-def on_line(row: Row, line: Row) -> tuple[Fraction, ...]:
+def on_line(row: AffineRow, line: AffineRow) -> tuple[Fraction, ...]:
     """A row restricted to the points where another vanishes: its last variable is eliminated."""
     index = max(i for i, c in enumerate(line[:-1]) if c)
     factor = Fraction(row[index], line[index])
@@ -171,12 +171,12 @@ def on_line(row: Row, line: Row) -> tuple[Fraction, ...]:
     )
 
 
-def _free(variables: Sequence[sp.Symbol], line: Row) -> tuple[sp.Symbol, ...]:
+def _free(variables: Sequence[sp.Symbol], line: AffineRow) -> tuple[sp.Symbol, ...]:
     eliminated, _, _ = solved(line, variables)
     return tuple(v for v in variables if v != eliminated)
 
 
-def _along(rows: Iterable[Row], line: Row) -> list[Row]:
+def _along(rows: Iterable[AffineRow], line: AffineRow) -> list[AffineRow]:
     restricted = [on_line(row, line) for row in rows]
     scales = [math.lcm(*(c.denominator for c in row)) for row in restricted]
     integers = [[int(c * scale) for c in row] for row, scale in zip(restricted, scales, strict=True)]
@@ -190,7 +190,7 @@ def cover(polyhedra: Sequence[Polyhedron]) -> bool:
     given up as soon as they contradict each other.
     """
 
-    def uncovered(violated: list[Row], rest: Sequence[Polyhedron]) -> bool:
+    def uncovered(violated: list[AffineRow], rest: Sequence[Polyhedron]) -> bool:
         if not feasible(violated):
             return False
         if not rest:

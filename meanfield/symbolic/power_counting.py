@@ -16,7 +16,7 @@ import sympy as sp
 from meanfield.arguments import shown
 from meanfield.errors import InputError
 from meanfield.symbolic.extremes import won_by_the_fastest
-from meanfield.symbolic.maxplus import Cell, solve
+from meanfield.symbolic.maxplus import Dominance, solve
 from meanfield.symbolic.network import (
     Network,
     TwoLayer,
@@ -26,13 +26,13 @@ from meanfield.symbolic.network import (
     residual,
 )
 from meanfield.symbolic.polyhedra import Polyhedron, shared_edge
-from meanfield.symbolic.result import Boundary, Exponents, Region, Step
+from meanfield.symbolic.result import BoundaryLine, Exponents, Region, Step
 from meanfield.symbolic.stages import DRIVE_PLANE, Stage, differs, together
 
 _PLANE = (gamma, gamma_prime)
 
 
-def exponents(network: Network | None = None) -> Exponents:
+def derive_exponents(network: Network | None = None) -> Exponents:
     """Derive the exponents of time and displacement for a network.
 
     Parameters
@@ -57,7 +57,7 @@ def exponents(network: Network | None = None) -> Exponents:
 
     Examples
     --------
-    >>> theory = exponents()
+    >>> theory = derive_exponents()
     >>> for region in theory.regions:
     ...     print(region.name, "|", region.condition, "|", region.S_w)
     lazy | (gamma_prime >= 0) & (gamma <= 1) | gamma - 2*gamma_prime - 1
@@ -75,18 +75,38 @@ def exponents(network: Network | None = None) -> Exponents:
 
 
 def regions(network: Network | None = None) -> tuple[Region, ...]:
-    """Regions of the plane in which the exponents are linear; see :func:`exponents`.
+    """Regions of the plane in which the exponents are linear; see :func:`derive_exponents`.
+
+    Parameters
+    ----------
+    network : TwoLayer or ThreeLayer, optional
+        The network; by default the paper's.
+
+    Returns
+    -------
+    tuple of Region
 
     Examples
     --------
     >>> len(regions())
     5
     """
-    return exponents(network).regions
+    return derive_exponents(network).regions
 
 
-def boundaries(network: Network | None = None) -> tuple[Boundary, ...]:
-    """Lines on which an exponent has a kink or a jump, or a layer starts to move; see :func:`exponents`.
+def boundaries(network: Network | None = None) -> tuple[BoundaryLine, ...]:
+    """Lines on which an exponent has a kink or a jump, or a layer starts to move.
+
+    They are part of the result of :func:`derive_exponents`.
+
+    Parameters
+    ----------
+    network : TwoLayer or ThreeLayer, optional
+        The network; by default the paper's.
+
+    Returns
+    -------
+    tuple of BoundaryLine
 
     Examples
     --------
@@ -96,7 +116,7 @@ def boundaries(network: Network | None = None) -> tuple[Boundary, ...]:
     Eq(gamma, 1) gamma_prime <= 0
     Eq(gamma_prime, gamma - 1) gamma >= 1
     """
-    return exponents(network).boundaries
+    return derive_exponents(network).boundaries
 
 
 @lru_cache(maxsize=32)
@@ -116,7 +136,7 @@ def _exponents(network: Network) -> Exponents:
     return Exponents(network, found, _boundaries(found), steps)
 
 
-def _stages(network: Network, cells: Sequence[Cell]) -> tuple[Stage, ...]:
+def _stages(network: Network, cells: Sequence[Dominance]) -> tuple[Stage, ...]:
     """How training ends, everywhere in the drive plane."""
     if not getattr(network, "fastest_wins", False):  # a description of your own may leave it out
         return tuple(together(network, cells, cells))
@@ -145,11 +165,11 @@ def _regions(network: Network, ends: Sequence[Stage]) -> Iterator[Region]:
             )
 
 
-def _boundaries(found: Sequence[Region]) -> tuple[Boundary, ...]:
+def _boundaries(found: Sequence[Region]) -> tuple[BoundaryLine, ...]:
     lines = []
     for first, second in itertools.combinations(found, 2):
         edge = shared_edge(first.region, second.region)
         alike = first.linear_pieces == second.linear_pieces and first.moving == second.moving
         if edge is not None and not alike:
-            lines.append(Boundary.between(first, second, *edge))
+            lines.append(BoundaryLine.between(first, second, *edge))
     return tuple(lines)

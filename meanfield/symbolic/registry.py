@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from meanfield.symbolic import closed_forms, extremes, flow, one_sample, parametrisations
-from meanfield.symbolic.network import TwoLayer
-from meanfield.symbolic.power_counting import exponents
+from meanfield.symbolic.network import LawName, TwoLayer
+from meanfield.symbolic.power_counting import derive_exponents
 from meanfield.symbolic.result import LATEX_NAMES
 
 LATEX = {**LATEX_NAMES, flow.kappa_prime: r"\kappa'"}
@@ -114,7 +114,7 @@ def _power_counting_claims() -> tuple[Claim, ...]:
     saturation = "test_symbolic.py::TestSaturation::test_exponents_stop_at_one_half"
 
     def line(regime: bool) -> str:
-        lines = [b for b in exponents().boundaries if b.regime is regime]
+        lines = [b for b in derive_exponents().boundaries if b.regime is regime]
         text = [
             sp.latex(b.equation, symbol_names=LATEX)
             + r"\ ("
@@ -124,18 +124,19 @@ def _power_counting_claims() -> tuple[Claim, ...]:
         ]
         return r",\quad ".join(text)
 
-    def powers(law: str) -> str:
-        return r",\quad ".join(exponents(TwoLayer(homogeneity=r, law=law)).latex() for r in (2, 3))
+    def powers(law: LawName) -> str:
+        return r",\quad ".join(derive_exponents(TwoLayer(homogeneity=r, law=law)).latex() for r in (2, 3))
 
     def saturated() -> str:
-        return exponents(TwoLayer(zero_initial_output=False)).latex()
+        return derive_exponents(TwoLayer(zero_initial_output=False)).latex()
 
     return (
         Claim("exponent of RD_w", f"sign: {closed_forms.LUO}; map: {closed_forms.DERIVED}", Standing.DERIVED,
-              lambda: exponents().latex(), "meanfield.regime.exponents",
+              lambda: derive_exponents().latex(), "meanfield.regime.exponents",
               theory + "test_equals_the_map_by_hand_in_every_region"),
-        Claim("exponent of RD_a", closed_forms.DERIVED, Standing.DERIVED, lambda: exponents().latex("a"),
-              "meanfield.regime.exponents", theory + "test_layers_are_exchanged_by_the_sign_of_gamma_prime"),
+        Claim("exponent of RD_a", closed_forms.DERIVED, Standing.DERIVED,
+              lambda: derive_exponents().latex("a"), "meanfield.regime.exponents",
+              theory + "test_layers_are_exchanged_by_the_sign_of_gamma_prime"),
         Claim("boundaries of the regimes", closed_forms.LUO, Standing.DERIVED, lambda: line(True),
               "meanfield.regime.boundary_gamma", theory + "test_lines"),
         Claim("further lines", closed_forms.DERIVED, Standing.DERIVED, lambda: line(False), None,
@@ -166,7 +167,7 @@ def _closed_form_claims() -> tuple[Claim, ...]:
     sample = test + "TestOneSample::"
     growth = test + "TestGrowth::test_checks"
     proven, derived = Standing.PROVEN, Standing.DERIVED
-    law = "meanfield.kernel_law.KernelLaw"
+    law = "meanfield.kernel_law.DisplacementLaw"
     groups = (
         (closed_forms.kernels(), proven, "meanfield.arc_cosine.arc_cosine_kernels", kernels),
         (closed_forms.linear_regime(), derived, law, linear),

@@ -12,9 +12,9 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from meanfield.arguments import interval, one_of
+from meanfield.arguments import Layer, interval, one_of
 from meanfield.symbolic.network import Network, gamma, gamma_prime
-from meanfield.symbolic.polyhedra import Polyhedron, Row, negated, solved
+from meanfield.symbolic.polyhedra import AffineRow, Polyhedron, negated, solved
 
 if TYPE_CHECKING:
     from meanfield.symbolic.numeric import NumericExponents
@@ -111,8 +111,18 @@ class Region:
         """Exponent of RD_a."""
         return self.orders["a"]
 
-    def sign(self, layer: str) -> int:
+    def sign(self, layer: Layer | str) -> int:
         """Sign of the exponent of a layer, "w" or "a", inside; 0 if it is zero throughout.
+
+        Parameters
+        ----------
+        layer : {"w", "a"} or str
+            One of the network's layers.
+
+        Returns
+        -------
+        int
+            -1, 0 or 1.
 
         Raises
         ------
@@ -121,8 +131,8 @@ class Region:
 
         Examples
         --------
-        >>> from meanfield.symbolic import exponents
-        >>> sorted({region.sign("w") for region in exponents().regions})
+        >>> from meanfield.symbolic import derive_exponents
+        >>> sorted({region.sign("w") for region in derive_exponents().regions})
         [-1, 1]
         """
         one_of("layer", layer, self.orders)
@@ -137,7 +147,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Boundary:
+class BoundaryLine:
     """A segment, ray or line on which an exponent has a kink or a jump, or a layer starts to move.
 
     Attributes
@@ -159,12 +169,28 @@ class Boundary:
     condition: sp.Basic
     sides: tuple[Region, Region]
     critical: tuple[str, ...]
-    row: Row
-    ends: tuple[Row, ...]
+    row: AffineRow
+    ends: tuple[AffineRow, ...]
 
     @classmethod
-    def between(cls, first: Region, second: Region, line: Row, ends: tuple[Row, ...]) -> Boundary:
-        """The edge shared by two regions; its row is positive in the first."""
+    def between(
+        cls, first: Region, second: Region, line: AffineRow, ends: tuple[AffineRow, ...]
+    ) -> BoundaryLine:
+        """The edge shared by two regions; its row is positive in the first.
+
+        Parameters
+        ----------
+        first, second : Region
+            Neighbours.
+        line : tuple of int
+            Coefficients of the edge: a row of the polyhedra.
+        ends : tuple of rows
+            What bounds the edge.
+
+        Returns
+        -------
+        BoundaryLine
+        """
         leading = next(c for c in line if c)
         low, high = (second, first) if leading > 0 else (first, second)
         row = line if leading > 0 else negated(line)
@@ -238,7 +264,7 @@ class Exponents:
         What was described.
     regions : tuple of Region
         Polygons that tile the plane.
-    boundaries : tuple of Boundary
+    boundaries : tuple of BoundaryLine
         Where exponents have kinks or a layer starts to move.
     derivation : tuple of Step
         The balances from which all follows, with reasons; each region holds how they were solved there.
@@ -246,7 +272,7 @@ class Exponents:
 
     network: Network
     regions: tuple[Region, ...]
-    boundaries: tuple[Boundary, ...]
+    boundaries: tuple[BoundaryLine, ...]
     derivation: tuple[Step, ...]
     gamma = gamma
     gamma_prime = gamma_prime
@@ -266,8 +292,18 @@ class Exponents:
         """Exponent of the training time in canonical units, s = kappa tbar; tbar has gamma more."""
         return _piecewise([(region.time, region.condition) for region in self.regions])
 
-    def piecewise(self, layer: str) -> sp.Piecewise:
-        """Exponent of the relative displacement of a layer: one of ``network.layers``."""
+    def piecewise(self, layer: Layer | str) -> sp.Piecewise:
+        """Exponent of the relative displacement of a layer: one of ``network.layers``.
+
+        Parameters
+        ----------
+        layer : {"w", "a"} or str
+            One of ``network.layers``.
+
+        Returns
+        -------
+        Piecewise
+        """
         layer = one_of("layer", layer, self.network.layers)
         return _piecewise([(region.orders[layer], region.condition) for region in self.regions])
 
@@ -277,13 +313,22 @@ class Exponents:
 
         return derivation_text(self)
 
-    def latex(self, layer: str = "w") -> str:
+    def latex(self, layer: Layer | str = "w") -> str:
         """The exponent of a layer's displacement as LaTeX.
+
+        Parameters
+        ----------
+        layer : {"w", "a"} or str, default "w"
+            One of ``network.layers``.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
-        >>> from meanfield.symbolic import exponents
-        >>> print(exponents().latex()[:42])
+        >>> from meanfield.symbolic import derive_exponents
+        >>> print(derive_exponents().latex()[:42])
         S_w = \\begin{cases} \\gamma - 2 \\gamma' - 1
         """
         pieces = self.piecewise(layer)
@@ -305,8 +350,8 @@ class Exponents:
 
         Examples
         --------
-        >>> from meanfield.symbolic import exponents
-        >>> S_w, S_a = exponents().numeric()([0.5, 1.0, 1.75], 0.0)
+        >>> from meanfield.symbolic import derive_exponents
+        >>> S_w, S_a = derive_exponents().numeric()([0.5, 1.0, 1.75], 0.0)
         >>> S_w
         array([-0.5  ,  0.   ,  0.375])
         """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from meanfield.symbolic.maxplus import Cell
+from meanfield.symbolic.maxplus import Dominance
 from meanfield.symbolic.network import Network, drive, gamma_prime, impulse, size
 from meanfield.symbolic.polyhedra import Polyhedron, shared_edge
 from meanfield.symbolic.result import Growth, Step
@@ -47,7 +47,7 @@ class Stage:
     solved: tuple[Step, ...]
 
 
-def together(network: Network, ends: Iterable[Cell], cells: Sequence[Cell]) -> Iterator[Stage]:
+def together(network: Network, ends: Iterable[Dominance], cells: Sequence[Dominance]) -> Iterator[Stage]:
     """How training ends in some of the cells, if all neurons change alike.
 
     Where the impulse grows with the drive, displacements grow like powers of time. Where the impulse
@@ -59,13 +59,13 @@ def together(network: Network, ends: Iterable[Cell], cells: Sequence[Cell]) -> I
         yield from _together(network, cell, cells)
 
 
-def growth_of(cell: Cell) -> Growth:
+def growth_of(cell: Dominance) -> Growth:
     """How displacements grow in a cell, from the impulse that the balances give."""
     slope = sp.diff(cell.values[impulse], drive)
     return Growth.POWER if slope > 0 else Growth.EXPONENTIAL if slope == 0 else Growth.BLOW_UP
 
 
-def differs(network: Network, cell: Cell) -> bool:
+def differs(network: Network, cell: Dominance) -> bool:
     """Whether neurons of different start grow apart by more than a factor, in a cell.
 
     In a blow-up each has its own time. Exponential growth has one rate for all as long as the rate is made
@@ -77,19 +77,21 @@ def differs(network: Network, cell: Cell) -> bool:
     return growth is Growth.BLOW_UP
 
 
-def moving(network: Network, cell: Cell) -> tuple[str, ...]:
+def moving(network: Network, cell: Dominance) -> tuple[str, ...]:
     """Layers whose change is at least as large as their start throughout a cell."""
     lefts = [balance.left for balance in network.balances()]
     return tuple(layer for layer in network.layers if cell.dominant[lefts.index(size(layer))] > 0)
 
 
-def orders(network: Network, cell: Cell) -> dict[str, sp.Expr]:
+def orders(network: Network, cell: Dominance) -> dict[str, sp.Expr]:
     """Order of each layer's displacement in a cell."""
     unknowns = {layer: network.displacement(layer) for layer in network.layers}
     return {layer: -sp.oo if u is None else cell.values[u] for layer, u in unknowns.items()}
 
 
-def entries(cell: Cell, cells: Iterable[Cell]) -> Iterator[tuple[Cell, dict[sp.Symbol, sp.Expr]]]:
+def entries(
+    cell: Dominance, cells: Iterable[Dominance]
+) -> Iterator[tuple[Dominance, dict[sp.Symbol, sp.Expr]]]:
     """Cells from which the drive grows into a cell, and the drive at which it does."""
     for other in cells:
         edge = shared_edge(cell.region, other.region)
@@ -98,7 +100,7 @@ def entries(cell: Cell, cells: Iterable[Cell]) -> Iterator[tuple[Cell, dict[sp.S
             yield other, {drive: -(on_gamma_prime * gamma_prime + constant) / sp.Integer(on_drive)}
 
 
-def _together(network: Network, cell: Cell, cells: Sequence[Cell]) -> Iterator[Stage]:
+def _together(network: Network, cell: Dominance, cells: Sequence[Dominance]) -> Iterator[Stage]:
     growth = growth_of(cell)
     if growth is not Growth.BLOW_UP:
         yield _stage(network, cell, cell.region, cell.values[impulse], growth)
@@ -111,14 +113,14 @@ def _together(network: Network, cell: Cell, cells: Sequence[Cell]) -> Iterator[S
                 yield _stage(network, cell, strip, sp.expand(before.passed.xreplace(entry)), growth)
 
 
-def _stage(network: Network, cell: Cell, region: Polyhedron, passed: sp.Expr, growth: Growth) -> Stage:
+def _stage(network: Network, cell: Dominance, region: Polyhedron, passed: sp.Expr, growth: Growth) -> Stage:
     chosen, solved = resolved(network, cell)
     return Stage(
         region, orders(network, cell), moving(network, cell), passed, growth, chosen=chosen, solved=solved
     )
 
 
-def resolved(network: Network, cell: Cell) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+def resolved(network: Network, cell: Dominance) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     """The balances with their dominant terms, and their solution."""
     chosen = tuple(
         Step(balance.dominated_by(index), "the largest term here")

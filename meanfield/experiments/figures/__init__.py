@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import get_args
 
 from meanfield.arguments import shown
 from meanfield.errors import InputError
@@ -23,10 +24,10 @@ from meanfield.experiments.figures import (
     splitting,
     tanh,
 )
-from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request
+from meanfield.experiments.figures.entry import Check, Entry, FigureName, FigureResult, Request
 
 #: All figures by name, in the paper's order.
-FIGURES: Mapping[str, Entry] = {
+FIGURES: Mapping[FigureName, Entry] = {
     module.ENTRY.name: module.ENTRY
     for module in (
         schemes,
@@ -44,8 +45,12 @@ FIGURES: Mapping[str, Entry] = {
 __all__ = ["FIGURES", "Check", "Entry", "FigureResult", "Request", "entry", "run"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def run(
-    name: str,
+    name: FigureName,
     *,
     quick: bool = False,
     seed: int = 0,
@@ -63,16 +68,18 @@ def run(
     ----------
     name : str
         One of :data:`FIGURES`.
-    quick : bool
+    quick : bool, default False
         A small version, in seconds: fewer points, widths and draws.
-    seed : int
+    seed : int, default 0
         Root of all random numbers.
-    executor, store, progress
+    executor, store
         For figures that rest on a sweep: as in :func:`meanfield.phase_diagram`.
-    width, dim : int
+    width, dim : int, default 1000, 2
         The m and d (bias included) of the table of initialisations.
     images, labels : path-like, optional
         MNIST's IDX files, for the figure on images; by default scikit-learn's digits.
+    progress
+        As in :func:`meanfield.phase_diagram`.
 
     Returns
     -------
@@ -101,15 +108,24 @@ def run(
     return entry(name).compute(request)
 
 
-def entry(name: str | None) -> Entry:
+def entry(name: FigureName | None) -> Entry:
     """One of :data:`FIGURES` by name; an :class:`InputError` if there is none.
+
+    Parameters
+    ----------
+    name : str or None
+        Name of the figure.
+
+    Returns
+    -------
+    Entry
 
     Examples
     --------
     >>> print(entry("schemes").shows)
     table of common initialisations, at any m and d
     """
-    if not isinstance(name, str) or name not in FIGURES:
+    if not isinstance(name, str) or name not in get_args(FigureName):
         given = "no figure given" if name is None else f"no figure is called {shown(name)}"
         raise InputError(f"{given}; choose one of {', '.join(FIGURES)}")
     return FIGURES[name]

@@ -43,7 +43,7 @@ _STARTS, _ROUNDS = 64, 100
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class OrientationStage:
     """Neurons at one time.
 
     Attributes
@@ -74,13 +74,13 @@ class CondensationImages(FigureResult):
         The images.
     gamma : tuple of float
         Of the networks.
-    stages : tuple of tuple of Stage
+    stages : tuple of tuple of OrientationStage
         For each gamma.
     """
 
     problem: Problem
     gamma: tuple[float, ...]
-    stages: tuple[tuple[Stage, ...], ...]
+    stages: tuple[tuple[OrientationStage, ...], ...]
 
 
 def compute(request: Request) -> CondensationImages:
@@ -155,15 +155,15 @@ def _train(problem: Problem, gamma: float, width: int, request: Request) -> Traj
     return gradient_flow(problem, network, loss_tol=share, rtol=1e-2, save_parameters=True, progress=False)
 
 
-def _stages(run: Trajectory, direction: Array) -> tuple[Stage, ...]:
+def _stages(run: Trajectory, direction: Array) -> tuple[OrientationStage, ...]:
     left = int(np.argmax(run.loss <= _LEAVING * run.loss[0]))
     times = {"initial": run.time[0], "leaving the plateau": run.time[left], "final": run.time[-1]}
     return tuple(_stage(name, run.particles(float(at)), direction) for name, at in times.items())
 
 
-def _stage(name: str, network: Particles, direction: Array) -> Stage:
+def _stage(name: str, network: Particles, direction: Array) -> OrientationStage:
     cosine = network.preactivations(direction[None])[:, 0] / np.sqrt(network.w_squared)
-    return Stage(name, cosine, network.amplitude / network.amplitude.sum())
+    return OrientationStage(name, cosine, network.amplitude / network.amplitude.sum())
 
 
 def _growth(run: Trajectory) -> float:

@@ -7,16 +7,29 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from meanfield.arguments import file_path, flag, progress_choice, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.diagram import write_csv
 from meanfield.experiments.executors import AnyExecutor, check_executor
 
+#: All figures by name, in the paper's order.
+FigureName: TypeAlias = Literal[
+    "schemes", "phase-diagram", "learned-functions", "splitting", "rd-against-width", "exponent-map",
+    "condensation", "condensation-images", "tanh",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Request:
-    """How a figure is to be computed; see :func:`meanfield.experiments.figures.run`."""
+    """How a figure is to be computed.
+
+    Parameters
+    ----------
+    quick, seed, executor, store, width, dim, images, labels, progress
+        As in :func:`meanfield.figures.run`.
+    """
 
     quick: bool = False
     seed: int = 0
@@ -100,11 +113,33 @@ class FigureResult:
     ran: str
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write the tidy table as CSV and return its path."""
+        """Write the tidy table as CSV and return its path.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to be written; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return write_csv(path, self.header, self.rows)
 
     def column(self, name: str) -> list[object]:
-        """One column of the table."""
+        """One column of the table.
+
+        Parameters
+        ----------
+        name : str
+            One of ``header``.
+
+        Returns
+        -------
+        list
+            One entry per row.
+        """
         return [row[self.header.index(name)] for row in self.rows]
 
 
@@ -126,7 +161,7 @@ class Entry:
         Turns a request into a result.
     """
 
-    name: str
+    name: FigureName
     shows: str
     needs: str
     seconds: tuple[float, float]

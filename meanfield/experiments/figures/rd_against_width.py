@@ -10,7 +10,7 @@ from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.figures import published
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
 from meanfield.experiments.figures.protocol import listed, sweep
-from meanfield.kernel_law import KernelLaw
+from meanfield.kernel_law import DisplacementLaw
 from meanfield.scaling import Scaling
 
 #: Share by which a random kernel of m = 1000 neurons may move RD_w: three times m**(-1/2) / 2.
@@ -50,7 +50,7 @@ def compute(request: Request) -> RdAgainstWidth:
 def _displacements(diagram: PhaseDiagram) -> list[Check]:
     """Geometric mean over draws against the published run and, where RD_w is small, the linear law."""
     checks = []
-    law = KernelLaw(diagram.problem, neurons_per_width=2)
+    law = DisplacementLaw(diagram.problem, neurons_per_width=2)
     for j, gamma in enumerate(map(float, diagram.gamma)):
         expected, _ = law.displacement(Scaling(gamma), [float(m) for m in diagram.widths])
         for k, width in enumerate(map(int, diagram.widths)):

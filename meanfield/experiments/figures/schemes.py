@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
 from meanfield.experiments.figures.published import SCHEMES as PUBLISHED
-from meanfield.scaling import SCHEMES, Scaling
+from meanfield.scaling import SCHEMES, Scaling, SchemeName
 
 #: E, Ma and Wu leave an exponent free; the table shows them at this one.
 FREE_EXPONENT = 1.0
@@ -26,7 +26,7 @@ class SchemeTable(FigureResult):
     dim: int
 
 
-def named_schemes() -> dict[str, tuple[str, Scaling]]:
+def named_schemes() -> dict[SchemeName, tuple[str, Scaling]]:
     """All common initialisations: their names, with the free exponent where one has it, and scalings."""
     found = {}
     for key in SCHEMES:

@@ -16,8 +16,8 @@ from meanfield.errors import InputError
 
 def read_table(
     path: Path, columns: Sequence[str] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the features, shape (n, d_in), and the targets, shape (n,), of a text file.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str] | None]:
+    """Return the features, shape (n, d_in), the targets, shape (n,), and the names of the columns, if any.
 
     A first line without a single number is a header. Its names, or 1, 2, ... where there is none, are
     what ``columns`` chooses from, the target last; by default all columns are taken.
@@ -26,7 +26,7 @@ def read_table(
     names: list[str] = []
     chosen: list[int] = []
     rows: list[list[float]] = []
-    first = 0
+    first, titled = 0, False
     for number, line in _lines(path):
         if not names:
             first, separator = number, _separator(line)
@@ -41,6 +41,7 @@ def read_table(
             names = cells if header else [str(column) for column in range(1, len(cells) + 1)]
             chosen = _choice(path, number, names, columns)
             if header:
+                titled = True
                 continue
         rows.append(_numbers(path, number, cells, chosen, header=not rows and number == first))
     if not rows:
@@ -49,7 +50,7 @@ def read_table(
             "the target in the last column"
         )
     table = np.array(rows, dtype=np.float64)
-    return table[:, :-1], table[:, -1]
+    return table[:, :-1], table[:, -1], [names[column] for column in chosen] if titled else None
 
 
 def _is_header(cells: list[str]) -> bool:

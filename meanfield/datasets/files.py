@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from meanfield.arguments import flag, listed, shown
-from meanfield.datasets._checks import cannot_read, problem_of, regular_file, standardised
+from meanfield.datasets._checks import cannot_read, problem_of, regular_file
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
 from meanfield.datasets._text import read_table
@@ -21,6 +21,7 @@ def load(
     bias: bool = True,
     columns: Sequence[str] | None = None,
     standardise: bool = False,
+    standardise_targets: bool = False,
     targets: str | os.PathLike[str] | None = None,
 ) -> Problem:
     """Load a problem from a file; its name is the file's, without the ending.
@@ -47,8 +48,11 @@ def load(
         none, by their numbers "1", "2", ...; by default all. Other columns may hold anything.
     standardise : bool
         Shift and scale every feature to mean 0 and standard deviation 1 over the samples, without which
-        features such as temperatures in kelvin lie far from where random neurons bend. Targets stay as
-        they are. New inputs for ``predict`` then have to be shifted and scaled alike.
+        features such as temperatures in kelvin lie far from where random neurons bend. The problem keeps
+        the shift and the scale (``problem.standardisation``), so that ``predict`` takes and gives the units
+        of the file.
+    standardise_targets : bool
+        The same for the targets.
     targets : path, optional
         The file of the labels; for IDX only.
 
@@ -82,10 +86,19 @@ def load(
     ...     problem = load(path, columns=["kelvin", "yield"], standardise=True)
     >>> problem.x[:, 0].round(3).tolist(), problem.y.tolist()
     ([-1.225, 0.0, 1.225], [1.0, 2.0, 4.0])
+    >>> problem.features[:, 0].round(6).tolist(), problem.feature_names, problem.target_name
+    ([290.0, 310.0, 330.0], ('kelvin',), 'yield')
     """
-    standardise = flag("standardise", standardise)
+    features, of_targets = flag("standardise", standardise), flag("standardise_targets", standardise_targets)
     problem = _load(path, bias, _names(columns), targets)
-    return standardised(problem) if standardise else problem
+    if not (features or of_targets):
+        return problem
+    try:
+        return problem.standardised(
+            features=features, targets=of_targets, name=f"{problem.name}, standardised"
+        )
+    except InputError as error:
+        raise InputError(f"in {os.fspath(path)!r} {error}") from None
 
 
 def _names(columns: Sequence[str] | None) -> list[str] | None:
@@ -131,5 +144,9 @@ def _load(
         raise InputError(
             f"{str(file)!r} holds a single array; save features and targets with np.savez(path, x=x, y=y)"
         )
-    x, y = read_npz(file, size) if npz else read_table(file, columns)
-    return problem_of(file, x, y, bias)
+    if npz:
+        return problem_of(file, *read_npz(file, size), bias=bias)
+    x, y, names = read_table(file, columns)
+    if names is None or len(set(names[:-1])) < len(names) - 1:  # two columns of one name have none
+        return problem_of(file, x, y, bias=bias)
+    return problem_of(file, x, y, bias=bias, feature_names=names[:-1], target_name=names[-1])

@@ -161,7 +161,7 @@ ENTRIES = {
     "datasets.load": (
         datasets.load,
         {"path": "two.csv", "bias": True, "targets": None, "columns": None, "standardise": False,
-         "standardise_targets": False},
+         "standardise_targets": False, "delimiter": None, "decimal": None, "thousands": None},
     ),
     "datasets.load_idx": (
         datasets.load_idx,

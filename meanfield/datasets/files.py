@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from meanfield.arguments import flag, listed, shown
 from meanfield.datasets._checks import cannot_read, problem_of, regular_file
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
-from meanfield.datasets._text import read_table
+from meanfield.datasets._text import Marks, read_table
 from meanfield.datasets.images import load_idx
 from meanfield.errors import InputError
 from meanfield.problem import Problem
@@ -23,6 +25,9 @@ def load(
     standardise: bool = False,
     standardise_targets: bool = False,
     targets: str | os.PathLike[str] | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Problem:
     """Load a problem from a file; its name is the file's, without the ending.
 
@@ -30,7 +35,8 @@ def load(
     kind          contents
     ============  ===================================================================================
     text (CSV)    one line per sample, the target in the last column; separated by commas, semicolons,
-                  tabs or white space; ``#`` starts a comment; a first line of text is a header
+                  tabs or white space, which may be in cells in quotes; ``#`` starts a comment; a first
+                  line of text is a header; UTF-8, or UTF-16 with a byte order mark
     NPZ           arrays ``x``, shape (n,) or (n, d_in), and ``y``, shape (n,), as ``np.savez`` writes
                   them; nothing is ever unpickled
     IDX           MNIST-like images, plain or packed by gzip, whose labels are in a second file;
@@ -55,6 +61,16 @@ def load(
         The same for the targets.
     targets : path, optional
         The file of the labels; for IDX only.
+    delimiter : str, optional
+        Text only: the character between cells, a space for any white space; by default recognised in the
+        first line.
+    decimal : {".", ","}, optional
+        Text only: the decimal mark; by default recognised: "0,5" is a number with a decimal comma. What may
+        be read in two ways, such as "1,234", is an error that asks. Without commas, a point is a decimal
+        point.
+    thousands : {",", ".", " ", "'"}, optional
+        Text only: the mark between thousands; by default recognised where cells have both marks, as in
+        "1,234.5", or one of them twice.
 
     Returns
     -------
@@ -66,7 +82,7 @@ def load(
     ------
     InputError
         If the file is missing, empty, corrupt or of another kind, holds fewer than two samples or
-        anything that is not a finite number in the columns that are read.
+        anything that is not a finite number, or may be two, in the columns that are read.
 
     Examples
     --------
@@ -90,7 +106,7 @@ def load(
     ([290.0, 310.0, 330.0], ('kelvin',), 'yield')
     """
     features, of_targets = flag("standardise", standardise), flag("standardise_targets", standardise_targets)
-    problem = _load(path, bias, _names(columns), targets)
+    problem = _load(path, bias, _names(columns), targets, Marks(delimiter, decimal, thousands))
     if not (features or of_targets):
         return problem
     try:
@@ -112,11 +128,21 @@ def _names(columns: Sequence[str] | None) -> list[str] | None:
     return names
 
 
+def _refuse_for_text(file: Path, columns: list[str] | None, marks: Marks) -> None:
+    """Raise InputError if something was given that only tables of text have."""
+    if columns is not None:
+        raise InputError(f"columns are chosen, but {str(file)!r} is no table of text; leave columns out")
+    for name, value in asdict(marks).items():
+        if value is not None:
+            raise InputError(f"{name} is {value!r}, but {str(file)!r} is no table of text; leave {name} out")
+
+
 def _load(
     path: str | os.PathLike[str],
     bias: bool,
     columns: list[str] | None,
     targets: str | os.PathLike[str] | None,
+    marks: Marks,
 ) -> Problem:
     file, size = regular_file(path)
     try:
@@ -126,8 +152,8 @@ def _load(
         raise cannot_read(file, error) from None
     idx = start.startswith(GZIP) or looks_like_idx(start)
     npz = start.startswith((b"PK\x03\x04", b"PK\x05\x06")) or file.suffix.lower() == ".npz"
-    if columns is not None and (idx or npz):
-        raise InputError(f"columns are chosen, but {str(file)!r} is no table of text; leave columns out")
+    if idx or npz:
+        _refuse_for_text(file, columns, marks)
     if idx:
         if targets is None:
             raise InputError(
@@ -146,7 +172,7 @@ def _load(
         )
     if npz:
         return problem_of(file, *read_npz(file, size), bias=bias)
-    x, y, names = read_table(file, columns)
+    x, y, names = read_table(file, columns, marks)
     if names is None or len(set(names[:-1])) < len(names) - 1:  # two columns of one name have none
         return problem_of(file, x, y, bias=bias)
     return problem_of(file, x, y, bias=bias, feature_names=names[:-1], target_name=names[-1])

@@ -115,7 +115,9 @@ class Standardisation:
 
 def _moments(columns: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of each column; those of a constant one are its value and 1."""
-    constant = np.ptp(columns, axis=0) == 0.0
-    mean = np.where(constant, columns[0], columns.mean(axis=0))  # the mean may be an ulp off a constant
-    scale = (columns - mean).std(axis=0)
-    return mean, np.where(constant | (scale == 0.0), 1.0, scale)
+    varies = np.ptp(columns, axis=0) > 0.0
+    mean, scale = columns[0].copy(), np.ones(columns.shape[1])  # a mean may be an ulp off a constant
+    # The bits of a sum depend on the layout: stores of sweeps know their data by those of this selection.
+    mean[varies] = columns[:, varies].mean(axis=0)
+    scale[varies] = (columns - mean)[:, varies].std(axis=0)
+    return mean, np.where(scale == 0.0, 1.0, scale)

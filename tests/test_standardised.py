@@ -98,6 +98,22 @@ class TestWhatTheNetworkSees:
         assert (problem.standardisation.mean[1], problem.standardisation.scale[1]) == (0.1, 1.0)
         assert problem.with_bias([[300.0, 0.6]])[0, 1] == 0.5
 
+    @pytest.mark.parametrize("d_in", [1, 2, 5])
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_the_bits_are_those_of_earlier_versions(self, d_in, bias):
+        """So that stores of their sweeps go on; this is how they computed it."""
+        rng = np.random.default_rng(d_in)
+        x = rng.standard_normal((300, d_in)) * 10.0 ** np.arange(d_in) + 100.0
+        x[:, 1:2] = 0.3
+        plain = mf.Problem(x, rng.standard_normal(300), bias=bias)
+        features = plain.x[:, :d_in]
+        varies = np.ptp(features, axis=0) > 0.0
+        scaled = np.zeros_like(features)
+        scaled[:, varies] = features[:, varies] - features[:, varies].mean(axis=0)
+        scaled[:, varies] /= scaled[:, varies].std(axis=0)
+        for problem in (plain.standardised(), mf.Problem(x, plain.y, bias=bias, standardise=True)):
+            np.testing.assert_array_equal(problem.x[:, :d_in], scaled)
+
     def test_any_problem_can_be_standardised_later(self, problem):
         later = mf.Problem(KELVIN, OHMS, feature_names=["t"]).standardised(targets=True, name="later")
         np.testing.assert_array_equal(later.x, problem.x)

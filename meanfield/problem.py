@@ -57,7 +57,10 @@ class Problem:
         The shift and scale of features and targets; None if nothing was standardised. ``predict`` takes and
         gives the user's units all the same.
     feature_names : tuple of str or None
+        Names of the features, for labels and for the columns that ``predict`` takes; as scikit-learn's
+        ``feature_names_in_``, only if all are text.
     target_name : str or None
+        Name of the target.
 
     Raises
     ------

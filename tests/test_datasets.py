@@ -454,7 +454,7 @@ class TestText:
             ("y", "at least two different columns"),
             (["y", "y"], "at least two different columns"),
             ([1, 2], "at least two different columns"),
-            (["x", "z"], "has no column called 'z'; its columns are 'x, y, y'"),
+            (["x", "z"], "has no column called 'z'; its columns are 'x', 'y', 'y'"),
             (["x", "y"], "has 2 columns called 'y'"),
         ],
     )

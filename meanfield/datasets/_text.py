@@ -195,8 +195,7 @@ def _choice(path: Path, line: int, names: list[str], columns: Sequence[str] | No
         if names.count(name) != 1:
             what = "no column" if name not in names else f"{names.count(name)} columns"
             raise InputError(
-                f"{str(path)!r} has {what} called {_cut(name)}; its columns are "
-                f"{_cut(', '.join(filter(None, names)), 200)}"
+                f"{str(path)!r} has {what} called {_cut(name)}; its columns are {_listed(names)}"
             )
     return [names.index(name) for name in columns]
 
@@ -246,6 +245,12 @@ def _place(path: Path, line: int, column: int) -> str:
 
 def _cut(cell: str, most: int = 40) -> str:
     return repr(cell if len(cell) <= most else cell[: most - 3] + "...")
+
+
+def _listed(names: list[str], most: int = 200) -> str:
+    """Names in quotes, for they may hold commas, cut to a readable length."""
+    text = ", ".join(repr(name) for name in names if name)
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _cells(count: int) -> str:

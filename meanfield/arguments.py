@@ -151,6 +151,9 @@ def real_array(name: str, values: ArrayLike, *, finite: bool = True) -> NDArray[
     """Return a copy of what was given as an array of double-precision numbers, by default all finite."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError(f"{name} has masked entries; fill them or drop those samples")
+    if values is None:  # NumPy reads it as nan
+        raise InputError(f"{name} is None; give an array of real numbers")
+    _refuse_without_entries(name, values)
     try:
         raw = np.asarray(values)
         if np.iscomplexobj(raw):
@@ -163,8 +166,9 @@ def real_array(name: str, values: ArrayLike, *, finite: bool = True) -> NDArray[
             array = np.array(raw, dtype=np.float64, order="C")
     except InputError:
         raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} is not an array of numbers ({error}); give real numbers") from None
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last of lists of tensors
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name} is not an array of numbers ({reason}); give real numbers") from None
     if finite and not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(
@@ -172,6 +176,19 @@ def real_array(name: str, values: ArrayLike, *, finite: bool = True) -> NDArray[
             "drop or fill such entries"
         )
     return array
+
+
+def _refuse_without_entries(name: str, values: Any) -> None:
+    """Raise InputError for sparse matrices and tensors in a graph, whose entries NumPy does not get."""
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise InputError(
+            f"{name} is a sparse matrix ({type(values).__name__}), but networks see every entry; give "
+            f"{name}.toarray()"
+        )
+    if getattr(values, "requires_grad", False) is True:
+        raise InputError(
+            f"{name} is a tensor that requires gradients, which nothing here computes; give {name}.detach()"
+        )
 
 
 def shared_shape(**arrays: NDArray[np.float64]) -> tuple[int, ...]:

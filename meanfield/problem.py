@@ -7,15 +7,19 @@ Gradient flow moves every input weight inside the span of the samples only, so t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import flag, real_array, squarable_array, text
+from meanfield.arguments import flag, instance, real_array, text
 from meanfield.errors import InputError
 from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, frozen, same_direction, same_ray
+from meanfield.standardisation import Standardisation
+from meanfield.tables import column_names, read_samples, read_table
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -24,60 +28,168 @@ class Problem:
 
     Parameters
     ----------
-    x : array_like, shape (n,) or (n, d_in)
+    x : array_like or data frame, shape (n,) or (n, d_in)
         Samples, one per row; a one-dimensional array means n samples of one feature.
-    y : array_like, shape (n,) or (n, 1)
-        Targets.
+    y : array_like, series or data frame, shape (n,) or (n, 1)
+        Targets. If x and y both have row labels (pandas), y is brought into the order of x's.
     bias : bool, default True
         Append a column of ones, so that the last input weight is the neuron's bias (it counts in d).
     name : str, default "data"
         Short name for figures and tables.
+    standardise : bool
+        Shift and scale every feature to mean 0 and standard deviation 1 over the samples.
+    standardise_targets : bool
+        The same for the targets.
+    feature_names : sequence of str, optional
+        Names of the d_in features; by default those of the columns of a data frame, if all are text.
+    target_name : str, optional
+        Name of the target; by default that of a series or of a data frame's column.
 
     Attributes
     ----------
     x : ndarray, shape (n, d)
-        Samples including the bias column; read-only.
+        Samples as the network sees them: standardised if that was asked for, with the bias column;
+        read-only.
     y : ndarray, shape (n,)
-        Targets; read-only.
+        Targets as the network sees them; read-only. Losses and the outputs that runs keep are in the same
+        units.
+    standardisation : Standardisation or None
+        The shift and scale of features and targets; None if nothing was standardised. ``predict`` takes and
+        gives the user's units all the same.
+    feature_names : tuple of str or None
+        Names of the features, for labels and for the columns that ``predict`` takes; as scikit-learn's
+        ``feature_names_in_``, only if all are text.
+    target_name : str or None
+        Name of the target.
 
     Raises
     ------
     InputError
-        For arrays that are not numeric, finite and of matching shapes; for all-zero inputs.
+        For arrays that are not numeric, finite and of matching shapes; for all-zero inputs; for row labels
+        that differ; if features are to be standardised and none varies.
 
     Examples
     --------
     >>> problem = Problem([-1.0, 0.0, 1.0], [1.0, 0.0, 1.0])
     >>> problem.n, problem.d, problem.rank
     (3, 2, 2)
+
+    Temperatures in kelvin, which the network sees around zero:
+
+    >>> problem = Problem([280.0, 300.0, 320.0], [1.0, 2.0, 6.0], standardise=True)
+    >>> problem.x[:, 0].round(3).tolist(), problem.features[:, 0].round(3).tolist()
+    ([-1.225, 0.0, 1.225], [280.0, 300.0, 320.0])
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     bias: bool
     name: str
+    standardisation: Standardisation | None
+    feature_names: tuple[str, ...] | None
+    target_name: str | None
 
-    def __init__(self, x: ArrayLike, y: ArrayLike, *, bias: bool = True, name: str = "data") -> None:
-        inputs, targets = _as_inputs(x), _as_targets(y)
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        bias: bool = True,
+        name: str = "data",
+        standardise: bool = False,
+        standardise_targets: bool = False,
+        feature_names: Sequence[str] | None = None,
+        target_name: str | None = None,
+    ) -> None:
+        samples = read_samples(x, y)
+        inputs, targets = samples.inputs, samples.targets
         bias, name = flag("bias", bias), text("name", name)
-        if inputs.shape[0] != targets.shape[0]:
-            hint = (
-                "; give a single sample as x of shape (1, d_in)"
-                if targets.shape[0] == 1
-                else "; give one row of x for each entry of y"
+        of_features, of_targets = (
+            flag("standardise", standardise),
+            flag("standardise_targets", standardise_targets),
+        )
+        units = None
+        if of_features or of_targets:
+            units = Standardisation.of(
+                inputs, targets, of_features=of_features, of_targets=of_targets, name=name
             )
-            raise InputError(f"x holds {inputs.shape[0]} samples but y holds {targets.shape[0]}{hint}")
-        if not inputs.any():
-            raise InputError(
-                f"every input of the {inputs.shape[0]} samples is zero, so nothing can be learned from "
-                "them; give x with at least one non-zero entry"
-            )
+            inputs, targets = units.transform(inputs), units.transform_targets(targets)
+        names = feature_names if feature_names is None else column_names(feature_names, inputs.shape[1])
         if bias:
             inputs = np.column_stack([inputs, np.ones(inputs.shape[0])])
-        object.__setattr__(self, "x", frozen(inputs))
-        object.__setattr__(self, "y", frozen(targets))
-        object.__setattr__(self, "bias", bias)
-        object.__setattr__(self, "name", name)
+        known = {
+            "x": frozen(inputs),
+            "y": frozen(targets),
+            "bias": bias,
+            "name": name,
+            "standardisation": units,
+            "feature_names": samples.feature_names if names is None else names,
+            "target_name": samples.target_name if target_name is None else text("target_name", target_name),
+        }
+        for field, value in known.items():
+            object.__setattr__(self, field, value)
+
+    def standardised(
+        self, *, features: bool = True, targets: bool = False, name: str | None = None
+    ) -> Problem:
+        """The same samples with features, or targets, or both shifted and scaled.
+
+        Parameters
+        ----------
+        features, targets : bool
+            What to bring to mean 0 and standard deviation 1; the rest is as the user has it.
+        name : str, optional
+            By default the same.
+
+        Raises
+        ------
+        InputError
+            If features are to be standardised and none varies.
+
+        Examples
+        --------
+        >>> problem = Problem([280.0, 300.0, 320.0], [1.0, 2.0, 6.0]).standardised()
+        >>> problem.x[:, 0].round(3).tolist(), problem.far_from_zero
+        ([-1.225, 0.0, 1.225], '')
+        """
+        return Problem(
+            self.features,
+            self.targets,
+            bias=self.bias,
+            name=self.name if name is None else name,
+            standardise=flag("features", features),
+            standardise_targets=flag("targets", targets),
+            feature_names=self.feature_names,
+            target_name=self.target_name,
+        )
+
+    def described(self) -> dict[str, Any]:
+        """What files keep of a problem beside x and y: plain text and numbers; see :meth:`restored`."""
+        return {
+            "bias": self.bias,
+            "name": self.name,
+            "feature_names": self.feature_names,
+            "target_name": self.target_name,
+            "standardisation": None if self.standardisation is None else self.standardisation.as_dict(),
+        }
+
+    @classmethod
+    def restored(cls, x: ArrayLike, y: ArrayLike, described: Mapping[str, Any]) -> Problem:
+        """A problem as a file has kept it, to the bit.
+
+        Parameters
+        ----------
+        x, y : array_like, shapes (n, d_in) and (n,)
+            Samples and targets as the network sees them, without the bias column.
+        described : mapping
+            What :meth:`described` has returned.
+        """
+        about = dict(described)
+        kept = about.pop("standardisation")
+        problem = cls(x, y, **about)
+        if kept is not None:
+            object.__setattr__(problem, "standardisation", Standardisation.from_dict(kept, problem.d_in))
+        return problem
 
     @property
     def n(self) -> int:
@@ -93,6 +205,22 @@ class Problem:
     def d_in(self) -> int:
         """Number of features that the user gives, bias not included."""
         return self.d - int(self.bias)
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """The samples in the user's units, without the bias column, shape (n, d_in)."""
+        own = self.x[:, : self.d_in]
+        return own if self.standardisation is None else frozen(self.standardisation.inverse_transform(own))
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """The targets in the user's units, shape (n,)."""
+        return frozen(self.to_target_units(self.y))
+
+    @property
+    def target_scale(self) -> float:
+        """One unit of the network's outputs, in the units of the user's targets."""
+        return 1.0 if self.standardisation is None else self.standardisation.target_scale
 
     @cached_property
     def basis(self) -> NDArray[np.float64]:
@@ -168,10 +296,11 @@ class Problem:
         if not self.bias or not far.size:
             return ""
         low, high = features[:, far[0]].min(), features[:, far[0]].max()
+        which = far[0] + 1 if self.feature_names is None else repr(self.feature_names[far[0]])
         return (
-            f"feature {far[0] + 1} of {self.name} runs from {low:g} to {high:g}, far from zero, where random "
-            "neurons bend; subtract its mean and divide by its standard deviation, as standardise=True of "
-            "datasets.load and --standardise do"
+            f"feature {which} of {self.name} runs from {low:g} to {high:g}, far from zero, where random "
+            "neurons bend; give standardise=True to Problem or datasets.load, or --standardise, to subtract "
+            "its mean and divide by its standard deviation"
         )
 
     def unseparated(self) -> tuple[int, int] | None:
@@ -200,11 +329,17 @@ class Problem:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the data: two problems with the same samples and targets share it."""
+        """SHA-256 of the data as the network sees them: problems with the same ``x`` and ``y`` share it."""
         digest = hashlib.sha256(repr((self.x.shape, self.bias)).encode())
         for array in (self.x, self.y):
             digest.update((array + 0.0).tobytes())  # adding zero turns -0.0 into 0.0
         return digest.hexdigest()
+
+    def same_as(self, other: Problem) -> bool:
+        """Whether another problem has the same samples and targets, in the same units."""
+        instance("other", other, Problem, "Problem(x, y) or meanfield.datasets")
+        mine, theirs = (problem.described()["standardisation"] for problem in (self, other))
+        return self.fingerprint == other.fingerprint and bool(mine == theirs)
 
     def loss(self, output: NDArray[np.float64]) -> float:
         """Loss ``R = (1/2n) sum_i (f(x_i) - y_i)**2`` of outputs on the samples, shape (n,).
@@ -212,11 +347,12 @@ class Problem:
         Parameters
         ----------
         output : ndarray, shape (n,)
-            Outputs of a network on the samples, in the units of the targets.
+            Outputs of a network on the samples, in the units of ``y``, as the network gives them.
 
         Returns
         -------
         float
+            In the square of these units.
         """
         values = real_array("output", output)
         if values.shape != self.y.shape:
@@ -224,8 +360,26 @@ class Problem:
         e = values - self.y
         return float(np.dot(e, e)) / (2 * self.n)
 
-    def with_bias(self, x: ArrayLike) -> NDArray[np.float64]:
-        """Turn a user's new inputs, shape (k,) or (k, d_in), into rows of d entries.
+    def to_target_units(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Turn outputs or targets as the network has them, of any shape, into the user's units.
+
+        Examples
+        --------
+        >>> problem = Problem([1.0, 2.0], [10.0, 30.0], standardise_targets=True)
+        >>> problem.y, problem.to_target_units(problem.y)
+        (array([-1.,  1.]), array([10., 30.]))
+        """
+        units, array = self.standardisation, real_array("values", values, finite=False)
+        return array if units is None else units.inverse_transform_targets(array)
+
+    def inputs(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Read a user's new inputs, in the user's units, as an array of shape (k, d_in).
+
+        Parameters
+        ----------
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Columns of a data frame may have any order; a row of it (a series with the names of the
+            features) is one point.
 
         Parameters
         ----------
@@ -239,33 +393,42 @@ class Problem:
         Raises
         ------
         InputError
-            If the number of features differs from the problem's.
+            If the number of features differs from the problem's, or a column is missing or unknown.
         """
-        points = _as_inputs(x)
+        table = read_table("x", x)
+        if self.feature_names is not None:
+            table = table.in_order_of(self.feature_names)
+        points = table.inputs()
         if points.shape[1] != self.d_in:
+            one = table.values.ndim == 1 and len(points) == self.d_in
             raise InputError(
                 f"x has {points.shape[1]} features but the problem has {self.d_in}; "
                 f"give points of shape (k, {self.d_in})"
+                + (f", a single one as (1, {self.d_in})" if one else "")
             )
+        return points
+
+    def with_bias(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Turn a user's new inputs into rows as the network sees them: standardised, with the bias.
+
+        Parameters
+        ----------
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Inputs in the user's units, as :meth:`inputs` takes them.
+
+        Returns
+        -------
+        ndarray, shape (k, d)
+
+        Raises
+        ------
+        InputError
+            If the number of features differs from the problem's, or a column is missing or unknown.
+        """
+        points = self.inputs(x)
+        if self.standardisation is not None:
+            points = self.standardisation.transform(points)
         return np.column_stack([points, np.ones(len(points))]) if self.bias else points
 
     def __repr__(self) -> str:
         return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}>"
-
-
-def _as_inputs(x: ArrayLike) -> NDArray[np.float64]:
-    array = squarable_array("x", x)
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"x has shape {np.shape(x)}; give (n,) or (n, d_in) with n, d_in >= 1")
-    return array
-
-
-def _as_targets(y: ArrayLike) -> NDArray[np.float64]:
-    array = squarable_array("y", y)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1 or array.size == 0:
-        raise InputError(f"y has shape {np.shape(y)}; give one target per sample, shape (n,)")
-    return array

@@ -39,7 +39,13 @@ def write_files(folder):
 
 
 ENTRIES = {
-    "Problem": (mf.Problem, {"x": [0.0, 1.0, 2.0], "y": [1.0, 2.0, 0.0], "bias": True, "name": "three"}),
+    "Problem": (mf.Problem, {"x": [0.0, 1.0, 2.0], "y": [1.0, 2.0, 0.0], "bias": True, "name": "three",
+                             "standardise": False, "standardise_targets": False, "feature_names": ["t"],
+                             "target_name": "u"}),
+    "Problem.to_target_units": (PROBLEM.to_target_units, {"values": [1.0]}),
+    "Problem.same_as": (PROBLEM.same_as, {"other": PROBLEM}),
+    "Problem.inputs": (PROBLEM.inputs, {"x": [1.0]}),
+    "Problem.standardised": (PROBLEM.standardised, {"features": True, "targets": True, "name": "three"}),
     "Problem.with_bias": (PROBLEM.with_bias, {"x": [1.0]}),
     "Scaling": (mf.Scaling, {"gamma": 1.0, "gamma_prime": 0.0, "name": "mine"}),
     "Scaling of laws": (mf.Scaling, {"alpha": "m", "beta1": 1.0, "beta2": "1/d", "name": "mine"}),
@@ -154,7 +160,8 @@ ENTRIES = {
     "datasets.digits": (datasets.digits, {"n": 4, "classes": (0, 1), "rng": 0, "bias": True}),
     "datasets.load": (
         datasets.load,
-        {"path": "two.csv", "bias": True, "targets": None, "columns": None, "standardise": False},
+        {"path": "two.csv", "bias": True, "targets": None, "columns": None, "standardise": False,
+         "standardise_targets": False, "delimiter": None, "decimal": None, "thousands": None},
     ),
     "datasets.load_idx": (
         datasets.load_idx,

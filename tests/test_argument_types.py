@@ -45,12 +45,14 @@ KINDS = {
     "Callable": {"function"},
     "dict": {"mapping"},
 }
-#: What parameters take that are texts of any kind; other texts are one of a few words.
+#: What parameters take besides: texts of any kind (other texts are one of a few words).
 TEXTS = {
     "name": {"string", "digits"},
+    "target_name": {"string", "digits"},
     "labels": {"string", "digits"},
     "parts": {"strings"},
     "columns": {"strings"},
+    "values": {"nan"},  # outputs of a run that diverged
 }
 
 
@@ -96,6 +98,7 @@ ITS_OWN = {
     "store_text", "store_to_xarray", "Exponents.numeric",  # a store that is open; any number of names
     "Particles.moved", "Particles.twins", "SweepStore.add", "SweepStore.add_all", "Origin.from_json",
     "BoundaryLine.between", "FigureResult.column", "Prediction.over", "Stats.after",
+    "Problem.restored",
 }  # fmt: skip
 
 

@@ -328,7 +328,7 @@ class TestMistakes:
         ]
         code, _, err = run(capsys, "train", *common, "--width", "20", "--max-seconds", "0.1")
         assert code in (0, 1)
-        assert "feature 1 of oven runs from 290 to 310, far from zero" in err
+        assert "feature 'kelvin' of oven runs from 290 to 310, far from zero" in err
         code, _, err = run(capsys, "train", *common, "--standardise", "--width", "200")
         assert code == 0
         assert "far from zero" not in err

@@ -10,6 +10,7 @@ import meanfield as mf
 from meanfield import InputError
 
 #: Written by version 0.1.0 at commit dd03ffe: a run and a limit (format 1), a store (layout 2).
+#: At commit 2fdba07: a run (format 2).
 KEPT = Path(__file__).parent / "kept"
 FOUR = mf.datasets.four_points()
 
@@ -53,7 +54,7 @@ def test_another_kind_is_refused_in_one_sentence(saved):
 
 
 @pytest.mark.parametrize(
-    "meta", [{"kind": "diagram"}, {"kind": None}, {"format": 3}, {"format": 0}, {"format": "1"}]
+    "meta", [{"kind": "diagram"}, {"kind": None}, {"format": 4}, {"format": 0}, {"format": "1"}]
 )
 def test_what_no_version_writes(saved, meta, tmp_path):
     with np.load(saved["run"][1]) as archive:
@@ -95,3 +96,13 @@ def test_files_of_format_1_are_written_in_today_s(name, tmp_path):
     assert repr(new) == repr(old)
     for field in ("time", "loss", "output", "rd_w", "rd_a"):
         np.testing.assert_array_equal(getattr(new, field), getattr(old, field))
+
+
+def test_a_run_of_format_2():
+    """Neither standardisation nor names; numbers as they were printed by the version that wrote it."""
+    run = mf.load(KEPT / "run-2.npz")
+    assert (run.status, run.problem.name) == (mf.Status.REACHED_TIME, "four points")
+    assert (run.problem.standardisation, run.problem.feature_names) == (None, None)
+    assert run.problem.same_as(FOUR)
+    assert run.loss[-1] == pytest.approx(0.015157826524655905, rel=1e-12)
+    assert run.rd_w[-1] == pytest.approx(0.0030401917229546543, rel=1e-12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,28 +44,14 @@ def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
     )
 
 
-def problem_of(path: Path, x: NDArray[np.generic], y: NDArray[np.generic], bias: bool) -> Problem:
-    """Return the problem of a file's arrays; errors name the file."""
+def problem_of(path: Path, x: NDArray[np.generic], y: NDArray[np.generic], **how: Any) -> Problem:
+    """Return the problem of a file's arrays, with options as Problem has them; errors name the file."""
     if x.ndim > 0 and x.shape[0] == 1:
         raise InputError(
             f"{str(path)!r} holds one sample (x has shape {x.shape}); a regression needs at least two, "
             "one row per sample; is the file transposed?"
         )
     try:
-        return Problem(x, y, bias=bias, name=path.stem)
+        return Problem(x, y, **{"name": path.stem, **how})
     except InputError as error:
         raise InputError(f"in {str(path)!r} {error}") from None
-
-
-def standardised(problem: Problem) -> Problem:
-    """Return the problem with features of mean 0 and standard deviation 1; constant ones become 0."""
-    features = problem.x[:, : problem.d_in]
-    varies = np.ptp(features, axis=0) > 0.0
-    if not varies.any():
-        raise InputError(
-            f"no feature of {problem.name!r} varies, so that none can be standardised; give features that do"
-        )
-    scaled = np.zeros_like(features)
-    scaled[:, varies] = features[:, varies] - features[:, varies].mean(axis=0)
-    scaled[:, varies] /= scaled[:, varies].std(axis=0)
-    return Problem(scaled, problem.y, bias=problem.bias, name=f"{problem.name}, standardised")

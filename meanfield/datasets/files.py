@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from meanfield.arguments import flag, listed, shown
-from meanfield.datasets._checks import cannot_read, problem_of, regular_file, standardised
+from meanfield.datasets._checks import cannot_read, problem_of, regular_file
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
-from meanfield.datasets._text import read_table
+from meanfield.datasets._text import Marks, read_table
 from meanfield.datasets.images import load_idx
 from meanfield.errors import InputError
 from meanfield.problem import Problem
@@ -21,7 +23,11 @@ def load(
     bias: bool = True,
     columns: Sequence[str] | None = None,
     standardise: bool = False,
+    standardise_targets: bool = False,
     targets: str | os.PathLike[str] | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Problem:
     """Load a problem from a file; its name is the file's, without the ending.
 
@@ -29,7 +35,8 @@ def load(
     kind          contents
     ============  ===================================================================================
     text (CSV)    one line per sample, the target in the last column; separated by commas, semicolons,
-                  tabs or white space; ``#`` starts a comment; a first line of text is a header
+                  tabs or white space, which may be in cells in quotes; ``#`` starts a comment; a first
+                  line of text is a header; UTF-8, or UTF-16 with a byte order mark
     NPZ           arrays ``x``, shape (n,) or (n, d_in), and ``y``, shape (n,), as ``np.savez`` writes
                   them; nothing is ever unpickled
     IDX           MNIST-like images, plain or packed by gzip, whose labels are in a second file;
@@ -47,10 +54,23 @@ def load(
         none, by their numbers "1", "2", ...; by default all. Other columns may hold anything.
     standardise : bool, default False
         Shift and scale every feature to mean 0 and standard deviation 1 over the samples, without which
-        features such as temperatures in kelvin lie far from where random neurons bend. Targets stay as
-        they are. New inputs for ``predict`` then have to be shifted and scaled alike.
+        features such as temperatures in kelvin lie far from where random neurons bend. The problem keeps
+        the shift and the scale (``problem.standardisation``), so that ``predict`` takes and gives the units
+        of the file.
+    standardise_targets : bool
+        The same for the targets.
     targets : path, optional
         The file of the labels; for IDX only.
+    delimiter : str, optional
+        Text only: the character between cells, a space for any white space; by default recognised in the
+        first line.
+    decimal : {".", ","}, optional
+        Text only: the decimal mark; by default recognised: "0,5" is a number with a decimal comma. What may
+        be read in two ways, such as "1,234", is an error that asks. Without commas, a point is a decimal
+        point.
+    thousands : {",", ".", " ", "'"}, optional
+        Text only: the mark between thousands; by default recognised where cells have both marks, as in
+        "1,234.5", or one of them twice.
 
     Returns
     -------
@@ -62,7 +82,7 @@ def load(
     ------
     InputError
         If the file is missing, empty, corrupt or of another kind, holds fewer than two samples or
-        anything that is not a finite number in the columns that are read.
+        anything that is not a finite number, or may be two, in the columns that are read.
 
     Examples
     --------
@@ -82,10 +102,19 @@ def load(
     ...     problem = load(path, columns=["kelvin", "yield"], standardise=True)
     >>> problem.x[:, 0].round(3).tolist(), problem.y.tolist()
     ([-1.225, 0.0, 1.225], [1.0, 2.0, 4.0])
+    >>> problem.features[:, 0].round(6).tolist(), problem.feature_names, problem.target_name
+    ([290.0, 310.0, 330.0], ('kelvin',), 'yield')
     """
-    standardise = flag("standardise", standardise)
-    problem = _load(path, bias, _names(columns), targets)
-    return standardised(problem) if standardise else problem
+    features, of_targets = flag("standardise", standardise), flag("standardise_targets", standardise_targets)
+    problem = _load(path, bias, _names(columns), targets, Marks(delimiter, decimal, thousands))
+    if not (features or of_targets):
+        return problem
+    try:
+        return problem.standardised(
+            features=features, targets=of_targets, name=f"{problem.name}, standardised"
+        )
+    except InputError as error:
+        raise InputError(f"in {os.fspath(path)!r} {error}") from None
 
 
 def _names(columns: Sequence[str] | None) -> list[str] | None:
@@ -99,11 +128,21 @@ def _names(columns: Sequence[str] | None) -> list[str] | None:
     return names
 
 
+def _refuse_for_text(file: Path, columns: list[str] | None, marks: Marks) -> None:
+    """Raise InputError if something was given that only tables of text have."""
+    if columns is not None:
+        raise InputError(f"columns are chosen, but {str(file)!r} is no table of text; leave columns out")
+    for name, value in asdict(marks).items():
+        if value is not None:
+            raise InputError(f"{name} is {value!r}, but {str(file)!r} is no table of text; leave {name} out")
+
+
 def _load(
     path: str | os.PathLike[str],
     bias: bool,
     columns: list[str] | None,
     targets: str | os.PathLike[str] | None,
+    marks: Marks,
 ) -> Problem:
     file, size = regular_file(path)
     try:
@@ -113,8 +152,8 @@ def _load(
         raise cannot_read(file, error) from None
     idx = start.startswith(GZIP) or looks_like_idx(start)
     npz = start.startswith((b"PK\x03\x04", b"PK\x05\x06")) or file.suffix.lower() == ".npz"
-    if columns is not None and (idx or npz):
-        raise InputError(f"columns are chosen, but {str(file)!r} is no table of text; leave columns out")
+    if idx or npz:
+        _refuse_for_text(file, columns, marks)
     if idx:
         if targets is None:
             raise InputError(
@@ -131,5 +170,9 @@ def _load(
         raise InputError(
             f"{str(file)!r} holds a single array; save features and targets with np.savez(path, x=x, y=y)"
         )
-    x, y = read_npz(file, size) if npz else read_table(file, columns)
-    return problem_of(file, x, y, bias)
+    if npz:
+        return problem_of(file, *read_npz(file, size), bias=bias)
+    x, y, names = read_table(file, columns, marks)
+    if names is None or len(set(names[:-1])) < len(names) - 1:  # two columns of one name have none
+        return problem_of(file, x, y, bias=bias)
+    return problem_of(file, x, y, bias=bias, feature_names=names[:-1], target_name=names[-1])

@@ -138,7 +138,7 @@ def load_idx(
     source = None if rng is None else generator(rng)
     path, _ = regular_file(images)
     rows, y = _choose(os.fspath(images), pixels, marks, count, classes, source)
-    return problem_of(path, pixels[rows] / 255.0, y, bias)
+    return problem_of(path, pixels[rows] / 255.0, y, bias=bias)
 
 
 def _choose(

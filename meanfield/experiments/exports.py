@@ -268,7 +268,9 @@ def _value(record: Record, name: str) -> Any:
 def _describe(store: SweepStore) -> dict[str, str]:
     """What all cells share, as text."""
     origins = sorted({record.origin.as_json() for record in store.records()})
+    known = {} if store.problem is None else {"data": json.dumps(store.problem.described())}
     return {
+        **known,
         "problem": store.problem_name,
         "problem_sha256": store.fingerprint,
         "settings": json.dumps(asdict(store.settings), sort_keys=True),

@@ -328,6 +328,7 @@ def _data(problem: Problem) -> dict[str, Any]:
         "x": problem.x.astype("<f8").tobytes(),
         "y": problem.y.astype("<f8").tobytes(),
         "shape": json.dumps([problem.n, problem.d, problem.bias]),
+        "described": json.dumps(problem.described()),
     }
 
 
@@ -336,9 +337,10 @@ def _problem(kept: dict[str, Any]) -> Problem | None:
         return None
     n, d, bias = json.loads(kept["shape"])
     x = np.frombuffer(kept["x"], dtype="<f8").reshape(n, d)
-    problem = Problem(
-        x[:, : d - bias], np.frombuffer(kept["y"], dtype="<f8"), bias=bias, name=kept["problem_name"]
-    )
+    # Stores of earlier versions know no standardisation and no names of columns.
+    plain = {"bias": bias, "name": kept["problem_name"], "standardisation": None}
+    described = json.loads(kept["described"]) if "described" in kept else plain
+    problem = Problem.restored(x[:, : d - bias], np.frombuffer(kept["y"], dtype="<f8"), described)
     if problem.fingerprint != kept["problem"]:
         raise ValueError("its data are not those that were run")
     return problem

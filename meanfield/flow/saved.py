@@ -15,7 +15,7 @@ from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
 
 #: Format of the files that are written; :func:`upgraded` brings older ones to it.
-FORMAT = 2
+FORMAT = 3
 #: What a file may hold, in words, and what reads it.
 KINDS = {
     "run": ("the run of a network", "Trajectory.load"),
@@ -30,7 +30,8 @@ SAVED = ("saved_a", "saved_w")
 def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     """What a file says of itself, in today's format.
 
-    Format 1 did not name its kind: a limit is a file with an array of that name.
+    Format 1 did not name its kind: a limit is a file with an array of that name. Format 2 knew no
+    standardisation and no names of columns.
 
     Raises
     ------
@@ -42,6 +43,9 @@ def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
         raise InputError(f"its format is {shown(version)}, this version reads 1 to {FORMAT}")
     if version < 2:
         meta = {**meta, "format": 2, "kind": "limit" if "limit" in names else "run"}
+    if version < 3:
+        plain = {"feature_names": None, "target_name": None, "standardisation": None}
+        meta = {**meta, "format": 3, "problem": {"bias": meta["bias"], "name": meta["name"], **plain}}
     return meta
 
 

@@ -118,9 +118,10 @@ class Trajectory:
     time : ndarray, shape (T,)
         Saved times in units of ``time_unit``; the first is 0 and the last the end.
     loss : ndarray, shape (T,)
-        ``R = (1/2n) sum (f - y)**2``.
+        ``R = (1/2n) sum (f - y)**2``, in the units of ``problem.y``.
     output : ndarray, shape (T, n)
-        Network outputs on the samples.
+        Network outputs on the samples, in the units of ``problem.y``; ``problem.to_target_units(run.output)``
+        has them in the user's, if targets were standardised.
     rd_w, rd_a : ndarray, shape (T,)
         Relative displacement of input and output weights.
     initial, final : Particles
@@ -204,16 +205,26 @@ class Trajectory:
 
         Parameters
         ----------
-        x : array_like, shape (k,) or (k, d_in)
-            Inputs as the user gives them, without a bias column.
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Inputs in the user's units, without a bias column; columns of a data frame in any order.
         at : float, optional
             A saved time (tbar); by default the end.
 
         Returns
         -------
         ndarray, shape (k,)
+            In the units of the user's targets.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.Problem([280.0, 300.0, 320.0], [5.0, 9.0, 7.0], standardise=True)
+        >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=500, rng=0)
+        >>> mf.gradient_flow(problem, network).predict([300.0]).round(2)
+        array([9.])
         """
-        return self.particles(at).output(self.problem.with_bias(x))
+        output = self.particles(at).output(self.problem.with_bias(x))
+        return self.problem.to_target_units(output)
 
     def order_parameters(self) -> OrderParameters:
         """Kernel change and alignment, effective orientations, dead and pinned neurons at the saved states.
@@ -249,8 +260,7 @@ class Trajectory:
         meta = {
             "format": FORMAT,
             "kind": self._KIND,
-            "bias": self.problem.bias,
-            "name": self.problem.name,
+            "problem": self.problem.described(),
             "kappa": self.initial.kappa,
             "kappa_prime": self.initial.kappa_prime,
             "status": self.status.name,
@@ -306,10 +316,9 @@ class Trajectory:
 
     @classmethod
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
-        for name, kind in (("bias", bool), ("name", str), ("time_unit", str)):
-            if type(meta[name]) is not kind:
-                raise InputError(f"its {name} is {shown(meta[name])}")
-        problem = Problem(arrays["x"], arrays["y"], bias=meta["bias"], name=meta["name"])
+        if type(meta["time_unit"]) is not str:
+            raise InputError(f"its time_unit is {shown(meta['time_unit'])}")
+        problem = Problem.restored(arrays["x"], arrays["y"], meta["problem"])
         scales = {"kappa": meta["kappa"], "kappa_prime": meta["kappa_prime"], "weight": arrays["weight"]}
         initial, status = Particles.from_arrays(arrays["a0"], arrays["w0"], **scales), Status[meta["status"]]
         final = final_particles(initial, arrays["a1"], arrays["w1"], status)
@@ -339,7 +348,10 @@ class Trajectory:
         )
 
     def to_xarray(self) -> xarray.Dataset:
-        """The series as an ``xarray.Dataset`` over time and sample (extra ``[xarray]``)."""
+        """The series as an ``xarray.Dataset`` over time and sample (extra ``[xarray]``).
+
+        Outputs and targets are in the user's units.
+        """
         try:
             import xarray
         except ImportError:
@@ -351,8 +363,8 @@ class Trajectory:
                 "loss": ("time", self.loss),
                 "rd_w": ("time", self.rd_w),
                 "rd_a": ("time", self.rd_a),
-                "output": (("time", "sample"), self.output),
-                "target": ("sample", self.problem.y),
+                "output": (("time", "sample"), self.problem.to_target_units(self.output)),
+                "target": ("sample", self.problem.targets),
             },
             coords={"time": ("time", self.time, {"units": self.time_unit})},
             attrs={"status": self.status.name, "width": self.initial.width},

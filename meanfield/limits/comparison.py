@@ -31,13 +31,14 @@ class Comparison:
     time : ndarray, shape (T,)
         The run's saved times tbar that the limit reaches, without 0.
     loss, limit_loss : ndarray, shape (T,)
-        Losses.
+        Losses, in the units of ``problem.y``.
     output_deviation : ndarray, shape (T,)
-        Root mean square over the samples of the difference of the outputs.
+        Root mean square over the samples of the difference of the outputs, in the units of the user's
+        targets.
     expected_scatter : float
         Scale of that deviation by the law of large numbers: the standard deviation of a Monte-Carlo mean of
         the neurons' contributions at the end of the limit, over the samples. The networks' dynamics adds a
-        factor of order one, which stays as m grows.
+        factor of order one, which stays as m grows. In the same units.
     rd_w, rd_a : float
         Ratios of the largest displacements, run over limit.
     orientations, limit_orientations : ndarray, shape (36,)
@@ -100,8 +101,10 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     """
     for name, given in (("run", run), ("limit", limit)):
         instance(name, given, Trajectory, "gradient_flow or infinite_width")
-    if run.problem.fingerprint != limit.problem.fingerprint:
-        raise InputError("run and limit are on different data; give a limit of the run's own problem")
+    if not run.problem.same_as(limit.problem):
+        raise InputError(
+            "run and limit are on different data or in different units; give a limit of the run's own problem"
+        )
     for name in ("kappa", "kappa_prime"):
         one, other = getattr(run.initial, name), getattr(limit.initial, name)
         if not math.isclose(one, other, rel_tol=1e-9):
@@ -115,7 +118,8 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
         raise InputError(
             "the run's neurons are pairs of twins and the limit's are not; give a limit from infinite_width"
         )
-    difference = run.output[shared] - outputs_at(limit, run.time[shared])
+    unit = run.problem.target_scale
+    difference = unit * (run.output[shared] - outputs_at(limit, run.time[shared]))
     with_angles = all(p.d == p.w.shape[1] == 2 for p in (run.final, limit.final))
     return Comparison(
         width=run.initial.width,
@@ -123,7 +127,7 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
         loss=run.loss[shared],
         limit_loss=np.array([run.problem.loss(f) for f in outputs_at(limit, run.time[shared])]),
         output_deviation=np.sqrt(np.mean(difference**2, axis=1)),
-        expected_scatter=_scatter(run.initial, limit),
+        expected_scatter=unit * _scatter(run.initial, limit),
         rd_w=run.stats.rd_w_max / limit.stats.rd_w_max,
         rd_a=run.stats.rd_a_max / limit.stats.rd_a_max,
         orientations=_histogram(run.final) if with_angles else np.zeros(0),

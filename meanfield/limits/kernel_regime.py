@@ -205,18 +205,19 @@ class KernelRegime:
 
         Parameters
         ----------
-        x : array_like, shape (k,) or (k, d_in)
-            Inputs as the user gives them, without a bias column.
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Inputs in the user's units, without a bias column; columns of a data frame in any order.
         t : float, default inf
             By default infinite.
 
         Returns
         -------
         ndarray, shape (k,)
+            In the units of the user's targets.
         """
         impulse = self._flow.impulse(a_time(t))
         outputs = self._modes.output(self.problem.with_bias(x), impulse, self.kappa_prime)
-        return np.asarray(self.width * self.kappa**2 * outputs)
+        return self.problem.to_target_units(np.asarray(self.width * self.kappa**2 * outputs))
 
     def displacement(self, t: float = math.inf, nodes: Particles | None = None) -> Displacement:
         """Displacements of the layers at the time tbar = t, to second order.

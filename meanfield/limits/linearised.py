@@ -178,19 +178,21 @@ class Linearised:
 
         Parameters
         ----------
-        x : array_like, shape (k,) or (k, d_in)
-            Inputs as the user gives them, without a bias column.
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Inputs in the user's units, without a bias column; columns of a data frame in any order.
         t : float, default inf
             By default infinite.
 
         Returns
         -------
         ndarray, shape (k,)
+            In the units of the user's targets.
         """
         network, points = self.network, self.problem.with_bias(x)
         K_a, K_w = empirical_kernels(network, points, self.problem.x)
         kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
-        return np.asarray(network.output(points) + self._factor * (kernel @ self.impulse(t)))
+        output = np.asarray(network.output(points) + self._factor * (kernel @ self.impulse(t)))
+        return self.problem.to_target_units(output)
 
     def displacement(self, t: float = math.inf) -> Displacement:
         """Relative displacements of the layers at the time tbar = t; there is no second order.

@@ -90,8 +90,8 @@ class InfiniteWidth(Trajectory):
 
         Parameters
         ----------
-        x : array_like, shape (k,) or (k, d_in)
-            Inputs as the user gives them, without a bias column.
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Inputs in the user's units, without a bias column; columns of a data frame in any order.
         at : float or array_like, shape (S,), optional
             Saved times tbar (one of ``time``, or several), parameters or not; by default the end. Several
             times in one call cost little more than one.
@@ -99,6 +99,7 @@ class InfiniteWidth(Trajectory):
         Returns
         -------
         ndarray, shape (k,) or (S, k)
+            In the units of the user's targets.
 
         Examples
         --------
@@ -118,7 +119,7 @@ class InfiniteWidth(Trajectory):
         return self._predicted(x, at)[0]
 
     def predict_error(self, x: ArrayLike, at: ArrayLike | None = None) -> Array:
-        """Estimated error of :meth:`predict`, for the same arguments.
+        """Estimated error of :meth:`predict`, for the same arguments and in the same units.
 
         The half-width of a 95 % interval by Student's law over the sets of nodes, or the distance of the
         run's own nodes from their mean, whichever is larger; and, added to it, the error of the run's outputs
@@ -161,7 +162,8 @@ class InfiniteWidth(Trajectory):
             rows = [self._row(float(t)) for t in times]
             wanted = sorted(set(rows))
             known = {
-                row: predict(points) for row, predict in zip(wanted, self._predictors(wanted), strict=True)
+                row: self._in_target_units(*predict(points))
+                for row, predict in zip(wanted, self._predictors(wanted), strict=True)
             }
             found = [known[row] for row in rows]
         single = at is None or np.ndim(at) == 0
@@ -187,9 +189,12 @@ class InfiniteWidth(Trajectory):
         assert self.doubt is not None
         return next(predictors(self, self.path, self.doubt, self.rng, [len(self.time) - 1]))
 
+    def _in_target_units(self, values: Array, errors: Array) -> tuple[Array, Array]:
+        return self.problem.to_target_units(values), self.problem.target_scale * errors
+
     def _closed_form(self, x: ArrayLike, points: Array, t: float) -> tuple[Array, Array]:
         lengths = np.linalg.norm(points, axis=1) / float(np.linalg.norm(self.problem.x, axis=1).max())
-        size = self.error * float(np.abs(self.problem.y).max())
+        size = self.error * float(np.abs(self.problem.y).max()) * self.problem.target_scale
         return self.law.output(x, t), size * np.maximum(lengths, 1.0)
 
     def _own_arrays(self) -> dict[str, NDArray[Any]]:

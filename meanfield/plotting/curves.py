@@ -80,7 +80,16 @@ def learned_function(
         f = run.predict(at)
         ax.plot(at, f, color=colour, zorder=3, label=name)
         ends.append((float(f[-1]), name, colour))
-    ax.plot(problem.x[:, 0], problem.y, ls="none", marker="o", ms=4.0, color="black", zorder=4, label="data")
+    ax.plot(
+        problem.features[:, 0],
+        problem.targets,
+        ls="none",
+        marker="o",
+        ms=4.0,
+        color="black",
+        zorder=4,
+        label="data",
+    )
     ax.set_xlim(min(at[0], knots[0]), max(at[-1], knots[-1]))
     ax.set(xlabel="input $x$", ylabel="output $f(x)$")
     if key:
@@ -154,15 +163,17 @@ def loss(
 
 
 def linear_interpolant(problem: Problem) -> tuple[Array, Array]:
-    """Knots and values of the interpolant of one-dimensional data; equal inputs are averaged.
+    """Knots and values of the interpolant of one-dimensional data, in the user's units.
+
+    Equal inputs are averaged.
 
     Examples
     --------
     >>> linear_interpolant(Problem([1.0, 0.0, 1.0], [4.0, 0.0, 2.0]))
     (array([0., 1.]), array([0., 3.]))
     """
-    knots, group, count = np.unique(problem.x[:, 0], return_inverse=True, return_counts=True)
-    return knots, np.bincount(group.ravel(), weights=problem.y) / count
+    knots, group, count = np.unique(problem.features[:, 0], return_inverse=True, return_counts=True)
+    return knots, np.bincount(group.ravel(), weights=problem.targets) / count
 
 
 def as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
@@ -199,16 +210,17 @@ def _names(runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None
 
 def _same_problem(runs: Sequence[Trajectory]) -> Problem:
     problem = runs[0].problem
-    if any(run.problem.fingerprint != problem.fingerprint for run in runs):
-        raise InputError("the runs are on different data; give runs on one problem")
+    if not all(run.problem.same_as(problem) for run in runs):
+        raise InputError("the runs are on different data or in different units; give runs on one problem")
     return problem
 
 
 def _inputs(problem: Problem, x: ArrayLike | None) -> Array:
     """Where to evaluate: as given, or the range of the data and a little more."""
     if x is not None:
-        return np.sort(problem.with_bias(x)[:, 0])
-    low, high = float(problem.x[:, 0].min()), float(problem.x[:, 0].max())
+        return np.sort(problem.inputs(x)[:, 0])
+    own = problem.features[:, 0]
+    low, high = float(own.min()), float(own.max())
     beyond = _BEYOND * (high - low) if high > low else 0.5 * max(abs(high), 1.0)
     grid = np.linspace(low - beyond, high + beyond, _POINTS)
-    return np.unique(np.concatenate([grid, problem.x[:, 0]]))
+    return np.unique(np.concatenate([grid, own]))

@@ -216,8 +216,29 @@ def listed(name: str, values: Iterable[T], expected: str) -> list[T]:
 def one_of(name: str, value: Any, known: Iterable[str]) -> str:
     """Return one of a few words."""
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"no {name} is called {shown(value)}; choose one of {', '.join(known)}")
+        raise InputError(
+            f"no {name} is called {shown(value)}; choose one of {', '.join(known)}"
+            + did_you_mean(value, known)
+        )
     return value
+
+
+def did_you_mean(given: Any, known: Iterable[str]) -> str:
+    """Return the end of an error that names the words closest to what was given; empty if none is close.
+
+    Examples
+    --------
+    >>> did_you_mean("lecunn", ["lecun", "he"])
+    "; did you mean 'lecun'?"
+    >>> did_you_mean("x", ["lecun", "he"])
+    ''
+    """
+    from difflib import get_close_matches
+
+    words = {word.lower().lstrip("-"): word for word in known}
+    plain = given.lower().lstrip("-") if isinstance(given, str) else ""
+    close = get_close_matches(plain, words, n=2, cutoff=0.7)
+    return f"; did you mean {' or '.join(repr(words[word]) for word in close)}?" if close else ""
 
 
 def interval(name: str, ends: Iterable[float]) -> tuple[float, float]:

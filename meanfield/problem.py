@@ -170,8 +170,8 @@ class Problem:
         low, high = features[:, far[0]].min(), features[:, far[0]].max()
         return (
             f"feature {far[0] + 1} of {self.name} runs from {low:g} to {high:g}, far from zero, where random "
-            "neurons bend; subtract its mean and divide by its standard deviation, as standardise=True of "
-            "datasets.load and --standardise do"
+            "neurons bend; subtract its mean and divide by its standard deviation, or load the file with "
+            "standardise=True"
         )
 
     def unseparated(self) -> tuple[int, int] | None:

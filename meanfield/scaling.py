@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from meanfield.arguments import number, shown, text
+from meanfield.arguments import did_you_mean, number, shown, text
 from meanfield.errors import InputError
 from meanfield.laws import Law, LawFunction, PowerLaw, law_code, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
@@ -133,7 +133,10 @@ class Scaling:
         key = str(scheme).strip().lower()
         key = _ALIASES.get(key, key)
         if key not in SCHEMES:
-            raise InputError(f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}")
+            raise InputError(
+                f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}"
+                + did_you_mean(key, SCHEMES)
+            )
         alpha, beta1, beta2 = SCHEMES[key]
         law: Law = beta1
         if key == "e-ma-wu":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import did_you_mean
 from meanfield.datasets._checks import cannot_read
 from meanfield.errors import InputError
 
@@ -76,7 +77,7 @@ def _choice(path: Path, line: int, names: list[str], columns: Sequence[str] | No
             what = "no column" if name not in names else f"{names.count(name)} columns"
             raise InputError(
                 f"{str(path)!r} has {what} called {_shown(name)}; its columns are "
-                f"{_shown(', '.join(filter(None, names)), 200)}"
+                f"{_shown(', '.join(filter(None, names)), 200)}{did_you_mean(name, set(names) - {name})}"
             )
     return [names.index(name) for name in columns]
 

@@ -52,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except click.exceptions.Exit as end:  # --help, --version
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return BAD_INPUT
     except (click.ClickException, InputError, MissingExtraError) as error:
         if ctx is not None and ctx.meta.get("meanfield.verbose"):
             traceback.print_exc()

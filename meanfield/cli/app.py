@@ -50,15 +50,12 @@ def all_keys() -> dict[str, list[str]]:
 @click.group(
     cls=App,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    no_args_is_help=False,
-    invoke_without_command=True,
 )
 @click.version_option(
     meanfield.__version__, "-V", "--version", prog_name="meanfield", message="%(prog)s %(version)s",
     help="Show the version.",
 )  # fmt: skip
-@click.pass_context
-def cli(ctx: click.Context) -> int:
+def cli() -> None:
     """Find out at which initialisations a two-layer ReLU network trains like a kernel machine, and where its
     neurons condense.
 
@@ -67,7 +64,3 @@ def cli(ctx: click.Context) -> int:
 
     meanfield COMMAND --help is the manual of a command.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        return 2
-    return 0

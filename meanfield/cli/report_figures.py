@@ -40,7 +40,7 @@ def _table(result: FigureResult) -> Table:
         for k, name in enumerate(result.header)
         if all(isinstance(row[k], int | float) for row in result.rows)
     }
-    return Table(result.header, rows, words=tuple(name for name in result.header if name not in numbers))
+    return Table(result.header, rows, prose=tuple(name for name in result.header if name not in numbers))
 
 
 def _checks(checks: Sequence[Check]) -> Table:
@@ -54,7 +54,7 @@ def _checks(checks: Sequence[Check]) -> Table:
              "yes" if check.agrees else "NO")
         )  # fmt: skip
     header = ("quantity", "measured", "expected", "from", "difference", "allowed", "agrees")
-    return Table(header, rows, words=("quantity", "from", "agrees"))
+    return Table(header, rows, words=("agrees",), prose=("quantity", "from"))
 
 
 def figure_as_json(name: str, result: FigureResult, written: Sequence[Path]) -> dict[str, object]:
@@ -76,7 +76,7 @@ def figures_as_text() -> Page:
         for entry in FIGURES.values()
     ]  # fmt: skip
     return [
-        Table(("name", "quick", "full", "shows"), rows, words=("name", "shows")),
+        Table(("name", "quick", "full", "shows"), rows, words=("name",), prose=("shows",)),
         "Times are rough: two cores, kernels compiled.",
     ]
 

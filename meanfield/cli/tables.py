@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,13 +21,15 @@ class Table:
     rows : sequence of sequences of str
         What is in them.
     words : tuple of str
-        Columns of words, which begin on the left; numbers end on the right. In the others a cell is never
-        broken into two lines.
+        Columns of words, which begin on the left; numbers end on the right.
+    prose : tuple of str
+        Columns of sentences, which begin on the left and may take several lines.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: tuple[str, ...] = ()
+    prose: tuple[str, ...] = ()
 
 
 #: A page: lines of text, and tables.
@@ -55,21 +58,32 @@ def _print_table(table: Table) -> None:
     import rich.table
     import rich.text
 
-    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    plain = bool(os.environ.get("NO_COLOR"))  # rich itself would leave bold letters
+    console = rich.console.Console(highlight=False, color_system=None if plain else "auto")
+    drawn = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold"
+    )
     for name in table.header:
         drawn.add_column(
             rich.text.Text(name),
-            justify="left" if name in table.words else "right",
-            overflow="fold",
-            no_wrap=name not in table.words,
+            justify="left" if name in (*table.words, *table.prose) else "right",
+            no_wrap=name not in table.prose,
         )
     for row in table.rows:
         drawn.add_row(*(rich.text.Text(cell, style="red" if cell == "NO" else "") for cell in row))
-    console = rich.console.Console(highlight=False)
+    # A line may be too long for the terminal; a number is never cut.
+    least = sum(max(map(len, column)) + 2 for column in _unbroken(table))
+    console.width = max(console.width, least)
     with console.capture() as capture:
         console.print(drawn)
     for line in capture.get().splitlines():
         print(line.rstrip())
+
+
+def _unbroken(table: Table) -> Iterator[list[str]]:
+    """For each column the texts that stay in one piece: cells, or the words of prose."""
+    for name, *cells in zip(table.header, *table.rows, strict=True):
+        yield " ".join((name, *cells)).split() if name in table.prose else [name, *cells]
 
 
 def paths(written: Sequence[Path]) -> list[str]:

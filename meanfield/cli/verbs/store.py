@@ -11,14 +11,13 @@ from meanfield.cli.verb import Group, verb
 
 
 @click.group(cls=Group, short_help="look into a store, or write it as a table")
-def store() -> int:
+def store() -> None:
     """Look into a store, or write it as a table.
 
     \b
       meanfield store show results/sweep.sqlite
-      meanfield store export results/sweep.sqlite cells.csv      # or cells.npz, or cells.nc
+      meanfield store export results/sweep.sqlite cells.csv
     """
-    return 0
 
 
 @verb("what was run, when, where, with which versions")

@@ -486,3 +486,47 @@ class TestDoctor:
         assert "DOES NOT WORK: " in done.stdout
         assert f"NUMBA_CACHE_DIR={tmp_path / 'file'}" in done.stdout
         assert not done.stderr
+
+
+class TestWhatIsOurOwn:
+    """What click and rich cannot do: the reasons that docs/architecture.md gives for code of our own."""
+
+    def test_click_s_numbers(self):
+        with pytest.raises(click.BadParameter):
+            click.INT.convert("1e3", None, None)
+        assert click.INT.convert(2.5, None, None) == 2  # as a file may hold it
+
+    def test_click_s_options(self):
+        option = click.Option(["--seeds"])
+        assert not hasattr(option, "section")
+        with pytest.raises(TypeError):
+            click.Option(["--rng"], formerly={"--seed": "--rng"})
+
+    def test_click_takes_defaults_that_no_option_has(self):
+        @click.command()
+        @click.option("--seeds", default=1)
+        def command(seeds):
+            return seeds
+
+        with command.make_context("command", [], default_map={"sedes": 3}) as ctx:
+            assert command.invoke(ctx) == 1
+
+    def test_rich_cuts_numbers(self):
+        import io
+
+        import rich.console
+        import rich.table
+
+        table = rich.table.Table("a", "b", "c")
+        table.add_row("0.123456789", "1.123456789", "2.123456789")
+        console = rich.console.Console(file=io.StringIO(), width=20)
+        console.print(table)
+        assert "0.123456789" not in console.file.getvalue()
+        assert Path(mf.__file__).parent.joinpath("cli", "tables.py").exists()
+
+    def test_the_page_names_every_file(self):
+        page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+        kept = {"values", "verb", "config", "tables", "report", "report_figures"}
+        assert all(f"`cli/{name}.py`" in page for name in kept)
+        glue = {"__init__", "app", "options", "names"}  # declarations for click, and names of files
+        assert {path.stem for path in (Path(mf.__file__).parent / "cli").glob("*.py")} == kept | glue

@@ -118,9 +118,8 @@ class Verb(click.Command):
                 note(f"{flag} is called {formerly[flag]} now; the old name will go in a later version")
                 word = formerly[flag] + equals + value
             if words and words[-1] in optional and re.match(r"-[.\d]", word):
-                words[-1] += f"={word}"  # a negative number, not an option
-            else:
-                words.append(word)
+                word = f" {word}"  # which click takes for a value, not for an option
+            words.append(word)
         return words
 
     def _left_over(self, words: Sequence[str]) -> str:

@@ -62,10 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"meanfield: error: {sentence(error, where)}", file=sys.stderr)
         return BAD_INPUT
     except WorkerLostError as error:
-        print(f"meanfield: {error}", file=sys.stderr)
+        print(f"meanfield: {sentence(error, ctx and ctx.meta.get('meanfield.verb'))}", file=sys.stderr)
         return CUT_OFF
     except KeyboardInterrupt as interrupt:
-        print(f"\nmeanfield: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        said = sentence(interrupt, ctx and ctx.meta.get("meanfield.verb")) or "interrupted"
+        print(f"\nmeanfield: {said}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

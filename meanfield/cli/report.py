@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meanfield.cli.tables import Page, Table, paths
+from meanfield.cli.verb import of_this_command
 from meanfield.regime import Classification, Regime
 from meanfield.scaling import Scaling
 
@@ -211,9 +212,9 @@ def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> P
     lines = [
         f"{run.problem.name}: {run.problem.n} samples, d = {run.problem.d}; width {run.initial.width:g}, "
         f"gamma = {scaling.gamma:g}, gamma' = {scaling.gamma_prime:g} ({scaling.regime.value} regime)",
-        f"status    {run.status.name}: {run.status.remedy}",
+        f"status    {run.status.name}: {of_this_command(run.status.remedy)}",
         f"loss      {run.loss[-1]:.4g} (from {run.loss[0]:.4g}) at tbar = {run.time[-1]:.4g}",
-        *([] if run.loss_target is None else [f"target    {run.loss_target}"]),
+        *([] if run.loss_target is None else [f"target    {of_this_command(run.loss_target)}"]),
         f"change    RD_w = {run.rd_w[-1]:.4g}, RD_a = {run.rd_a[-1]:.4g}",
         f"cost      {stats.steps} steps ({stats.rejected} rejected), {stats.seconds:.2f} s",
         f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves; "

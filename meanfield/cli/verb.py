@@ -16,8 +16,6 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from meanfield.errors import InputError
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 EXIT_CODES = (
@@ -212,6 +210,13 @@ def note(text: str) -> None:
     print(f"meanfield: note: {text}", file=sys.stderr)
 
 
+#: What the library says of calls, and what a shell has in their place.
+_PHRASES = {
+    "the same call": "the same command",
+    "as in gradient_flow(problem, run),": "in Python as gradient_flow(problem, meanfield.load(FILE)),",
+}
+
+
 def in_words_of_the_shell(message: str, command: click.Command) -> str:
     """A message of the library with the options of a command in place of Python's names.
 
@@ -229,16 +234,24 @@ def in_words_of_the_shell(message: str, command: click.Command) -> str:
         if "_" in option.called:
             message = re.sub(rf"(?<![\w.-]){name}\b(?!\()", option.flag, message)
         message = re.sub(rf"^{name}(?= (is|are|holds?|must|has|needs?|counts?)\b)", option.flag, message)
+    for call, words in _PHRASES.items():
+        message = message.replace(call, words)
     return re.sub(r"(--[\w-]+)(, | or )\1\b", r"\1", message)
 
 
-def sentence(error: Exception, ctx: click.Context | None) -> str:
+def of_this_command(message: object) -> str:
+    """The same for the command that runs, or has run."""
+    ctx = click.get_current_context(silent=True)
+    return str(message) if ctx is None else in_words_of_the_shell(str(message), ctx.command)
+
+
+def sentence(error: BaseException, ctx: click.Context | None) -> str:
     """One sentence for a mistake: what was given, what was expected, what to do."""
     from meanfield.arguments import did_you_mean
 
     where = (ctx.command_path if ctx else "meanfield") + " --help"
-    if isinstance(error, InputError) and ctx is not None:
-        return in_words_of_the_shell(str(error), ctx.command)
+    if not isinstance(error, click.ClickException):
+        return str(error) if ctx is None else in_words_of_the_shell(str(error), ctx.command)
     if isinstance(error, click.NoSuchOption) and ctx is not None:
         known = [
             flag for param in ctx.command.get_params(ctx) for flag in (*param.opts, *param.secondary_opts)
@@ -255,9 +268,7 @@ def sentence(error: Exception, ctx: click.Context | None) -> str:
         if ctx.get_parameter_source(error.param.name or "") is FROM_FILE:
             return f"{error.param.key} in {file_of(ctx)} {error.message}"
         return f"{error.param.flag} {error.message}"
-    if isinstance(error, click.ClickException):
-        return error.message
-    return str(error)
+    return error.message
 
 
 def _bad_usage(error: click.BadOptionUsage, ctx: click.Context | None) -> str:

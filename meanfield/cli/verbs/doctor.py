@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from meanfield.cli.options import json_option
+from meanfield.cli.output import json_option
 from meanfield.cli.tables import Page, Table, exit_code, show
 from meanfield.cli.verb import option, verb
 

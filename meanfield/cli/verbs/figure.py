@@ -8,15 +8,13 @@ from pathlib import Path
 import click
 
 from meanfield.cli.config import config_option, write_config
-from meanfield.cli.options import (
+from meanfield.cli.options import RunningOptions, rng_option, running_options
+from meanfield.cli.output import (
     FolderOptions,
-    RunningOptions,
     TalkOptions,
     folder_options,
     formats_option,
     json_option,
-    rng_option,
-    running_options,
     talk_options,
 )
 from meanfield.cli.values import FilePath, Known, Whole

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 from meanfield.cli.config import config_option
 from meanfield.cli.options import (
     DataOptions,
-    FolderOptions,
     GridOptions,
     LossOptions,
     RunningOptions,
-    TalkOptions,
     data_options,
-    folder_options,
-    formats_option,
     grid_options,
-    json_option,
     loss_options,
     memory_option,
     running_options,
-    talk_options,
     write_sweep,
+)
+from meanfield.cli.output import (
+    FolderOptions,
+    TalkOptions,
+    folder_options,
+    formats_option,
+    json_option,
+    talk_options,
 )
 from meanfield.cli.values import Number
 from meanfield.cli.verb import option, verb

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import click
 
-from meanfield.cli.options import (
-    SCHEME,
-    SCHEMES_TEXT,
-    ScalingOptions,
-    antisymmetric_option,
-    json_option,
-    scaling_options,
-)
+from meanfield.cli.options import SCHEME, SCHEMES_TEXT, ScalingOptions, antisymmetric_option, scaling_options
+from meanfield.cli.output import json_option
 from meanfield.cli.values import Number
 from meanfield.cli.verb import option, verb
 

@@ -9,20 +9,17 @@ import click
 from meanfield.cli.config import config_option
 from meanfield.cli.options import (
     DataOptions,
-    FolderOptions,
     GridOptions,
     LossOptions,
     RunningOptions,
-    TalkOptions,
     data_options,
-    folder_options,
     grid_options,
     loss_options,
     memory_option,
     running_options,
-    talk_options,
     write_sweep,
 )
+from meanfield.cli.output import FolderOptions, TalkOptions, folder_options, talk_options
 from meanfield.cli.verb import verb
 from meanfield.errors import InputError
 

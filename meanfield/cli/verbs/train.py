@@ -11,18 +11,20 @@ from meanfield.cli.options import (
     SCHEME,
     SCHEMES_TEXT,
     DataOptions,
-    FolderOptions,
     LossOptions,
     ScalingOptions,
-    TalkOptions,
     antisymmetric_option,
     data_options,
-    folder_options,
-    formats_option,
-    json_option,
     loss_options,
     rng_option,
     scaling_options,
+)
+from meanfield.cli.output import (
+    FolderOptions,
+    TalkOptions,
+    folder_options,
+    formats_option,
+    json_option,
     talk_options,
 )
 from meanfield.cli.values import Number, Whole

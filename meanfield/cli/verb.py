@@ -102,8 +102,11 @@ class Verb(click.Command):
         """Run the verb, after its options were shown where that is asked for."""
         ctx.meta["meanfield.verb"] = ctx
         if ctx.params.get("verbose"):
-            for key, value in ctx.params.items():
-                print(f"meanfield: {key.replace('_', '-')} = {value!r}", file=sys.stderr)
+            for option in self.options:
+                value = ctx.params.get(option.name or "")
+                if value is not None and value is not False:
+                    text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                    print(f"meanfield: {option.flag}{'' if value is True else f' {text}'}", file=sys.stderr)
         return super().invoke(ctx)
 
     def _as_today(self, args: Sequence[str]) -> list[str]:

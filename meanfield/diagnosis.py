@@ -23,6 +23,7 @@ import psutil
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
+from meanfield.arguments import flag
 from meanfield.flow import gradient_flow
 from meanfield.kernels import code_cache, get_threads, phi_functions, set_threads
 from meanfield.particles import Particles
@@ -128,12 +129,18 @@ def diagnose(*, check: bool = True) -> Diagnosis:
     Diagnosis
         What was found.
 
+    Raises
+    ------
+    InputError
+        If ``check`` is no truth value.
+
     Examples
     --------
     >>> found = diagnose(check=False)
     >>> found.packages["numpy"] == np.__version__, found.processors["usable"] >= 1
     (True, True)
     """
+    check = flag("check", check)
     said: list[str] = []
     with _listening(said):
         checks = tuple(_timed(*one) for one in _CHECKS) if check else ()

@@ -243,7 +243,26 @@ def one_of(name: str, value: Any, known: Iterable[Word]) -> Word:
     for word in known:
         if isinstance(value, str) and value == word:
             return word
-    raise InputError(f"no {name} is called {shown(value)}; choose one of {', '.join(known)}")
+    words = ", ".join(known)
+    raise InputError(f"no {name} is called {shown(value)}; choose one of {words}{did_you_mean(value, known)}")
+
+
+def did_you_mean(given: Any, known: Iterable[str]) -> str:
+    """Return the end of an error that names the words closest to what was given; empty if none is close.
+
+    Examples
+    --------
+    >>> did_you_mean("lecunn", ["lecun", "he"])
+    "; did you mean 'lecun'?"
+    >>> did_you_mean("x", ["lecun", "he"])
+    ''
+    """
+    from difflib import get_close_matches
+
+    words = {word.lower().lstrip("-"): word for word in known}
+    plain = given.lower().lstrip("-") if isinstance(given, str) else ""
+    close = get_close_matches(plain, words, n=2, cutoff=0.7)
+    return f"; did you mean {' or '.join(repr(words[word]) for word in close)}?" if close else ""
 
 
 def interval(name: str, ends: Iterable[float]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from meanfield.arguments import number, shown, text
+from meanfield.arguments import did_you_mean, number, shown, text
 from meanfield.errors import InputError
 from meanfield.laws import Law, LawFunction, PowerLaw, law_code, law_exponent, parse_law
 from meanfield.regime import Classification, Regime, classify
@@ -136,7 +136,10 @@ class Scaling:
         word = _ALIASES.get(word, word)
         key = next((name for name in get_args(SchemeName) if name == word), None)
         if key is None:
-            raise InputError(f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}")
+            raise InputError(
+                f"no scheme is called {shown(scheme)}; choose one of {', '.join(SCHEMES)}"
+                + did_you_mean(word, SCHEMES)
+            )
         alpha, beta1, beta2 = SCHEMES[key]
         law: Law = beta1
         if key == "e-ma-wu":

@@ -153,7 +153,8 @@ def test_writes_only_into_given_folders_and_the_cache(tmp_path):
     assert {path for path in package.rglob("*") if path.suffix in (".nbi", ".nbc")} == before
     assert {path.relative_to(home).parts[0] for path in home.rglob("*") if path.is_file()} <= {".cache"}
     assert {path.name for path in out.iterdir()} == {
-        "phase-diagram.svg", "rd-against-width.svg", "runs.csv", "summary.csv", "sweep.sqlite",
+        "phase-diagram.svg", "phase-diagram.toml", "rd-against-width.svg", "runs.csv", "summary.csv",
+        "sweep.sqlite",
     }  # fmt: skip
 
 

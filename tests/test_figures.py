@@ -64,9 +64,8 @@ class TestCommand:
         code, out, _ = run(capsys, "figure", "--list")
         assert code == 0
         for name, entry in FIGURES.items():
-            (line,) = [line for line in out.splitlines() if line.split()[0] == name]
-            assert entry.needs in line
-            assert " s " in line
+            (row,) = re.findall(rf"^{name} +\d+ s +\d+ s (.*(?:\n {{10}}.*)*)", out, flags=re.M)
+            assert row.split() == f"{entry.shows}; needs {entry.needs}".split()
         listed = json.loads(run(capsys, "figure", "--list", "--json")[1])
         assert [figure["name"] for figure in listed] == list(FIGURES)
 
@@ -118,8 +117,8 @@ class TestCommand:
         [
             (["nothing"], "no figure is called 'nothing'; choose one of schemes"),
             ([], "no figure given; choose one of"),
-            (["schemes", "--seed", "-1"], "seed is -1; give a whole number >= 0"),
-            (["schemes", "--width", "1"], "width is 1; give a whole number >= 2"),
+            (["schemes", "--rng", "-1"], "--rng is -1; give at least 0"),
+            (["schemes", "--width", "1"], "--width is 1; give a whole number >= 2"),
             (["schemes", "--images", "x"], "one of images and labels is given without the other"),
             (["schemes", "--formats", "gif"], "--formats is 'gif'"),
         ],

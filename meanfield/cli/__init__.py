@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
+import traceback
 from collections.abc import Sequence
-
-from meanfield.errors import InputError, MissingExtraError, WorkerLostError
 
 #: Exit codes: success, a run that was cut off, input that cannot be used, Ctrl-C; see `meanfield --help`.
 OK, CUT_OFF, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_COMPLETE = "_MEANFIELD_COMPLETE"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,44 +24,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 success, 1 a run neither converged nor came to rest, 2 bad input, 130 interrupted.
-    """
-    from meanfield.cli.parser import build_parser
 
-    given = _join_negative_lists(sys.argv[1:] if argv is None else argv)
-    parser = build_parser()
-    if not given:
-        parser.print_help(sys.stderr)
-        return BAD_INPUT
-    arguments, rest = parser.parse_known_args(given)
-    if rest:
-        data = next((word for word in rest if os.path.isfile(word)), None)
-        hint = f"; give your data as --data {data}" if data else "; --help lists all"
-        print(f"meanfield: error: {rest[0]!r} is no argument of this command{hint}", file=sys.stderr)
-        return BAD_INPUT
+    Examples
+    --------
+    >>> main(["regime", "mean-field", "--json"])  # doctest: +ELLIPSIS
+    {
+      "gamma": 1.0,
+    ...
+    0
+    """
+    import click
+
+    from meanfield.cli.app import cli
+    from meanfield.cli.verb import sentence
+    from meanfield.errors import InputError, MissingExtraError, WorkerLostError
+
+    if instruction := os.environ.get(_COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "meanfield", _COMPLETE, instruction)
+    given = list(sys.argv[1:] if argv is None else argv)
+    ctx: click.Context | None = None
     try:
-        code: int = arguments.run(arguments)
+        with cli.make_context("meanfield", given) as ctx:
+            code = int(cli.invoke(ctx))
         sys.stdout.flush()
         return code
-    except (InputError, MissingExtraError) as error:
-        print(f"meanfield: error: {error}", file=sys.stderr)
+    except click.exceptions.Exit as end:  # --help, --version
+        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return BAD_INPUT
+    except (click.ClickException, InputError, MissingExtraError) as error:
+        if ctx is not None and ctx.meta.get("meanfield.verbose"):
+            traceback.print_exc()
+        where = getattr(error, "ctx", None) or (ctx and ctx.meta.get("meanfield.verb"))
+        print(f"meanfield: error: {sentence(error, where)}", file=sys.stderr)
         return BAD_INPUT
     except WorkerLostError as error:
-        print(f"meanfield: {error}", file=sys.stderr)
+        print(f"meanfield: {sentence(error, ctx and ctx.meta.get('meanfield.verb'))}", file=sys.stderr)
         return CUT_OFF
     except KeyboardInterrupt as interrupt:
-        print(f"\nmeanfield: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        said = sentence(interrupt, ctx and ctx.meta.get("meanfield.verb")) or "interrupted"
+        print(f"\nmeanfield: {said}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-
-
-def _join_negative_lists(argv: Sequence[str]) -> list[str]:
-    """Turn ``--gamma-prime -0.4,0`` into one argument: argparse takes the list for an option."""
-    joined: list[str] = []
-    for argument in argv:
-        if joined and re.fullmatch(r"--[a-z0-9-]+", joined[-1]) and re.match(r"-[.\d]", argument):
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined

@@ -1,4 +1,4 @@
-"""Tables and JSON that the commands print."""
+"""What the commands say of sweeps, runs and scalings, as a page of text and as JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meanfield.cli.tables import Page, Table, paths
+from meanfield.cli.verb import of_this_command
 from meanfield.regime import Classification, Regime
 from meanfield.scaling import Scaling
 
@@ -22,29 +24,49 @@ _MEANING = {
 }
 
 
-def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
-    """The summary table of a phase diagram, as a page of text."""
+def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> Page:
+    """The summary of a phase diagram: a table for each exponent, and what they say."""
     from meanfield.experiments import methods_text
 
     what = "m in each of two twin halves" if diagram.settings.per_half else "m neurons"
-    lines = [
+    return [
         f"{diagram.problem.name}: {diagram.problem.n} samples, d = {diagram.problem.d}; widths "
         f"{', '.join(str(int(m)) for m in diagram.widths)} ({what}), {len(diagram.seeds)} seeds",
         "",
-        "gamma'   gamma   S_w measured          these widths      limit   S_a measured          these widths"
-        "      limit   verdict    agrees",
-    ]
-    for row in diagram.rows:
-        agrees = {True: "yes", False: "NO", None: "-"}[row.agrees]
-        lines.append(
-            f"{row.gamma_prime:6.2f}  {row.gamma:6.2f}   {_slope(row.S_w)}  {_at_widths(row, 'S_w')}  "
-            f"{row.predicted_S_w:+9.3f}   {_slope(row.S_a)}  {_at_widths(row, 'S_a')}  "
-            f"{row.predicted_S_a:+9.3f}   {row.verdict.value:<10} {agrees}"
-        )
-    failed = [result for result in diagram.results if not result.finished]
-    rested = [result for result in diagram.results if result.finished and not result.converged]
-    lines += ["", *agreement(diagram)]
+        Table(
+            ("gamma'", "gamma", "S_w measured", "these widths", "limit", "verdict", "agrees"),
+            [
+                (*_place(row), _slope(row.S_w), _at_widths(row, "S_w"), f"{row.predicted_S_w:+.3f}",
+                 row.verdict.value, {True: "yes", False: "NO", None: "-"}[row.agrees])
+                for row in diagram.rows
+            ],
+            words=("verdict", "agrees"),
+        ),
+        "",
+        Table(
+            ("gamma'", "gamma", "S_a measured", "these widths", "limit"),
+            [
+                (*_place(row), _slope(row.S_a), _at_widths(row, "S_a"), f"{row.predicted_S_a:+.3f}")
+                for row in diagram.rows
+            ],
+        ),
+        "",
+        *agreement(diagram),
+        *_zeros(diagram),
+        'Measured slopes and zeros belong to these widths; "these widths" is what they are without sampling '
+        'noise, "limit" what they tend to as m grows.',
+        *_unusual(diagram),
+        "",
+        "For a paper: " + methods_text(diagram),
+        "",
+        *paths(written),
+    ]  # fmt: skip
+
+
+def _zeros(diagram: PhaseDiagram) -> list[str]:
+    """Where S_w changes sign."""
     finite = dict(zip(diagram.gamma_prime.tolist(), diagram.zeros_at_widths.tolist(), strict=True))
+    lines = []
     for zero in diagram.zeros:
         noise_free = finite[zero.gamma_prime]
         at_widths = f"without noise: {noise_free:.3f}; " if math.isfinite(noise_free) else ""
@@ -52,10 +74,14 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
             f"S_w changes sign at gamma = {zero.gamma:.3f} {_interval(zero.low, zero.high)} for gamma' = "
             f"{zero.gamma_prime:g} ({at_widths}limit: {1 + max(zero.gamma_prime, 0):g})"
         )
-    lines.append(
-        'Measured slopes and zeros belong to these widths; "these widths" is what they are without sampling '
-        'noise, "limit" what they tend to as m grows.'
-    )
+    return lines
+
+
+def _unusual(diagram: PhaseDiagram) -> list[str]:
+    """Runs that came to rest, and those that did not come to their end."""
+    failed = [result for result in diagram.results if not result.finished]
+    rested = [result for result in diagram.results if result.finished and not result.converged]
+    lines = []
     if rested:
         lines.append(
             f"{len(rested)} of {len(diagram.results)} runs came to rest above the loss tolerance (stationary "
@@ -68,7 +94,7 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> str:
             f"{worst.cell.gamma:g}, gamma' = {worst.cell.gamma_prime:g}, m = {worst.cell.width}: "
             f"{worst.status}); they are left out."
         )
-    return "\n".join([*lines, "", "For a paper: " + methods_text(diagram), "", *_paths(written)])
+    return lines
 
 
 def agreement(diagram: PhaseDiagram) -> list[str]:
@@ -107,25 +133,28 @@ def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str,
     }
 
 
-def boundary_as_text(found: Boundary, written: Sequence[Path]) -> str:
-    """The located boundary, as a page of text."""
+def boundary_as_text(found: Boundary, written: Sequence[Path]) -> Page:
+    """The located boundary: a table with a line for each gamma'."""
     what = "m in each of two twin halves" if found.settings.per_half else "m neurons"
-    lines = [
+    rows = [
+        (f"{gp:.2f}", f"{found.gamma_star[k]:.3f}", _interval(*found.interval[k]),
+         f"{found.reference[k]:.3f}", f"{found.predicted[k]:.3f}", "yes" if found.settled[k] else "NO")
+        for k, gp in enumerate(found.gamma_prime)
+    ]  # fmt: skip
+    return [
         f"{found.problem.name}: widths {', '.join(str(int(m)) for m in found.widths)} ({what}), "
         f"seeds {', '.join(map(str, found.seeds))}; {len(found.evaluations)} ensembles, "
         f"{len(found.results)} runs",
         "",
-        "gamma'   gamma* measured            these widths without noise   limit",
+        Table(
+            ("gamma'", "gamma* measured", "interval", "without noise", "limit", "settled"),
+            rows,
+            words=("settled",),
+        ),
+        'Zeros belong to these widths, as "without noise" does; they tend to the limit as m grows.',
+        "",
+        *paths(written),
     ]
-    for k, gp in enumerate(found.gamma_prime):
-        low, high = found.interval[k]
-        measured = f"{found.gamma_star[k]:.3f} {_interval(low, high)}"
-        remark = "" if found.settled[k] else "   not settled"
-        lines.append(
-            f"{gp:6.2f}   {measured:<24}   {found.reference[k]:<26.3f}   {found.predicted[k]:.3f}{remark}"
-        )
-    lines.append("Zeros belong to these widths; they tend to the limit as m grows.")
-    return "\n".join([*lines, "", *_paths(written)])
 
 
 def boundary_as_json(found: Boundary, written: Sequence[Path]) -> dict[str, Any]:
@@ -152,7 +181,7 @@ def boundary_as_json(found: Boundary, written: Sequence[Path]) -> dict[str, Any]
     }
 
 
-def place_as_text(scaling: Scaling, place: Classification, scales: tuple[float, float] | None) -> str:
+def place_as_text(scaling: Scaling, place: Classification, scales: tuple[float, float] | None) -> Page:
     """Where a scaling lies in the phase diagram, as a few lines of text."""
     title = f"{scaling.name}: " if scaling.name else ""
     lines = [
@@ -164,7 +193,7 @@ def place_as_text(scaling: Scaling, place: Classification, scales: tuple[float, 
     ]
     if scales is not None:
         lines.append(f"scales    kappa = {scales[0]:.6g}, kappa' = {scales[1]:.6g} at this width")
-    return "\n".join(lines)
+    return [*lines]
 
 
 def place_as_json(
@@ -177,21 +206,21 @@ def place_as_json(
     return data
 
 
-def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> str:
+def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> Page:
     """The outcome of a run, as a few lines of text."""
     stats = run.stats
     lines = [
         f"{run.problem.name}: {run.problem.n} samples, d = {run.problem.d}; width {run.initial.width:g}, "
         f"gamma = {scaling.gamma:g}, gamma' = {scaling.gamma_prime:g} ({scaling.regime.value} regime)",
-        f"status    {run.status.name}: {run.status.remedy}",
+        f"status    {run.status.name}: {of_this_command(run.status.remedy)}",
         f"loss      {run.loss[-1]:.4g} (from {run.loss[0]:.4g}) at tbar = {run.time[-1]:.4g}",
-        *([] if run.loss_target is None else [f"target    {run.loss_target}"]),
+        *([] if run.loss_target is None else [f"target    {of_this_command(run.loss_target)}"]),
         f"change    RD_w = {run.rd_w[-1]:.4g}, RD_a = {run.rd_a[-1]:.4g}",
         f"cost      {stats.steps} steps ({stats.rejected} rejected), {stats.seconds:.2f} s",
         f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves; "
         f"{stats.energy_drift:.1e} of the energy law",
     ]
-    return "\n".join([*lines, "", *_paths(written)])
+    return [*lines, "", *paths(written)]
 
 
 def run_as_json(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> dict[str, Any]:
@@ -249,19 +278,19 @@ def _interval(low: float, high: float) -> str:
     return f"[{ends[0]}, {ends[1]}]"
 
 
+def _place(row: Row) -> tuple[str, str]:
+    return f"{row.gamma_prime:.2f}", f"{row.gamma:.2f}"
+
+
 def _slope(slope: Slope) -> str:
     if math.isnan(slope.value):
-        return f"{'no runs':<20}"
+        return "no runs"
     if math.isinf(slope.low):
         return f"{slope.value:+.3f} (no interval)"
-    return f"{slope.value:+.3f} +- {(slope.high - slope.low) / 2:.3f}    "[:20]
+    return f"{slope.value:+.3f} +- {(slope.high - slope.low) / 2:.3f}"
 
 
 def _at_widths(row: Row, name: str) -> str:
     """A prediction at these widths; a dash where there is none."""
     value = math.nan if row.at_widths is None else float(getattr(row.at_widths, name))
-    return f"{value:+12.3f}" if math.isfinite(value) else f"{'-':>12}"
-
-
-def _paths(written: Sequence[Path]) -> list[str]:
-    return ["written:", *(f"  {path}" for path in written)]
+    return f"{value:+.3f}" if math.isfinite(value) else "-"

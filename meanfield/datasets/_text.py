@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import shown
+from meanfield.arguments import did_you_mean, shown
 from meanfield.datasets._checks import cannot_read
 from meanfield.datasets._numbers import PLAIN, Format, formats, is_number, recognised
 from meanfield.errors import InputError
@@ -196,6 +196,7 @@ def _choice(path: Path, line: int, names: list[str], columns: Sequence[str] | No
             what = "no column" if name not in names else f"{names.count(name)} columns"
             raise InputError(
                 f"{str(path)!r} has {what} called {_cut(name)}; its columns are {_listed(names)}"
+                + did_you_mean(name, set(names) - {name})
             )
     return [names.index(name) for name in columns]
 

@@ -321,7 +321,7 @@ def _check_ensemble(grid: Grid, *, antisymmetric: bool, per_half: bool) -> None:
     if antisymmetric and any(int(width) % neurons for width in grid.widths):
         raise InputError(
             "widths must be even for antisymmetric initialisation (or count one of two twin halves: "
-            "per_half=True, --per-half)"
+            "per_half=True)"
         )
     if per_half and not antisymmetric:
         raise InputError("per_half counts one of two twin halves; it needs antisymmetric=True")

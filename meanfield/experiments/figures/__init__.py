@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import get_args
 
-from meanfield.arguments import shown
+from meanfield.arguments import did_you_mean, shown
 from meanfield.errors import InputError
 from meanfield.experiments.executors import AnyExecutor
 from meanfield.experiments.figures import (
@@ -127,5 +127,5 @@ def entry(name: FigureName | None) -> Entry:
     """
     if not isinstance(name, str) or name not in get_args(FigureName):
         given = "no figure given" if name is None else f"no figure is called {shown(name)}"
-        raise InputError(f"{given}; choose one of {', '.join(FIGURES)}")
+        raise InputError(f"{given}; choose one of {', '.join(FIGURES)}{did_you_mean(name, FIGURES)}")
     return FIGURES[name]

@@ -7,7 +7,7 @@ the saved states of a run. Definitions with their sources: docs/statistics.md.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,11 @@ class OrderParameters:
     dead: Array
     pinned: Array
     pinned_amplitude: Array
+
+    def at(self, times: Array) -> OrderParameters:
+        """The same at some of the times only."""
+        rows = np.isin(self.time, times)
+        return OrderParameters(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def tangent_kernel(problem: Problem, particles: Particles) -> Array:

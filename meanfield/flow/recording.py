@@ -42,6 +42,8 @@ class SaveTimes:
     """
 
     def __init__(self, save_at: ArrayLike | None, after: float = 0.0) -> None:
+        #: What was asked for; None where nothing was.
+        self.asked: Array | None = None
         self._times: Array | None = None
         self._next = 0
         self._ratio = 10.0 ** (1.0 / PER_DECADE)
@@ -56,7 +58,8 @@ class SaveTimes:
                     f"save_at ends at {times[-1]:g}, but the run to go on with is at tbar = {after:.6g}; "
                     "give later times, too"
                 )
-            self._times = times[times > after]  # the start is always kept
+            self.asked = times
+            self._times = times[times > after]  # the start is always recorded
 
     @property
     def times(self) -> Array:

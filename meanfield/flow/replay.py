@@ -32,7 +32,7 @@ class ResidualPath:
     motions : list of Motion
         Residuals of each step, and for how long they were felt.
     kept : list of bool
-        After which steps the run saved its state.
+        After which steps the run saved its state; the end is always among them.
     """
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class ResidualPath:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """Where other neurons went, at the saved times of the run without its start.
+    """Where other neurons went, at the times of ``run.with_ends()`` without the start.
 
     Attributes
     ----------

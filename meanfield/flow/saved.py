@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import check_types, shown
 from meanfield.errors import InputError
+from meanfield.flow.moments import RECORDED
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
@@ -22,7 +23,7 @@ KINDS = {
     "limit": ("a limit of infinite width", "InfiniteWidth.load"),
 }
 #: Arrays over the saved times.
-SERIES = ("time", "loss", "output", "rd_w", "rd_a")
+SERIES = RECORDED
 #: Parameters at the saved times, if they were asked for.
 SAVED = ("saved_a", "saved_w")
 
@@ -72,6 +73,13 @@ def check_series(
             raise InputError(f"{name} holds what is no finite number")
         if name in ("loss", "rd_w", "rd_a") and np.any(arrays[name] < 0.0):
             raise InputError(f"{name} is negative")
+
+
+def asked_times(asked: NDArray[Any]) -> NDArray[np.float64]:
+    """The times that a run was asked to keep, as its file has them beside start and end."""
+    if asked.ndim != 1 or not np.all(np.isfinite(asked)) or not np.all(np.diff(asked) > 0.0):
+        raise InputError("the times that were asked for do not rise")
+    return np.asarray(asked, dtype=np.float64)
 
 
 def kept_target(kept: Any) -> LossTarget | None:

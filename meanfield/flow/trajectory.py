@@ -9,18 +9,28 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.archives import read_member
-from meanfield.arguments import check_types, file_path, number, shown
+from meanfield.arguments import check_types, file_path, number, over_times, shown
 from meanfield.errors import InputError, MissingExtraError
 from meanfield.flow.method import EventCounts
+from meanfield.flow.moments import Moment, only, with_ends
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
-from meanfield.flow.saved import FORMAT, KINDS, SERIES, check_series, final_particles, kept_target, upgraded
+from meanfield.flow.saved import (
+    FORMAT,
+    KINDS,
+    SERIES,
+    asked_times,
+    check_series,
+    final_particles,
+    kept_target,
+    upgraded,
+)
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles, Span
@@ -106,7 +116,8 @@ class Trajectory:
     problem : Problem
         The data.
     time : ndarray, shape (T,)
-        Saved times in units of ``time_unit``; the first is 0 and the last the end.
+        Saved times in units of ``time_unit``: those of ``save_at`` that the run has reached, and no others;
+        without ``save_at`` the first is 0 and the last the end.
     loss : ndarray, shape (T,)
         ``R = (1/2n) sum (f - y)**2``.
     output : ndarray, shape (T, n)
@@ -128,6 +139,11 @@ class Trajectory:
     loss_target : LossTarget or None
         The loss at which the run was to end, and the tolerance that asked for it; None if that rule was off,
         and for files of earlier versions, which do not know it.
+    ends : tuple of Moment, or None
+        Start and end of the run where ``save_at`` left one of them out; None where they are the first and
+        the last saved state. :attr:`start` and :attr:`end` are there in both cases.
+    unreached : ndarray, shape (U,)
+        Times of ``save_at`` after the end of the run: it stopped before, ``status`` says why.
     """
 
     problem: Problem
@@ -145,6 +161,8 @@ class Trajectory:
     time_unit: str = "tbar"
     path: ResidualPath | None = None
     loss_target: LossTarget | None = None
+    ends: tuple[Moment, Moment] | None = None
+    unreached: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     #: What files say that they hold.
     _KIND = "run"
@@ -154,13 +172,37 @@ class Trajectory:
         """Whether the run ended where it was meant to (loss_target, t_end or the user's rule)."""
         return self.status.converged
 
+    @property
+    def start(self) -> Moment:
+        """The run at time 0, whether or not ``save_at`` asked for it."""
+        return Moment.of(self, 0) if self.ends is None else self.ends[0]
+
+    @property
+    def end(self) -> Moment:
+        """The run at its end, whether or not ``save_at`` asked for it."""
+        return Moment.of(self, -1) if self.ends is None else self.ends[1]
+
+    def with_ends(self) -> Self:
+        """The same run with its start and its end among the saved times.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.datasets.four_points()
+        >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20, rng=0)
+        >>> run = mf.gradient_flow(problem, network, save_at=[1.0, 2.0], t_end=3.0)
+        >>> run.time, run.with_ends().time
+        (array([1., 2.]), array([0., 1., 2., 3.]))
+        """
+        return with_ends(self)
+
     def particles(self, at: float | None = None) -> Particles:
         """The network at the end, or at a saved time.
 
         Parameters
         ----------
         at : float, optional
-            One of :attr:`time`; needs ``save_parameters=True`` in the run.
+            0, the end, or one of :attr:`time`; the latter needs ``save_parameters=True`` in the run.
 
         Raises
         ------
@@ -169,14 +211,15 @@ class Trajectory:
         """
         if at is None:
             return self.final
-        index = self._row(at)
-        if index == len(self.time) - 1:
+        run = self.with_ends()
+        index = run._row(at)
+        if index == len(run.time) - 1:
             return self.final
         if index == 0:
             return self.initial
-        if self.saved_a is None or self.saved_w is None:
+        if run.saved_a is None or run.saved_w is None:
             raise InputError("parameters were not saved along this run; run again with save_parameters=True")
-        return self.initial.moved(self.saved_a[index], self.saved_w[index])
+        return self.initial.moved(run.saved_a[index], run.saved_w[index])
 
     def _row(self, at: float) -> int:
         """The index of a saved time."""
@@ -189,21 +232,25 @@ class Trajectory:
             )
         return index
 
-    def predict(self, x: ArrayLike, at: float | None = None) -> NDArray[np.float64]:
+    def predict(self, x: ArrayLike, at: ArrayLike | None = None) -> NDArray[np.float64]:
         """The learned function on new inputs.
 
         Parameters
         ----------
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
-        at : float, optional
-            A saved time; by default the end.
+        at : float or array_like, shape (S,), optional
+            A saved time, or several; by default the end.
 
         Returns
         -------
-        ndarray, shape (k,)
+        ndarray, shape (k,) or (S, k)
         """
-        return self.particles(at).output(self.problem.with_bias(x))
+        points = self.problem.with_bias(x)
+        if at is None:
+            return self.final.output(points)
+        run = self.with_ends()
+        return np.asarray(over_times("at", at, lambda t: run.particles(t).output(points)))
 
     def order_parameters(self) -> OrderParameters:
         """Kernel change and alignment, effective orientations, dead and pinned neurons at the saved states.
@@ -221,8 +268,10 @@ class Trajectory:
         (True, True)
         """
         every = self.saved_a is not None and self.saved_w is not None
-        times = self.time if every else self.time[[0, -1]]
-        return order_parameters(self.problem, [self.particles(float(t)) for t in times], times)
+        run = self.with_ends()  # changes count from the start
+        times = run.time if every else run.time[[0, -1]]
+        seen = order_parameters(self.problem, [run.particles(float(t)) for t in times], times)
+        return seen.at(self.time) if every else seen
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to an NPZ file (no pickle inside) and return its path.
@@ -233,6 +282,7 @@ class Trajectory:
             Where to write; ``.npz`` is appended if missing. An existing file is replaced only once
             the new one is complete.
         """
+        whole = self.with_ends()
         target = file_path("path", path)
         if target.suffix != ".npz":
             target = target.with_name(target.name + ".npz")
@@ -248,14 +298,16 @@ class Trajectory:
             "time_unit": self.time_unit,
             "loss_target": None if self.loss_target is None else asdict(self.loss_target),
         }
-        arrays = {name: getattr(self, name) for name in SERIES} | self._own_arrays()
+        arrays = {name: getattr(whole, name) for name in SERIES} | self._own_arrays()
+        if self.ends is not None or len(self.unreached):
+            arrays["asked"] = np.append(self.time, self.unreached)
         x = self.problem.x[:, : self.problem.d_in]
         arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
         if self.initial.span is not None:
             arrays |= {"basis": self.initial.span.basis, "outside": self.initial.span.outside}
-        if self.saved_a is not None and self.saved_w is not None:
-            arrays |= {"saved_a": self.saved_a, "saved_w": self.saved_w}
+        if whole.saved_a is not None and whole.saved_w is not None:
+            arrays |= {"saved_a": whole.saved_a, "saved_w": whole.saved_w}
         temporary = target.with_name(target.name + ".part")
         try:
             with temporary.open("wb") as file:
@@ -306,7 +358,7 @@ class Trajectory:
         if initial.d != problem.d:
             raise InputError(f"its weights have shape {initial.w.shape}, but samples have d = {problem.d}")
         series: dict[str, Any] = {name: arrays[name] for name in SERIES}
-        return cls(
+        run = cls(
             problem=problem,
             **series,
             initial=initial,
@@ -318,6 +370,7 @@ class Trajectory:
             time_unit=meta["time_unit"],
             loss_target=kept_target(meta.get("loss_target")),
         )
+        return run if "asked" not in arrays else only(run, asked_times(arrays["asked"]))
 
     def to_xarray(self) -> xarray.Dataset:
         """The series as an ``xarray.Dataset`` over time and sample (extra ``[xarray]``)."""
@@ -340,10 +393,12 @@ class Trajectory:
         )
 
     def __repr__(self) -> str:
+        end = self.end
         return (
-            f"<Trajectory: {self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
-            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps}"
+            f"<Trajectory: {self.status.name}, tbar={end.time:.4g}, loss={end.loss:.3g}, "
+            f"rd_w={end.rd_w:.4g}, rd_a={end.rd_a:.4g}, steps={self.stats.steps}"
             + ("" if self.loss_target is None else f"; {self.loss_target}")
+            + (f"; {len(self.unreached)} times of save_at not reached" if len(self.unreached) else "")
             + ">"
         )
 

@@ -108,7 +108,7 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
             raise InputError(
                 f"{name} is {one:g} in the run and {other:g} in the limit; give both one scaling and width"
             )
-    shared = (run.time > 0.0) & (run.time <= limit.time[-1])
+    shared = (run.time > 0.0) & (run.time <= limit.end.time)
     if not shared.any():
         raise InputError("the runs share no times after 0; save more of them with save_at")
     if run.initial.antisymmetric and not limit.initial.antisymmetric:
@@ -205,6 +205,7 @@ def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:
 
 def outputs_at(run: Trajectory, times: Array) -> Array:
     """Outputs at any times of a run, shape (T, n): exact at saved times, PCHIP in log t between."""
+    run = run.with_ends()
     from scipy.interpolate import PchipInterpolator
 
     known = run.time[1:]

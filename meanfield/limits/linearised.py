@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import instance
+from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.kernel_regime import Displacement, empirical_kernels
@@ -101,49 +102,72 @@ class Linearised:
         """Loss that is left at infinite time."""
         return self._flow.unlearnable
 
-    def residual(self, t: float) -> Array:
-        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,)."""
-        return self._flow.residual(a_time(t))
+    def residual(self, t: ArrayLike) -> Array:
+        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
 
-    def loss(self, t: float) -> float:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite)."""
-        return self._flow.loss(a_time(t))
+        All laws with a time take several, too, as an array of shape (S,): results are stacked, here (S, n).
+        """
+        return np.asarray(over_times("t", t, lambda s: self._flow.residual(a_time(s))))
+
+    @overload
+    def loss(self, t: float) -> float: ...
+
+    @overload
+    def loss(self, t: ArrayLike) -> float | Array: ...
+
+    def loss(self, t: ArrayLike) -> float | Array:
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite); shape (S,) at S times."""
+        found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
+        return found
 
     def time_to(self, loss: float) -> float:
         """Time tbar at which the loss has fallen to a value; infinite if it never does."""
         return self._flow.time_to(loss)
 
-    def impulse(self, t: float) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,)."""
-        return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
-
-    def impulse_products(self, t: float) -> Array:
-        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n)."""
+    def impulse(self, t: ArrayLike) -> Array:
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,); (S, n) at S times."""
         vectors = self._modes.vectors
-        return np.asarray(vectors @ self._flow.impulse_products(a_time(t)) @ vectors.T)
+        return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
 
-    def output(self, x: ArrayLike, t: float = math.inf) -> Array:
+    def impulse_products(self, t: ArrayLike) -> Array:
+        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n).
+
+        At S times the shape is (S, n, n).
+        """
+        vectors = self._modes.vectors
+        return np.asarray(
+            over_times("t", t, lambda s: vectors @ self._flow.impulse_products(a_time(s)) @ vectors.T)
+        )
+
+    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
         """Output on any inputs at the time tbar = t.
 
         Parameters
         ----------
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
-        t : float
+        t : float or array_like, shape (S,)
             By default infinite.
 
         Returns
         -------
-        ndarray, shape (k,)
+        ndarray, shape (k,) or (S, k)
         """
         network, points = self.network, self.problem.with_bias(x)
         K_a, K_w = empirical_kernels(network, points, self.problem.x)
         kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
-        return np.asarray(network.output(points) + self._factor * (kernel @ self.impulse(t)))
+        initial = network.output(points)
+        return np.asarray(over_times("t", t, lambda s: initial + self._factor * (kernel @ self.impulse(s))))
 
-    def displacement(self, t: float = math.inf) -> Displacement:
-        """Relative displacements of the layers at the time tbar = t; there is no second order."""
-        network, impulse = self.network, self._flow.impulse(a_time(t))
+    def displacement(self, t: ArrayLike = math.inf) -> Displacement:
+        """Relative displacements of the layers at the time tbar = t; there is no second order.
+
+        At several times all that the result holds has their shape (S,).
+        """
+        return Displacement.over_times(t, lambda s: self._displacement(a_time(s)))
+
+    def _displacement(self, t: float) -> Displacement:
+        network, impulse = self.network, self._flow.impulse(t)
         a_part, w_part = self._modes.forms(impulse)
         a_size, w_size = network.weight @ network.a**2, network.weight @ network.w_squared
         return Displacement(

@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meanfield import datasets, limits, plotting, symbolic
     from meanfield.errors import InputError, MissingExtraError, StoreError
-    from meanfield.experiments import Boundary, PhaseDiagram, boundary, figures, limit_diagram, phase_diagram
+    from meanfield.experiments import (
+        Boundary,
+        Ensemble,
+        PhaseDiagram,
+        boundary,
+        ensemble,
+        figures,
+        limit_diagram,
+        load,
+        phase_diagram,
+    )
     from meanfield.flow import Status, Trajectory, gradient_descent, gradient_flow
     from meanfield.laws import PowerLaw
-    from meanfield.limits import InfiniteWidth, infinite_width, load
+    from meanfield.limits import InfiniteWidth, infinite_width
     from meanfield.particles import Particles
     from meanfield.problem import Problem
     from meanfield.regime import Regime, classify, exponents
@@ -24,6 +34,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Boundary": "experiments",
+    "Ensemble": "experiments",
     "InfiniteWidth": "limits",
     "InputError": "errors",
     "MissingExtraError": "errors",
@@ -38,13 +49,14 @@ _HOMES = {
     "Trajectory": "flow",
     "boundary": "experiments",
     "classify": "regime",
+    "ensemble": "experiments",
     "exponents": "regime",
     "figures": "experiments",
     "gradient_descent": "flow",
     "gradient_flow": "flow",
     "infinite_width": "limits",
     "limit_diagram": "experiments",
-    "load": "limits",
+    "load": "experiments",
     "phase_diagram": "experiments",
 }
 _ROOMS = ("datasets", "limits", "plotting", "symbolic")
@@ -61,6 +73,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a user meets them
     "gradient_descent",
     "Trajectory",
     "Status",
+    "ensemble",
+    "Ensemble",
     "infinite_width",
     "InfiniteWidth",
     "load",

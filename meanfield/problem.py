@@ -7,8 +7,10 @@ Gradient flow moves every input weight inside the span of the samples only, so t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -229,6 +231,23 @@ class Problem:
                 f"give points of shape (k, {self.d_in})"
             )
         return np.column_stack([points, np.ones(len(points))]) if self.bias else points
+
+    def described(self) -> dict[str, Any]:
+        """What files keep of a problem beside x and y: plain text and numbers; see :meth:`restored`."""
+        return {"bias": self.bias, "name": self.name}
+
+    @classmethod
+    def restored(cls, x: ArrayLike, y: ArrayLike, described: Mapping[str, Any]) -> Problem:
+        """A problem as a file has kept it, to the bit.
+
+        Parameters
+        ----------
+        x, y : array_like, shapes (n, d_in) and (n,)
+            Samples and targets as the network sees them, without the bias column.
+        described : mapping
+            What :meth:`described` has returned.
+        """
+        return cls(x, y, **described)
 
     def __repr__(self) -> str:
         return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}>"

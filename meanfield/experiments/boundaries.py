@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +21,13 @@ from meanfield.experiments.reference import ReferenceSlope
 from meanfield.experiments.slopes import Slope
 from meanfield.experiments.sweep import assemble, checked_means, checked_settings, train_cells, whereabouts
 from meanfield.experiments.zeros import Zero, locate
+from meanfield.exporting import dataset, frame
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 Array = NDArray[np.float64]
 
@@ -111,15 +117,56 @@ class Boundary:
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the zeros as CSV and return its path."""
-        counts = [sum(e.gamma_prime == gp for e in self.evaluations) for gp in self.gamma_prime]
-        header = [
-            "gamma_prime", "gamma_star", "low", "high", "predicted", "reference", "settled", "evaluations",
-        ]  # fmt: skip
-        columns = (
-            self.gamma_prime, self.gamma_star, *self.interval.T, self.predicted, self.reference,
-            self.settled, np.array(counts),
-        )  # fmt: skip
-        return write_csv(path, header, list(zip(*(column.tolist() for column in columns), strict=True)))
+        columns = self._columns()
+        rows = list(zip(*(column.tolist() for column in columns.values()), strict=True))
+        return write_csv(path, list(columns), rows)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The zeros as a table of pandas over gamma_prime, with the columns of :meth:`to_csv`.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        columns = self._columns()
+        return frame(columns, {"gamma_prime": columns.pop("gamma_prime")}, self._attributes())
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The zeros as a data set over gamma_prime, with the variables of :meth:`to_csv`.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        columns = self._columns()
+        coordinates = {"gamma_prime": columns.pop("gamma_prime")}
+        variables = {name: ("gamma_prime", column) for name, column in columns.items()}
+        return dataset(variables, coordinates, self._attributes())
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        return {
+            "gamma_prime": self.gamma_prime,
+            "gamma_star": self.gamma_star,
+            "low": self.interval[:, 0],
+            "high": self.interval[:, 1],
+            "predicted": self.predicted,
+            "reference": self.reference,
+            "settled": self.settled,
+            "evaluations": np.array(
+                [sum(e.gamma_prime == gp for e in self.evaluations) for gp in self.gamma_prime]
+            ),
+        }
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "problem": self.problem.name,
+            "widths": self.widths.tolist(),
+            "seeds": len(self.seeds),
+            "confidence": self.confidence,
+            "tol": self.tol,
+        }
 
     def __repr__(self) -> str:
         found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in self.zeros)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from types import TracebackType
 from typing import TypeVar
 
-from tqdm import tqdm
-
+from meanfield.bars import bar_class, in_notebook, visible
 from meanfield.experiments.cells import Cell, CellResult, cost
 
 _Item = TypeVar("_Item")
@@ -20,6 +20,8 @@ _Outcome = TypeVar("_Outcome")
 _LOG_SECONDS = 60.0
 #: The bar appears once it was said what will be done: until then it waits, for longer than anybody.
 _AFTER_THE_PLAN = 1e9
+#: Bars of notebooks are only drawn once a delay is over, and there has to be one.
+_AT_ONCE = 1e-9
 #: Partial results take at most this share of the time.
 _LIVE_SHARE = 0.1
 
@@ -36,24 +38,24 @@ class SweepProgress:
     resumed : int
         Cells that were done before.
     shown : bool or None
-        None shows it on a terminal.
+        None shows it in a terminal or notebook.
     """
 
     def __init__(self, cells: Sequence[Cell], resumed: int, shown: bool | None) -> None:
-        terminal = sys.stderr.isatty()
-        self._shown = (terminal if shown is None else shown) and bool(cells)
+        self._shown = visible(shown) and bool(cells)
+        watched, self._write = sys.stderr.isatty() or in_notebook(), bar_class().write
         self._total, self._done, self._lost = len(cells), 0, 0
         self._running: dict[Cell, None] = {}
         self._weight: Callable[[Cell], float] = cost
         self._began = time.monotonic()
         if resumed and self._shown:
-            tqdm.write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
-        self._bar = tqdm(
+            self._write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
+        self._bar = bar_class()(
             total=sum(map(cost, cells)),
             desc="sweep",
             disable=not self._shown,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-            mininterval=0.1 if terminal else _LOG_SECONDS,
+            mininterval=0.1 if watched else _LOG_SECONDS,
             miniters=0,
             delay=_AFTER_THE_PLAN,
         )
@@ -67,8 +69,8 @@ class SweepProgress:
     def plan(self, text: str) -> None:
         """Say what will be done, before it is."""
         if self._shown:
-            tqdm.write(text, file=sys.stderr)
-        self._bar.delay = 0.0
+            self._write(text, file=sys.stderr)
+        self._bar.delay = _AT_ONCE
 
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """From now on the bar counts these weights of the cells that are left, and time from here."""
@@ -130,7 +132,21 @@ def mapped(
     *,
     delay: float = 0.0,
 ) -> list[_Outcome]:
-    """Results of a pure function over items, on so many processes, under a bar.
+    """Results of a pure function over items in their order, see :func:`streamed`."""
+    found = dict(streamed(work, items, processes, label, progress, delay=delay))
+    return [found[index] for index in range(len(items))]
+
+
+def streamed(
+    work: Callable[[_Item], _Outcome],
+    items: Sequence[_Item],
+    processes: int,
+    label: str,
+    progress: bool | None,
+    *,
+    delay: float = 0.0,
+) -> Iterator[tuple[int, _Outcome]]:
+    """Results of a pure function as they are ready, on so many processes, under a bar.
 
     Parameters
     ----------
@@ -143,22 +159,49 @@ def mapped(
     label : str
         Of the bar.
     progress : bool or None
-        None shows the bar on a terminal.
+        None shows the bar in a terminal or notebook.
     delay : float
         Seconds after which the bar appears.
+
+    Yields
+    ------
+    int
+        Which of the items it was.
+    object
+        What the function returned.
     """
-    shown = sys.stderr.isatty() if progress is None else progress
+    outcomes = enumerate(map(work, items)) if processes == 1 else _from_processes(work, items, processes)
+    shown = visible(progress)
+    yield from bar_class()(
+        outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False
+    )
 
-    def under_a_bar(outcomes: Iterable[_Outcome]) -> list[_Outcome]:
-        return list(tqdm(outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False))
 
-    if processes == 1:
-        return under_a_bar(map(work, items))
-    from concurrent.futures import ProcessPoolExecutor
+def _from_processes(
+    work: Callable[[_Item], _Outcome], items: Sequence[_Item], processes: int
+) -> Iterator[tuple[int, _Outcome]]:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
 
     # Processes that import the code anew: a fork would copy its threads' locks.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return under_a_bar(pool.map(work, items, chunksize=max(1, len(items) // (8 * processes))))
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start_worker)
+    try:
+        futures = {pool.submit(work, item): index for index, item in enumerate(items)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BaseException:
+        # What still runs is not wanted any more.
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _start_worker() -> None:
+    from meanfield.experiments.pools import use_one_thread
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+    use_one_thread()
 
 
 class Live:

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.archives import read_member
-from meanfield.arguments import check_types, file_path, number, over_times, shown
-from meanfield.errors import InputError, MissingExtraError
+from meanfield.arguments import check_types, number, over_times, shown
+from meanfield.errors import InputError
+from meanfield.exporting import dataset, frame
 from meanfield.flow.method import EventCounts
 from meanfield.flow.moments import Moment, only, with_ends
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
 from meanfield.flow.saved import (
-    FORMAT,
     KINDS,
     SERIES,
     asked_times,
     check_series,
     final_particles,
     kept_target,
-    upgraded,
+    read_archive,
+    write_archive,
 )
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
@@ -37,7 +35,12 @@ from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
+
+Result = TypeVar("Result")
+#: Makes a result of what its file says of it and of the file's arrays.
+Reader: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], Result]
 
 
 @dataclass(frozen=True)
@@ -283,11 +286,7 @@ class Trajectory:
             the new one is complete.
         """
         whole = self.with_ends()
-        target = file_path("path", path)
-        if target.suffix != ".npz":
-            target = target.with_name(target.name + ".npz")
         meta = {
-            "format": FORMAT,
             "kind": self._KIND,
             "bias": self.problem.bias,
             "name": self.problem.name,
@@ -308,19 +307,7 @@ class Trajectory:
             arrays |= {"basis": self.initial.span.basis, "outside": self.initial.span.outside}
         if whole.saved_a is not None and whole.saved_w is not None:
             arrays |= {"saved_a": whole.saved_a, "saved_w": whole.saved_w}
-        temporary = target.with_name(target.name + ".part")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
-                file.flush()
-                os.fsync(file.fileno())  # complete on the disk before it replaces another
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(
-                f"the run cannot be written to {target} ({error}); give a writable place"
-            ) from None
-        return target
+        return write_archive(path, meta, arrays, "the run")
 
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
         """What a subclass keeps besides."""
@@ -335,7 +322,7 @@ class Trajectory:
         InputError
             If the file is missing, damaged or something else.
         """
-        return load_saved(path, {cls._KIND: cls})
+        return load_saved(path, {cls._KIND: cls._from_file})
 
     @classmethod
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
@@ -372,25 +359,62 @@ class Trajectory:
         )
         return run if "asked" not in arrays else only(run, asked_times(arrays["asked"]))
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """The series as a table over time: loss, rd_w, rd_a (outputs are in :meth:`to_xarray`).
+
+        Units are in ``.attrs["units"]``.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.datasets.four_points()
+        >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20, rng=0)
+        >>> table = mf.gradient_flow(problem, network, save_at=[1.0, 2.0], loss_tol=0).to_pandas()
+        >>> table.index.name, list(table.columns), table.attrs["units"]["time"]
+        ('time', ['loss', 'rd_w', 'rd_a'], 'tbar')
+        """
+        series = {"loss": self.loss, "rd_w": self.rd_w, "rd_a": self.rd_a}
+        return frame(series, {"time": self.time}, self._attributes())
+
     def to_xarray(self) -> xarray.Dataset:
-        """The series as an ``xarray.Dataset`` over time and sample (extra ``[xarray]``)."""
-        try:
-            import xarray
-        except ImportError:
-            raise MissingExtraError(
-                "to_xarray needs xarray, which is not installed; pip install 'meanfield-nn[xarray]'"
-            ) from None
-        return xarray.Dataset(
-            {
-                "loss": ("time", self.loss),
-                "rd_w": ("time", self.rd_w),
-                "rd_a": ("time", self.rd_a),
-                "output": (("time", "sample"), self.output),
-                "target": ("sample", self.problem.y),
-            },
-            coords={"time": ("time", self.time, {"units": self.time_unit})},
-            attrs={"status": self.status.name, "width": self.initial.width},
-        )
+        """The series as a data set over time and sample, with units; parameters too, where they were saved.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        variables: dict[str, Any] = {
+            "loss": ("time", self.loss),
+            "rd_w": ("time", self.rd_w),
+            "rd_a": ("time", self.rd_a),
+            "output": (("time", "sample"), self.output),
+            "target": ("sample", self.problem.y),
+            "input": (("sample", "feature"), self.problem.x[:, : self.problem.d_in]),
+        }
+        if self.saved_a is not None and self.saved_w is not None:
+            variables |= {"a": (("time", "neuron"), self.saved_a)}
+            variables |= {"w": (("time", "neuron", "weight"), self.saved_w)}
+        coordinates = {"time": self.time, "sample": np.arange(self.problem.n)}
+        return dataset(variables, coordinates, self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        """What holds for the run as a whole, in tables and data sets."""
+        network = self.initial
+        return {
+            "problem": self.problem.name,
+            "width": network.width,
+            "kappa": network.kappa,
+            "kappa_prime": network.kappa_prime,
+            "status": self.status.name,
+            "time_of_end": self.end.time,
+            "loss_at_end": self.end.loss,
+        }
 
     def __repr__(self) -> str:
         end = self.end
@@ -403,8 +427,8 @@ class Trajectory:
         )
 
 
-def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory]]) -> Trajectory:
-    """Read a file of one of some kinds, given by their names in the file with their classes.
+def load_saved(path: str | os.PathLike[str], readers: Mapping[str, Reader[Result]]) -> Result:
+    """Read a file of one of some kinds, given by their names in the file with what makes the result.
 
     Raises
     ------
@@ -412,18 +436,10 @@ def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory
         If the file is missing, damaged, or of another kind.
     """
     try:
-        file = Path(path)
-        size = file.stat().st_size
-        with zipfile.ZipFile(file) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            arrays: dict[str, Any] = {
-                name: read_member(file, archive, info, size, text=name in _TEXTS)
-                for name, info in members.items()
-            }
-        meta = upgraded(json.loads(str(arrays.pop("meta"))), arrays)
+        meta, arrays = read_archive(path)
         what, reader = KINDS[meta["kind"]]
-        if meta["kind"] in kinds:
-            return kinds[meta["kind"]]._from_file(meta, arrays)
+        if meta["kind"] in readers:
+            return readers[meta["kind"]](meta, arrays)
     except FileNotFoundError:
         raise InputError(
             f"there is no file {shown(path)}; give the path of a run saved by Trajectory.save"
@@ -434,7 +450,3 @@ def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory
             "give a file written by Trajectory.save"
         ) from None
     raise InputError(f"{shown(path)} holds {what}; read it with meanfield.load or {reader}")
-
-
-#: Members that hold text; "limit" is that of limits of infinite width.
-_TEXTS = ("meta", "limit")

@@ -207,6 +207,10 @@ class InfiniteWidth(Trajectory):
         check_types(found)
         return found
 
+    def _attributes(self) -> dict[str, Any]:
+        own = ("source", "nodes", "error", "rd_error", "rd_a_error", "tolerance")
+        return super()._attributes() | {name: getattr(self, name) for name in own}
+
     def __repr__(self) -> str:
         return (
             f"<InfiniteWidth: {self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
@@ -215,7 +219,7 @@ class InfiniteWidth(Trajectory):
 
 
 def load(path: str | os.PathLike[str]) -> Trajectory:
-    """Read what ``save`` has written: the run of a network, or a limit of infinite width.
+    """Read the run of a network or a limit of infinite width; :func:`meanfield.load` reads diagrams, too.
 
     Parameters
     ----------
@@ -242,7 +246,11 @@ def load(path: str | os.PathLike[str]) -> Trajectory:
     >>> type(again).__name__, again.error == limit.error
     ('InfiniteWidth', True)
     """
-    return load_saved(path, {"run": Trajectory, _ENTRY: InfiniteWidth})
+    return load_saved(path, READERS)
+
+
+#: Reads runs and limits, by the kind in the file.
+READERS = {"run": Trajectory._from_file, _ENTRY: InfiniteWidth._from_file}
 
 
 _OWN = ("error", "rd_error", "source", "nodes", "cross_check", "tolerance", "rd_a_error", "rng")

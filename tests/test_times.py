@@ -96,7 +96,7 @@ class TestExactlyTheAskedTimes:
         with pytest.raises(FlowInterrupted, match=r"interrupted at tbar = [23]") as caught:
             flow(save_at=TIMES, progress=stop)
         run = caught.value.trajectory
-        np.testing.assert_array_equal(run.time, TIMES[TIMES <= run.end.time])
+        np.testing.assert_array_equal(run.time, [t for t in TIMES if t <= run.end.time])
 
     @pytest.mark.parametrize("from_file", [False, True])
     def test_going_on_from_a_time_that_was_not_asked_for(self, from_file, tmp_path):

@@ -46,9 +46,7 @@ def write_diagram(diagram: PhaseDiagram, path: str | os.PathLike[str]) -> Path:
     arrays = {name: getattr(diagram, name) for name in (*_AXES, *_MAPS)}
     arrays |= {"x": diagram.problem.x[:, : diagram.problem.d_in], "y": diagram.problem.y}
     results = diagram.results
-    arrays |= {
-        f"cell_{name}": np.array([getattr(r.cell, name) for r in results]) for name in CELL_COLUMNS
-    }
+    arrays |= {f"cell_{name}": np.array([getattr(r.cell, name) for r in results]) for name in CELL_COLUMNS}
     arrays |= {
         f"run_{name}": np.array([getattr(r, name) for r in results])
         for name in RESULT_COLUMNS

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from multiprocessing import get_context
 from types import TracebackType
 from typing import TypeVar
@@ -185,23 +188,52 @@ def _from_processes(
     # Processes that import the code anew: a fork would copy its threads' locks.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
-        futures = {pool.submit(work, item): index for index, item in enumerate(items)}
+        futures = {pool.submit(_unless_stopped, work, item): index for index, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BaseException:
-        # What still runs is not wanted any more.
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        # What still runs is not wanted any more. A worker that is killed may leave half a result in the pipe,
+        # for which the pool would wait forever: so it is asked to stop.
+        if os.name == "posix":
+            for pid in list(getattr(pool, "_processes", None) or {}):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT)
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
+
+
+#: In a worker: whether it computes now, and whether it was asked to stop.
+_working = _stopped = False
 
 
 def _start_worker() -> None:
     from meanfield.experiments.pools import use_one_thread
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+    signal.signal(signal.SIGINT, _stop)
     use_one_thread()
+
+
+def _stop(_number: int, _frame: object) -> None:
+    """Stop computing, but never while a result is sent."""
+    global _stopped, _working
+    _stopped = True
+    if _working:
+        _working = False
+        raise KeyboardInterrupt
+
+
+def _unless_stopped(work: Callable[[_Item], _Outcome], item: _Item) -> _Outcome:
+    global _working
+    _working = True
+    try:
+        if _stopped:
+            raise CancelledError
+        return work(item)
+    except KeyboardInterrupt:
+        raise CancelledError from None
+    finally:
+        _working = False
 
 
 class Live:

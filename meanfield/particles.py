@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import (
     RNG,
     flag,
@@ -23,6 +24,7 @@ from meanfield.arguments import (
     squarable_array,
     whole_number,
 )
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.nodes import Directions, directions, outside_span
 from meanfield.problem import Problem
@@ -46,6 +48,8 @@ class Span:
 
     basis: NDArray[np.float64]
     outside: NDArray[np.float64]
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -455,6 +459,18 @@ class Particles:
     def moved(self, a: NDArray[np.float64], w: NDArray[np.float64]) -> Particles:
         """The same particles (weights and scales) with other parameters."""
         return replace(self, a=a, w=w)
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "particles": self.size,
+            "width": self.width,
+            "d": self.d,
+            "kappa": self.kappa,
+            "kappa'": self.kappa_prime,
+            "pairs of twins": "yes" if self.antisymmetric else "no",
+            "reduced to the samples' span": "no" if self.span is None else "yes",
+        }
+        return displays.card("Particles", rows)
 
     def __repr__(self) -> str:
         return (

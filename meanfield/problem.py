@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import flag, real_array, squarable_array, text
 from meanfield.errors import InputError
 from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, frozen, same_direction, same_ray
@@ -248,6 +249,19 @@ class Problem:
             What :meth:`described` has returned.
         """
         return cls(x, y, **described)
+
+    def _repr_html_(self) -> str:
+        low, high = self.x[:, : self.d_in].min(axis=0), self.x[:, : self.d_in].max(axis=0)
+        rows = {
+            "samples": self.n,
+            "features": self.d_in,
+            "d": f"{self.d} (bias included)" if self.bias else f"{self.d} (no bias)",
+            "rank": self.rank,
+            "inputs": f"from {low.min():.4g} to {high.max():.4g}",
+            "targets": f"from {self.y.min():.4g} to {self.y.max():.4g}",
+            "loss of zero": self.zero_loss,
+        }
+        return displays.card(f"Problem {self.name!r}", rows, self.far_from_zero)
 
     def __repr__(self) -> str:
         return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}>"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import instance, number, whole_number
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import write_csv
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Zeros that are shown in one line.
+_SHOWN = 8
 #: How a zero is found, for tables and captions.
 METHOD = "ensembles of networks, stepping along the slope of the same widths without sampling noise"
 
@@ -168,8 +171,19 @@ class Boundary:
             "tol": self.tol,
         }
 
+    def _repr_html_(self) -> str:
+        lines = zip(self.gamma_prime, self.gamma_star, *self.interval.T, self.predicted, strict=True)
+        return displays.table(
+            f"Boundary of the regimes for {self.problem.name!r}",
+            ("gamma'", "gamma*", "low", "high", "m -> infinity"),
+            [[f"{value:.4g}" for value in line] for line in lines],
+            f"{len(self.results)} runs, {self.confidence:.0%} intervals",
+        )
+
     def __repr__(self) -> str:
-        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in self.zeros)
+        zeros = self.zeros
+        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in zeros[:_SHOWN])
+        found += f" and {len(zeros) - _SHOWN} more" if len(zeros) > _SHOWN else ""
         return f"Boundary({self.problem.name!r}, gamma* at gamma_prime {found}, {len(self.results)} runs)"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import displays
 from meanfield.arguments import file_path
 from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[np.float64]
+
+#: Widths that are shown in one line.
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -290,11 +294,35 @@ class PhaseDiagram:
     def _map(self, value: Callable[[Row], float]) -> Array:
         return np.array([value(row) for row in self.rows]).reshape(len(self.gamma_prime), len(self.gamma))
 
+    def _repr_html_(self) -> str:
+        widths = ", ".join(f"{width:g}" for width in self.widths.tolist())
+        missing = f", {self.missing} cells missing" if self.missing else ""
+        S_w, verdicts = self.S_w, self.verdicts
+        lines = [
+            (
+                f"{gamma_prime:.4g}",
+                *(f"{s:.3f} ({v.value})" for s, v in zip(S_w[i], verdicts[i], strict=True)),
+            )
+            for i, gamma_prime in enumerate(self.gamma_prime)
+        ]
+        return displays.table(
+            f"Phase diagram of {self.problem.name!r}: S_w by gamma' and gamma",
+            ("gamma' \\ gamma", *(f"{gamma:.4g}" for gamma in self.gamma)), lines,
+            f"widths {widths}; {len(self.seeds)} seeds{missing}",
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         return (
             f"PhaseDiagram({self.problem.name!r}, {len(self.gamma)} x {len(self.gamma_prime)} points, "
-            f"widths {list(map(int, self.widths))}, {len(self.seeds)} seeds, {self.missing} cells missing)"
+            f"widths {_widths(self.widths)}, {len(self.seeds)} seeds, {self.missing} cells missing)"
         )
+
+
+def _widths(widths: NDArray[Any]) -> str:
+    """A list of widths; of many, how many and from where to where."""
+    if len(widths) <= _SHOWN:
+        return str(list(map(int, widths)))
+    return f"[{widths[0]:.0f}, ..., {widths[-1]:.0f}] ({len(widths)})"
 
 
 def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import html
+from meanfield import displays
 from meanfield.experiments.spread import Spread
 from meanfield.exporting import dataset, frame
 from meanfield.flow import Trajectory, gradient_flow
@@ -235,7 +235,7 @@ class Ensemble:
             f"{ends[name].max():.3g}"
             for name in ("loss", "rd_w", "rd_a")
         }
-        return html.card(
+        return displays.card(
             f"Ensemble of {len(self.runs)} runs",
             {
                 "data": self.problem.name,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.arguments import flag, number, real_array
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
 from meanfield.flow.system import CanonicalSystem, check_pair
@@ -64,6 +65,8 @@ class OrderParameters:
     dead: Array
     pinned: Array
     pinned_amplitude: Array
+
+    __repr__ = brief
 
     def to_pandas(self) -> pandas.DataFrame:
         """All series as a table of pandas over time.

@@ -13,6 +13,7 @@ import numpy as np
 
 from meanfield import kernels
 from meanfield.arguments import flag, instance
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.flow.method import Motion, State
 from meanfield.flow.observables import Observer
@@ -122,6 +123,8 @@ class Replay:
     a: Array | None = None
     w: Array | None = None
 
+    __repr__ = brief
+
 
 def replay(
     problem: Problem, particles: Particles, path: ResidualPath, *, save_parameters: bool = False
@@ -192,6 +195,8 @@ class Replayed:
     rd_a: float
     _system: CanonicalSystem
     _theta: Array
+
+    __repr__ = brief
 
     @property
     def particles(self) -> Particles:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import check_types, number, over_times, shown
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
@@ -415,6 +416,24 @@ class Trajectory:
             "time_of_end": self.end.time,
             "loss_at_end": self.end.loss,
         }
+
+    def _rows(self) -> dict[str, Any]:
+        """What a notebook shows."""
+        end, unreached = self.end, len(self.unreached)
+        return {
+            "status": self.status.name,
+            "data": f"{self.problem.name}, {self.problem.n} samples",
+            "width": self.initial.width,
+            "end": f"tbar = {end.time:.4g}, after {self.stats.steps} steps",
+            "loss": f"{end.loss:.3g}, from {self.start.loss:.3g}",
+            "target of the loss": None if self.loss_target is None else str(self.loss_target),
+            "RD_w": end.rd_w,
+            "RD_a": end.rd_a,
+            "saved times": f"{len(self.time)} ({unreached} not reached)" if unreached else len(self.time),
+        }
+
+    def _repr_html_(self) -> str:
+        return displays.card(type(self).__name__, self._rows(), "" if self.converged else self.status.remedy)
 
     def __repr__(self) -> str:
         end = self.end

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import html
+from meanfield import displays
 from meanfield.arguments import instance, level, real_array, shown
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
@@ -121,7 +121,7 @@ class Comparison:
             "RD_w, run over limit": self.rd_w,
             "RD_a, run over limit": self.rd_a,
         }
-        return html.card("Run beside its limit", rows)
+        return displays.card("Run beside its limit", rows)
 
     def __repr__(self) -> str:
         return (

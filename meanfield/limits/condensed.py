@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import displays
 from meanfield.arguments import instance, number, root
+from meanfield.displays import brief
 from meanfield.exporting import dataset, frame
 from meanfield.flow.system import CanonicalSystem
 from meanfield.nodes import kink_angles
@@ -67,6 +69,8 @@ class Extremal:
     kinks: tuple[int, ...]
     basin: tuple[float, float] | None
 
+    __repr__ = brief
+
     @property
     def orientation(self) -> float:
         """Angle atan2(b, w) for one-dimensional inputs with a bias."""
@@ -91,6 +95,8 @@ class EarlyAlignment:
     extremals: tuple[Extremal, ...]
     exact: bool
 
+    __repr__ = brief
+
     def escape_time(self, scaling: Scaling, width: float) -> float:
         """Time tbar at which the output becomes of order one, up to a constant in s = kappa tbar.
 
@@ -104,6 +110,14 @@ class EarlyAlignment:
         kappa, kappa_prime = scaling.kappa(width, self.problem.d), scaling.kappa_prime(width, self.problem.d)
         room = math.log(4.0 * kappa_prime / (1.0 + kappa_prime**2)) - math.log(width * kappa)
         return max(room, 0.0) / (2.0 * self.extremals[0].rate * kappa)
+
+    def _repr_html_(self) -> str:
+        rows = [(k, e.sign, e.rate, len(e.kinks)) for k, e in enumerate(self.extremals)]
+        how = "enumerated" if self.exact else "found by a search"
+        return displays.table(
+            f"Early alignment on {self.problem.name!r}: {len(rows)} directions, {how}",
+            ("", "sign of a", "growth rate", "samples on the kink"), rows,
+        )  # fmt: skip
 
     def to_pandas(self) -> pandas.DataFrame:
         """All directions as a table of pandas, fastest first: sign, rate, basin and kinks.

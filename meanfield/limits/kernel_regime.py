@@ -22,6 +22,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arc_cosine import arc_cosine_kernels, input_rows
 from meanfield.arguments import instance, number, over_times, scale
 from meanfield.errors import InputError
@@ -138,6 +139,15 @@ class KernelRegime:
         instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
         width = number("width", width, "a positive finite number", above=0.0)
         return cls(problem, width, scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d))
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "data": f"{self.problem.name}, {self.problem.n} samples",
+            "width": self.width,
+            "kappa": self.kappa,
+            "kappa'": self.kappa_prime,
+        }
+        return displays.card("Kernel regime in closed form", rows)
 
     @cached_property
     def layers(self) -> tuple[Array, Array]:

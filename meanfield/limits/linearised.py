@@ -10,6 +10,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
@@ -72,6 +73,15 @@ class Linearised:
                 f"the network has input weights of {self.network.d} entries, but the problem has d = "
                 f"{self.problem.d}; draw the network for this problem"
             )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "data": f"{self.problem.name}, {self.problem.n} samples",
+            "width": self.network.width,
+            "kappa": self.network.kappa,
+            "kappa'": self.network.kappa_prime,
+        }
+        return displays.card("Linearised flow of a network", rows)
 
     @cached_property
     def _modes(self) -> KernelModes:

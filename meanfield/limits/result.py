@@ -211,6 +211,14 @@ class InfiniteWidth(Trajectory):
         own = ("source", "nodes", "error", "rd_error", "rd_a_error", "tolerance")
         return super()._attributes() | {name: getattr(self, name) for name in own}
 
+    def _rows(self) -> dict[str, Any]:
+        error = f"{self.error:.1g} of the initial loss" + ("" if self.accurate else ", above the tolerance")
+        return super()._rows() | {
+            "source": f"{self.source}, {self.nodes} nodes",
+            "error of the loss": error,
+            "error of RD_w": self.rd_error,
+        }
+
     def __repr__(self) -> str:
         return (
             f"<InfiniteWidth: {self.status.name}, width={self.initial.width:g}, source={self.source!r}, "

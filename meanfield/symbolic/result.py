@@ -13,6 +13,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from meanfield.arguments import interval, one_of
+from meanfield.displays import brief
 from meanfield.symbolic.network import Network, gamma, gamma_prime
 from meanfield.symbolic.polyhedra import Polyhedron, Row, negated, solved
 
@@ -84,6 +85,8 @@ class Region:
     time: sp.Expr
     growth: Growth
     steps: tuple[Step, ...]
+
+    __repr__ = brief
 
     @property
     def name(self) -> str:
@@ -161,6 +164,8 @@ class Boundary:
     critical: tuple[str, ...]
     row: Row
     ends: tuple[Row, ...]
+
+    __repr__ = brief
 
     @classmethod
     def between(cls, first: Region, second: Region, line: Row, ends: tuple[Row, ...]) -> Boundary:
@@ -250,6 +255,8 @@ class Exponents:
     derivation: tuple[Step, ...]
     gamma = gamma
     gamma_prime = gamma_prime
+
+    __repr__ = brief
 
     @property
     def S_w(self) -> sp.Piecewise:

@@ -1,16 +1,19 @@
-"""What notebooks show of a result: a title and a table, in the notebook's own colours.
+"""How results show themselves: one line in a terminal, a title and a table in a notebook.
 
-Nothing is loaded from elsewhere, and no colour is fixed, so that light and dark themes both work.
+In a notebook nothing is loaded from elsewhere and no colour is fixed: light and dark themes both work.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
+from dataclasses import fields
 from typing import Any
 
-#: Rows of a table at most; what is left out is said.
-_ROWS = 20
+#: Rows and columns of a table at most; what is left out is said.
+_ROWS, _COLUMNS = 20, 12
+#: A value that takes more characters is shown by its kind in one line.
+_LONG = 60
 _CELL = "text-align: left; vertical-align: top; padding: 0.1em 1em 0.1em 0"
 
 
@@ -42,12 +45,48 @@ def card(title: str, rows: Mapping[str, Any] | Iterable[tuple[str, Any]], note: 
 
 def table(title: str, header: Iterable[str], rows: Iterable[Iterable[Any]], note: str = "") -> str:
     """A title and a table of several columns, see :func:`card`."""
+    header, rows = _cut(header), [_cut(row) for row in rows]
     cells = "".join(f'<th style="{_CELL}">{_text(name)}</th>' for name in header)
     lines = [
         "<tr>" + "".join(f'<td style="{_CELL}">{_text(value)}</td>' for value in row) + "</tr>"
         for row in rows
     ]
     return _framed(title, f"<tr>{cells}</tr>" + "".join(lines[:_ROWS]) + _left_out(len(lines)), note)
+
+
+def brief(record: Any) -> str:
+    """One line for a dataclass of long arrays: numbers and short values as they are, arrays by their shape.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> @dataclass
+    ... class Series:
+    ...     width: float
+    ...     loss: np.ndarray
+    >>> brief(Series(100.0, np.zeros((500, 3))))
+    '<Series: width=100, loss of shape (500, 3)>'
+    """
+    known = [field.name for field in fields(record) if not field.name.startswith("_")]
+    parts = (_brief(name, getattr(record, name)) for name in known)
+    return f"<{type(record).__name__}: {', '.join(parts)}>"
+
+
+def _brief(name: str, value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"{name} of shape {shape}"
+    text = f"{value:.4g}" if isinstance(value, float) else repr(value)
+    if len(text) <= _LONG and "\n" not in text:
+        return f"{name}={text}"
+    return f"{len(value)} {name}" if isinstance(value, Sized) else f"{name}: {type(value).__name__}"
+
+
+def _cut(cells: Iterable[Any]) -> list[Any]:
+    """The first columns."""
+    found = list(cells)
+    return found if len(found) <= _COLUMNS else [*found[: _COLUMNS - 1], "..."]
 
 
 def _framed(title: str, lines: str, note: str) -> str:

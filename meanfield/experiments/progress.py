@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import TypeVar
 
-from meanfield.bars import bar_class, in_notebook, visible
+from meanfield.bars import QUIET_SECONDS, bar_class, in_notebook, visible
 from meanfield.experiments.cells import Cell, CellResult, cost
 
 _Item = TypeVar("_Item")
@@ -47,11 +47,13 @@ class SweepProgress:
     def __init__(self, cells: Sequence[Cell], resumed: int, shown: bool | None) -> None:
         self._shown = visible(shown) and bool(cells)
         watched, self._write = sys.stderr.isatty() or in_notebook(), bar_class().write
+        # A notebook keeps what is written: unasked it gets a bar only, and that of long sweeps only.
+        self._speaks = self._shown and (shown is True or not in_notebook())
         self._total, self._done, self._lost = len(cells), 0, 0
         self._running: dict[Cell, None] = {}
         self._weight: Callable[[Cell], float] = cost
         self._began = time.monotonic()
-        if resumed and self._shown:
+        if resumed and self._speaks:
             self._write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
         self._bar = bar_class()(
             total=sum(map(cost, cells)),
@@ -71,12 +73,14 @@ class SweepProgress:
 
     def plan(self, text: str) -> None:
         """Say what will be done, before it is."""
-        if self._shown:
+        if self._speaks:
             self._write(text, file=sys.stderr)
-        self._bar.delay = _AT_ONCE
+        self._bar.delay = _AT_ONCE if self._speaks else QUIET_SECONDS
 
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """From now on the bar counts these weights of the cells that are left, and time from here."""
+        if self._shown and not self._speaks:
+            return  # a bar of a notebook would be drawn at once
         self._weight = weight
         if self._shown:
             self._bar.reset(total=sum(map(weight, left)))

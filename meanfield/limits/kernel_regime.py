@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import displays
 from meanfield.arc_cosine import arc_cosine_kernels, input_rows
 from meanfield.arguments import instance, number, over_times, scale
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.linear_flow import LinearFlow, a_time
@@ -77,6 +78,12 @@ class Displacement:
     def rd_a(self) -> float:
         """Of the output weights."""
         return _hypot(self.first_a, self.second_a)
+
+    def __repr__(self) -> str:
+        if np.ndim(self.first_w):
+            return brief(self)
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return f"{type(self).__name__}({values})"
 
     @classmethod
     def over_times(cls, t: ArrayLike, at: Callable[[float], Displacement]) -> Displacement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,9 @@ Array = NDArray[np.float64]
 
 #: Layers by the name of their exponent.
 _LAYERS = ("S_w", "S_a")
+#: Both layers are seen where their exponents are the same.
+_LINES: tuple[dict[str, Any], ...] = ({"lw": 1.0, "ls": (0, (4, 2))}, {"lw": 2.5, "alpha": 0.4})
+_DOTS: tuple[dict[str, Any], ...] = ({"ms": 3.0}, {"ms": 6.0, "mfc": "none"})
 #: Points of the theory's line.
 _POINTS = 401
 
@@ -73,14 +77,14 @@ def exponents_along_gamma(
     theory = exponents(fine, float(diagram.gamma_prime[row]), antisymmetric=diagram.settings.antisymmetric)
     for name in names:
         k = _LAYERS.index(name)
-        ax.plot(fine, theory[k], color=COLOURS[k], lw=1.0, ls=(0, (4, 2)), label=f"theory ${name}$")
+        ax.plot(fine, theory[k], color=COLOURS[k], zorder=3 - k, label=f"theory ${name}$", **_LINES[k])
         values, interval = getattr(diagram, name)[row], getattr(diagram, f"{name}_interval")[row]
         known = np.isfinite(values)
         ax.errorbar(
             diagram.gamma[known], values[known],
             yerr=bars(values[known], interval[known, 0], interval[known, 1]),
-            ls="none", marker=MARKERS[k], ms=3.5, color=COLOURS[k], elinewidth=0.8, capsize=2.0,
-            label=f"measured ${name}$", zorder=4,
+            ls="none", marker=MARKERS[k], color=COLOURS[k], elinewidth=0.8, capsize=2.0,
+            label=f"measured ${name}$", zorder=5 - k, **_DOTS[k],
         )  # fmt: skip
     ax.axhline(0.0, color="0.7", lw=0.5, zorder=1)
     ax.set(xlabel=r"$\gamma$", ylabel="exponent in $m$")

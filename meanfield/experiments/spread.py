@@ -40,6 +40,12 @@ class Spread:
 
     values: Array
 
+    def __post_init__(self) -> None:
+        values = real_array("values", self.values, finite=False)
+        if not values.ndim or not len(values):
+            raise InputError(f"values has shape {values.shape}; give one entry for each seed, shape (S, ...)")
+        object.__setattr__(self, "values", values)
+
     @property
     def mean(self) -> Array:
         """Mean over the seeds, shape (...); nan where some run had ended."""

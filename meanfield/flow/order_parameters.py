@@ -92,7 +92,7 @@ class OrderParameters:
     def _series(self) -> dict[str, Array]:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "time"}
 
-    def at(self, times: Array) -> OrderParameters:
+    def _at(self, times: Array) -> OrderParameters:
         """The same at some of the times only."""
         rows = np.isin(self.time, times)
         return OrderParameters(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})

@@ -275,7 +275,7 @@ class Trajectory:
         run = self.with_ends()  # changes count from the start
         times = run.time if every else run.time[[0, -1]]
         seen = order_parameters(self.problem, [run.particles(float(t)) for t in times], times)
-        return seen.at(self.time) if every else seen
+        return seen._at(self.time) if every else seen
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to an NPZ file (no pickle inside) and return its path.

@@ -86,7 +86,7 @@ class Displacement:
         return f"{type(self).__name__}({values})"
 
     @classmethod
-    def over_times(cls, t: ArrayLike, at: Callable[[float], Displacement]) -> Displacement:
+    def _over_times(cls, t: ArrayLike, at: Callable[[float], Displacement]) -> Displacement:
         """Displacements at one time, or at several, whose values are stacked."""
         found = over_times("t", t, at)
         if isinstance(found, Displacement):
@@ -242,7 +242,7 @@ class KernelRegime:
         """
         if nodes is not None:
             instance("nodes", nodes, Particles, "Particles.quadrature")
-        return Displacement.over_times(t, lambda s: self._displacement(a_time(s), nodes))
+        return Displacement._over_times(t, lambda s: self._displacement(a_time(s), nodes))
 
     def _displacement(self, time: float, nodes: Particles | None) -> Displacement:
         kappa, kappa_prime = self.kappa, self.kappa_prime

@@ -174,7 +174,7 @@ class Linearised:
 
         At several times all that the result holds has their shape (S,).
         """
-        return Displacement.over_times(t, lambda s: self._displacement(a_time(s)))
+        return Displacement._over_times(t, lambda s: self._displacement(a_time(s)))
 
     def _displacement(self, t: float) -> Displacement:
         network, impulse = self.network, self._flow.impulse(t)

@@ -70,6 +70,8 @@ def exponents_along_gamma(
     """
     instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram or limit_diagram")
     names = [one_of("layers", name, _LAYERS) for name in listed("layers", layers, "S_w, S_a or both")]
+    if not names:
+        raise InputError("layers is empty; give S_w, S_a or both")
     row = _row(diagram, gamma_prime)
     ax = new_axes("column", 2.4) if ax is None else ax
     low, high = float(diagram.gamma[0]), float(diagram.gamma[-1])

@@ -179,8 +179,8 @@ def _trained(
             pickle.dumps(work)
         except (pickle.PicklingError, AttributeError, TypeError):
             raise InputError(
-                "the scaling holds a function that cannot be sent to worker processes; define it with `def` "
-                "in a module, or give executor=None"
+                "the scaling holds a function that cannot be sent to worker processes; define it in a "
+                "module, or give executor=None"
             ) from None
     try:
         yield from streamed(

@@ -8,6 +8,7 @@ from pathlib import Path
 import meanfield
 
 HERE = Path(__file__).parent
+os.environ.setdefault("TQDM_DISABLE", "1")  # pages show results, not bars
 
 project = "meanfield"
 author = "The meanfield developers"

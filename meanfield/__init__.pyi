@@ -13,10 +13,13 @@ from meanfield.errors import MissingExtraError as MissingExtraError
 from meanfield.errors import StoreError as StoreError
 from meanfield.errors import WorkerLostError as WorkerLostError
 from meanfield.experiments import Boundary as Boundary
+from meanfield.experiments import Ensemble as Ensemble
 from meanfield.experiments import PhaseDiagram as PhaseDiagram
 from meanfield.experiments import boundary as boundary
+from meanfield.experiments import ensemble as ensemble
 from meanfield.experiments import figures as figures
 from meanfield.experiments import limit_diagram as limit_diagram
+from meanfield.experiments import load as load
 from meanfield.experiments import phase_diagram as phase_diagram
 from meanfield.flow import Status as Status
 from meanfield.flow import Trajectory as Trajectory
@@ -25,7 +28,6 @@ from meanfield.flow import gradient_flow as gradient_flow
 from meanfield.laws import PowerLaw as PowerLaw
 from meanfield.limits import InfiniteWidth as InfiniteWidth
 from meanfield.limits import infinite_width as infinite_width
-from meanfield.limits import load as load
 from meanfield.particles import Particles as Particles
 from meanfield.problem import Problem as Problem
 from meanfield.regime import Regime as Regime

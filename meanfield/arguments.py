@@ -191,6 +191,37 @@ def _refuse_without_entries(name: str, values: Any) -> None:
         )
 
 
+def over_times(name: str, times: ArrayLike, value: Callable[[float], Any]) -> Any:
+    """Return a function of time at one time, or at each of several, stacked along a first axis.
+
+    Parameters
+    ----------
+    name : str
+        What the times are called.
+    times : float or array_like, shape (S,)
+        One time as it was given, or several.
+    value : callable
+        The function; it checks each time.
+
+    Returns
+    -------
+    object or ndarray, shape (S, ...)
+        What the function returns at a time; an array of it at several.
+
+    Examples
+    --------
+    >>> over_times("t", [1.0, 2.0], lambda t: [t, t**2])
+    array([[1., 1.],
+           [2., 4.]])
+    """
+    if isinstance(times, str) or not isinstance(times, Iterable) or getattr(times, "ndim", 1) == 0:
+        return value(times)  # type: ignore[arg-type]
+    several = real_array(name, times, finite=False)
+    if several.ndim != 1 or not several.size:
+        raise InputError(f"{name} has shape {several.shape}; give one time, or a list of them")
+    return np.array([value(t) for t in several.tolist()])
+
+
 def shared_shape(**arrays: NDArray[np.float64]) -> tuple[int, ...]:
     """Return the shape to which arrays, given by their names, are broadcast."""
     try:

@@ -263,10 +263,10 @@ class KernelModes:
         )
         return a, w
 
-    def output(self, x: Array, modes: Array, kappa_prime: float) -> Array:
-        """``M(x, samples) T`` for inputs of shape (q, d) with their bias."""
+    def kernel_to(self, x: Array, kappa_prime: float) -> Array:
+        """``M(x, samples)`` for inputs of shape (q, d) with their bias: times ``dual @ modes`` it is M T."""
         G_a, G_w = self.differences.kernels_to(x)
-        return np.asarray((G_a / kappa_prime + kappa_prime * G_w) @ (self.dual @ modes))
+        return np.asarray(G_a / kappa_prime + kappa_prime * G_w)
 
 
 def _positive(M: Array) -> LayerPair:

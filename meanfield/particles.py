@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import (
     RNG,
     flag,
@@ -24,6 +25,7 @@ from meanfield.arguments import (
     squarable_array,
     whole_number,
 )
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.nodes import Directions, directions, outside_span
 from meanfield.problem import Problem
@@ -47,6 +49,8 @@ class Span:
 
     basis: NDArray[np.float64]
     outside: NDArray[np.float64]
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -486,6 +490,18 @@ class Particles:
         Particles
         """
         return replace(self, a=a, w=w)
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "particles": self.size,
+            "width": self.width,
+            "d": self.d,
+            "kappa": self.kappa,
+            "kappa'": self.kappa_prime,
+            "pairs of twins": "yes" if self.antisymmetric else "no",
+            "reduced to the samples' span": "no" if self.span is None else "yes",
+        }
+        return displays.card("Particles", rows)
 
     def __repr__(self) -> str:
         return (

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import flag, instance, real_array, text
 from meanfield.errors import InputError
 from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, frozen, same_direction, same_ray
@@ -429,6 +430,19 @@ class Problem:
         if self.standardisation is not None:
             points = self.standardisation.transform(points)
         return np.column_stack([points, np.ones(len(points))]) if self.bias else points
+
+    def _repr_html_(self) -> str:
+        low, high = self.features.min(axis=0), self.features.max(axis=0)
+        rows = {
+            "samples": self.n,
+            "features": self.d_in if self.feature_names is None else ", ".join(self.feature_names[:8]),
+            "d": f"{self.d} (bias included)" if self.bias else f"{self.d} (no bias)",
+            "rank": self.rank,
+            "inputs": f"from {low.min():.4g} to {high.max():.4g}",
+            "targets": f"from {self.targets.min():.4g} to {self.targets.max():.4g}",
+            "loss of zero": self.zero_loss,
+        }
+        return displays.card(f"Problem {self.name!r}", rows, self.far_from_zero)
 
     def __repr__(self) -> str:
         return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}>"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import flag, number, real_array, shared_shape, shown
 from meanfield.errors import InputError
 
@@ -29,7 +30,21 @@ _LARGEST = 1e6
 ON_BOUNDARY = 1e-9
 
 
-class Regime(enum.Enum):
+class _Shown:
+    """What a notebook shows of a regime; an enumeration's own body may hold no such name."""
+
+    value: str
+
+    def _repr_html_(self) -> str:
+        meaning = {
+            "linear": "the relative change of the input weights vanishes as m grows",
+            "critical": "the relative change of the input weights stays finite as m grows",
+            "condensed": "the relative change of the input weights diverges as m grows",
+        }
+        return displays.card(f"Regime: {self.value}", {}, meaning[self.value])
+
+
+class Regime(_Shown, enum.Enum):
     """How a two-layer ReLU network trains as its width m goes to infinity (Luo et al. 2021, sec. 3).
 
     Examples
@@ -103,6 +118,18 @@ class Classification:
     boundary: str
     S_w: float
     S_a: float
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "gamma": self.gamma,
+            "gamma'": self.gamma_prime,
+            "regime": self.regime.value,
+            "distance to the boundary": self.distance,
+            "nearest point": f"({self.nearest[0]:.4g}, {self.nearest[1]:.4g}) on {self.boundary}",
+            "S_w": self.S_w,
+            "S_a": self.S_a,
+        }
+        return displays.card("Place in the phase diagram", rows)
 
 
 def boundary_gamma(gamma_prime: ArrayLike) -> NDArray[np.float64]:

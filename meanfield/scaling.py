@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from meanfield import displays
 from meanfield.arguments import did_you_mean, number, shown, text
 from meanfield.errors import InputError
 from meanfield.laws import Law, LawFunction, PowerLaw, law_code, law_exponent, parse_law
@@ -321,6 +322,19 @@ class Scaling:
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{key} is {value} at m = {m:g}; a law must be positive and finite there")
         return values[0], values[1], values[2]
+
+    def _repr_html_(self) -> str:
+        place = self.classify()
+        rows = {
+            "name": self.name or None,
+            "gamma": self.gamma,
+            "gamma'": self.gamma_prime,
+            "regime": place.regime.value,
+            "distance to the boundary": place.distance,
+            "RD_w ~ m**S_w, S_w": place.S_w,
+            "RD_a ~ m**S_a, S_a": place.S_a,
+        }
+        return displays.card("Scaling", rows)
 
     def __repr__(self) -> str:
         """Code that makes an equal scaling; in angle brackets where a law is a function, which has none."""

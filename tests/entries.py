@@ -18,6 +18,7 @@ LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
 ALIGNMENT = limits.early_alignment(PROBLEM)
 DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
 BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
+ENSEMBLE = mf.ensemble(PROBLEM, SCALING, 20, seeds=2, save_at=[1.0], loss_tol=0, save_parameters=True)
 THEORY = symbolic.derive_exponents()
 TABLE = figures.run("schemes")
 CELL, SETTINGS = experiments.Cell(0.5, 0.0, 10, 0), experiments.CellSettings(loss_atol=1e-2)
@@ -99,6 +100,22 @@ ENTRIES = {
             "save_parameters": True, "progress": False,
         },
     ),
+    "ensemble": (
+        mf.ensemble,
+        {
+            "problem": PROBLEM, "scaling": SCALING, "width": 10, "seeds": 2, "save_at": [1.0],
+            "loss_tol": 1e-3, "loss_atol": None, "t_end": 10.0, "rtol": 1e-2, "atol": 1e-6,
+            "method": "residual", "max_steps": 50, "save_parameters": True, "antisymmetric": True, "rng": 0,
+            "executor": None, "done": None, "progress": False,
+        },
+    ),
+    "Ensemble.predict": (ENSEMBLE.predict, {"x": [0.0], "at": None}),
+    "experiments.Spread": (experiments.Spread, {"values": np.ones((2, 3))}),
+    "experiments.Spread.band": (ENSEMBLE.loss.band, {"level": 0.9, "of": "seeds"}),
+    "experiments.Spread.quantile": (ENSEMBLE.loss.quantile, {"q": 0.5}),
+    "limits.load": (limits.load, {"path": "missing.npz"}),
+    "PhaseDiagram.save": (DIAGRAM.save, {"path": "map"}),
+    "PhaseDiagram.load": (mf.PhaseDiagram.load, {"path": "missing.npz"}),
     "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
     "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz"}),
     "load": (mf.load, {"path": "missing.npz"}),
@@ -228,6 +245,20 @@ ENTRIES = {
         plotting.exponent_map,
         {"theory": THEORY, "ax": None, "gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0), "layer": "w",
          "schemes": True},
+    ),
+    "plotting.ensemble_curves": (
+        plotting.ensemble_curves,
+        {"ensemble": ENSEMBLE, "ax": None, "of": "loss", "level": 0.9, "band": "seeds", "seeds": True,
+         "label": None, "legend": True},
+    ),
+    "plotting.ensemble_function": (
+        plotting.ensemble_function,
+        {"ensemble": ENSEMBLE, "ax": None, "x": None, "level": 0.9, "band": "seeds", "seeds": True,
+         "label": None, "legend": True},
+    ),
+    "plotting.exponents_along_gamma": (
+        plotting.exponents_along_gamma,
+        {"diagram": DIAGRAM, "ax": None, "gamma_prime": None, "layers": ["S_w"], "legend": True},
     ),
     "plotting.boundary": (plotting.boundary, {"found": BOUNDARY, "ax": None}),
     "plotting.loss_and_kernel": (plotting.loss_and_kernel, {"run": RUN}),

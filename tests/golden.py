@@ -75,9 +75,7 @@ def observables(name, rtol=RTOL):
         stationarity=0.0, progress=False,
     )  # fmt: skip
     found = {"status": run.status.name}
-    for at, loss, rd_w, rd_a in zip(
-        ("0.03", "0.3", "3"), run.loss[1:], run.rd_w[1:], run.rd_a[1:], strict=False
-    ):
+    for at, loss, rd_w, rd_a in zip(("0.03", "0.3", "3"), run.loss, run.rd_w, run.rd_a, strict=False):
         found |= {f"loss at {at}": loss, f"rd_w at {at}": rd_w, f"rd_a at {at}": rd_a}
     found |= {f"output {i}": value for i, value in enumerate(run.output[-1])}
     return {key: value if isinstance(value, str) else float(value) for key, value in found.items()}

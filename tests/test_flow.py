@@ -61,9 +61,9 @@ def rms(values):
 
 
 def run_counting(problem, particles, **kwargs):
-    """A run, and what its steps may have erred by together, in outputs, at each saved time."""
+    """A run with its start, and what its steps may have erred by together, in outputs, at each time."""
     seen = []
-    run = gradient_flow(problem, particles, progress=seen.append, **kwargs)
+    run = gradient_flow(problem, particles, progress=seen.append, **kwargs).with_ends()
     residual = np.sqrt([2 * now.loss for now in seen])
     scale = max(rms(problem.y), residual[0])
     steps = np.cumsum(run.stats.rtol * residual + run.stats.atol * scale)
@@ -157,7 +157,7 @@ class TestExactSolutions:
         for seed in range(networks):
             particles = Particles.sample(problem, scaling, m, rng=seed)
             runs.append(gradient_flow(problem, particles, save_at=times, loss_tol=0, rtol=1e-4, atol=1e-7))
-        residuals = np.array([run.output[1:] - problem.y for run in runs])
+        residuals = np.array([run.output - problem.y for run in runs])
         mean, spread = residuals.mean(axis=0), residuals.std(axis=0, ddof=1)
         moved = max(run.stats.rd_w_max + run.stats.rd_a_max for run in runs)
         steps = max(run.stats.steps for run in runs)
@@ -417,8 +417,8 @@ class TestAgainstSciPy:
             problem, particles, save_at=times, rtol=1e-5, atol=1e-8, loss_tol=0, stationarity=0,
             save_parameters=True, progress=False,
         )  # fmt: skip
-        np.testing.assert_allclose(run.saved_w[1:], w, rtol=0, atol=1e-3 + 10 * smoothing)
-        np.testing.assert_allclose(run.saved_a[1:], a, rtol=0, atol=1e-3 + 10 * smoothing)
+        np.testing.assert_allclose(run.saved_w, w, rtol=0, atol=1e-3 + 10 * smoothing)
+        np.testing.assert_allclose(run.saved_a, a, rtol=0, atol=1e-3 + 10 * smoothing)
 
     def test_explicit_steps_across_kinks(self):
         """They cost accuracy, which a smaller tolerance buys back."""
@@ -430,7 +430,7 @@ class TestAgainstSciPy:
                 FOUR, particles, save_at=times, rtol=rtol, atol=1e-3 * rtol, loss_tol=0, stationarity=0,
                 save_parameters=True, method="runge-kutta",
             )  # fmt: skip
-            errors.append(np.abs(run.saved_w[1:] - w).max() + np.abs(run.saved_a[1:] - a).max())
+            errors.append(np.abs(run.saved_w - w).max() + np.abs(run.saved_a - a).max())
         assert errors[0] > 3 * errors[1] > 9 * errors[2]
         assert errors[2] < 1e-4
 
@@ -767,7 +767,8 @@ class TestRecording:
     def test_save_at_is_met_exactly(self):
         times = [0.1, 1 / 3, 1.0, 7.0, 7.0000001]
         run = gradient_flow(FOUR, sample(), save_at=times, t_end=9.0, loss_tol=0)
-        np.testing.assert_array_equal(run.time, [0.0, *times, 9.0])
+        np.testing.assert_array_equal(run.time, times)
+        assert (run.start.time, run.end.time) == (0.0, 9.0)
 
     def test_saved_states_do_not_change_the_flow(self):
         """To the tolerance: saving shortens steps."""
@@ -784,9 +785,10 @@ class TestRecording:
         assert np.all(ratios[:-1] >= 10 ** (1 / 32) * (1 - 1e-12))  # the end is always kept
         assert run.stats.steps > len(run.time)
 
-    def test_start_and_end_are_kept(self):
+    def test_start_and_end_are_known(self):
         run = gradient_flow(FOUR, sample(), t_end=2.0, loss_tol=0, save_at=[0.0, 1.0])
-        np.testing.assert_array_equal(run.time, [0.0, 1.0, 2.0])
+        np.testing.assert_array_equal(run.time, [0.0, 1.0])
+        np.testing.assert_array_equal(run.with_ends().time, [0.0, 1.0, 2.0])
         np.testing.assert_array_equal(run.loss[0], FOUR.loss(run.output[0]))
         assert run.rd_w[0] == run.rd_a[0] == 0.0
         assert run.time_unit == "tbar"
@@ -794,8 +796,8 @@ class TestRecording:
     def test_saved_parameters_and_predictions(self):
         particles = sample(30, 1)
         run = gradient_flow(FOUR, particles, save_at=[0.5, 2.0, 5.0], loss_tol=0, save_parameters=True)
-        assert run.saved_a.shape == (4, 30)
-        assert run.saved_w.shape == (4, 30, 2)
+        assert run.saved_a.shape == (3, 30)
+        assert run.saved_w.shape == (3, 30, 2)
         new = np.array([-0.7, 0.05, 0.3])
         rows = np.column_stack([new, np.ones(3)])
         for j, t in enumerate(run.time):

@@ -52,7 +52,7 @@ def test_other_neurons_do_what_they_do_when_they_ride_along_without_weight(probl
 
 def test_the_end_is_always_there():
     run = mf.gradient_flow(PLANE, network(PLANE, 60), t_end=3.0, loss_tol=0.0, save_at=[1.0], save_path=True)
-    assert len(replay(PLANE, network(PLANE, 60), run.path).output) == len(run.time) - 1 == 2
+    assert len(replay(PLANE, network(PLANE, 60), run.path).output) == len(run.with_ends().time) - 1 == 2
 
 
 def test_thinned_paths_keep_both_ends():

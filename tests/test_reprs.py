@@ -77,6 +77,8 @@ def test_all_that_public_entries_return(tmp_path, monkeypatch):
             continue
         for thing in (made, *arguments.values()):
             kind = type(thing)
+            if kind.__module__.startswith("meanfield"):  # shorter than a screen
+                assert sum(len(line) // 80 + 1 for line in repr(thing).splitlines()) < 25, name
             if kind.__module__.startswith("meanfield") and (
                 kind.__eq__ is not object.__eq__ or writes_itself(kind)
             ):

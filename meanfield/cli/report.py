@@ -208,14 +208,14 @@ def place_as_json(
 
 def run_as_text(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> Page:
     """The outcome of a run, as a few lines of text."""
-    stats = run.stats
+    stats, end = run.stats, run.end
     lines = [
         f"{run.problem.name}: {run.problem.n} samples, d = {run.problem.d}; width {run.initial.width:g}, "
         f"gamma = {scaling.gamma:g}, gamma' = {scaling.gamma_prime:g} ({scaling.regime.value} regime)",
         f"status    {run.status.name}: {of_this_command(run.status.remedy)}",
-        f"loss      {run.loss[-1]:.4g} (from {run.loss[0]:.4g}) at tbar = {run.time[-1]:.4g}",
+        f"loss      {end.loss:.4g} (from {run.start.loss:.4g}) at tbar = {end.time:.4g}",
         *([] if run.loss_target is None else [f"target    {of_this_command(run.loss_target)}"]),
-        f"change    RD_w = {run.rd_w[-1]:.4g}, RD_a = {run.rd_a[-1]:.4g}",
+        f"change    RD_w = {end.rd_w:.4g}, RD_a = {end.rd_a:.4g}",
         f"cost      {stats.steps} steps ({stats.rejected} rejected), {stats.seconds:.2f} s",
         f"drift     {stats.conservation_drift:.1e} of a_k^2 - |w_k|^2, which the flow conserves; "
         f"{stats.energy_drift:.1e} of the energy law",
@@ -232,12 +232,12 @@ def run_as_json(run: Trajectory, scaling: Scaling, written: Sequence[Path]) -> d
         "width": run.initial.width,
         "status": run.status.name,
         "converged": run.converged,
-        "time": float(run.time[-1]),
+        "time": run.end.time,
         "time_unit": run.time_unit,
-        "loss": float(run.loss[-1]),
+        "loss": run.end.loss,
         "loss_target": None if run.loss_target is None else asdict(run.loss_target),
-        "rd_w": float(run.rd_w[-1]),
-        "rd_a": float(run.rd_a[-1]),
+        "rd_w": run.end.rd_w,
+        "rd_a": run.end.rd_a,
         "stats": asdict(run.stats),
         "written": [str(path) for path in written],
     }

@@ -6,13 +6,17 @@ from meanfield.experiments import figures
 from meanfield.experiments.boundaries import Boundary, Evaluation, boundary
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
 from meanfield.experiments.diagram import PhaseDiagram, Row
+from meanfield.experiments.ensemble_runs import EnsembleInterrupted, ensemble
+from meanfield.experiments.ensembles import Ensemble, Training
 from meanfield.experiments.exports import Merged, export_store, merge_stores, store_to_xarray
+from meanfield.experiments.files import load
 from meanfield.experiments.limit_map import limit_diagram
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.reference import PredictedSlopes, predicted_slopes
 from meanfield.experiments.slopes import Bend, Slope, Verdict, fit_slope
+from meanfield.experiments.spread import Spread
 from meanfield.experiments.store import Record, SweepStore
 from meanfield.experiments.straight_line import straight_line_zero
 from meanfield.experiments.summary import methods_text, store_text
@@ -27,6 +31,8 @@ __all__ = [
     "Cell",
     "CellResult",
     "CellSettings",
+    "Ensemble",
+    "EnsembleInterrupted",
     "Evaluation",
     "Merged",
     "Origin",
@@ -37,16 +43,20 @@ __all__ = [
     "Record",
     "Row",
     "Slope",
+    "Spread",
     "SweepInterrupted",
     "SweepStore",
+    "Training",
     "Verdict",
     "Zero",
     "boundary",
     "cell_particles",
+    "ensemble",
     "export_store",
     "figures",
     "fit_slope",
     "limit_diagram",
+    "load",
     "merge_stores",
     "methods_text",
     "phase_diagram",

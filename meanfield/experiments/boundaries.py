@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import instance, number, whole_number
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import write_csv
@@ -20,11 +22,18 @@ from meanfield.experiments.reference import ReferenceSlope
 from meanfield.experiments.slopes import Slope
 from meanfield.experiments.sweep import assemble, checked_means, checked_settings, train_cells, whereabouts
 from meanfield.experiments.zeros import Zero, locate
+from meanfield.exporting import dataset, frame
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
 
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
 Array = NDArray[np.float64]
 
+#: Zeros that are shown in one line.
+_SHOWN = 8
 #: How a zero is found, for tables and captions.
 METHOD = "ensembles of networks, stepping along the slope of the same widths without sampling noise"
 
@@ -122,18 +131,70 @@ class Boundary:
         Path
             The file.
         """
-        counts = [sum(e.gamma_prime == gp for e in self.evaluations) for gp in self.gamma_prime]
-        header = [
-            "gamma_prime", "gamma_star", "low", "high", "predicted", "reference", "settled", "evaluations",
-        ]  # fmt: skip
-        columns = (
-            self.gamma_prime, self.gamma_star, *self.interval.T, self.predicted, self.reference,
-            self.settled, np.array(counts),
-        )  # fmt: skip
-        return write_csv(path, header, list(zip(*(column.tolist() for column in columns), strict=True)))
+        columns = self._columns()
+        rows = list(zip(*(column.tolist() for column in columns.values()), strict=True))
+        return write_csv(path, list(columns), rows)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The zeros as a table of pandas over gamma_prime, with the columns of :meth:`to_csv`.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        columns = self._columns()
+        return frame(columns, {"gamma_prime": columns.pop("gamma_prime")}, self._attributes())
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The zeros as a data set over gamma_prime, with the variables of :meth:`to_csv`.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        columns = self._columns()
+        coordinates = {"gamma_prime": columns.pop("gamma_prime")}
+        variables = {name: ("gamma_prime", column) for name, column in columns.items()}
+        return dataset(variables, coordinates, self._attributes())
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        return {
+            "gamma_prime": self.gamma_prime,
+            "gamma_star": self.gamma_star,
+            "low": self.interval[:, 0],
+            "high": self.interval[:, 1],
+            "predicted": self.predicted,
+            "reference": self.reference,
+            "settled": self.settled,
+            "evaluations": np.array(
+                [sum(e.gamma_prime == gp for e in self.evaluations) for gp in self.gamma_prime]
+            ),
+        }
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "problem": self.problem.name,
+            "widths": self.widths.tolist(),
+            "seeds": len(self.seeds),
+            "confidence": self.confidence,
+            "tol": self.tol,
+        }
+
+    def _repr_html_(self) -> str:
+        lines = zip(self.gamma_prime, self.gamma_star, *self.interval.T, self.predicted, strict=True)
+        return displays.table(
+            f"Boundary of the regimes for {self.problem.name!r}",
+            ("gamma'", "gamma*", "low", "high", "m -> infinity"),
+            [[f"{value:.4g}" for value in line] for line in lines],
+            f"{len(self.results)} runs, {self.confidence:.0%} intervals",
+        )
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in self.zeros)
+        zeros = self.zeros
+        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in zeros[:_SHOWN])
+        found += f" and {len(zeros) - _SHOWN} more" if len(zeros) > _SHOWN else ""
         return f"Boundary({self.problem.name!r}, gamma* at gamma_prime {found}, {len(self.results)} runs)"
 
 

@@ -9,22 +9,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import displays
 from meanfield.arguments import file_path
 from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
+from meanfield.experiments.diagram_files import read_diagram, write_diagram
+from meanfield.experiments.diagram_tables import diagram_dataset, runs, runs_frame, summary, summary_frame
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.reference import PredictedSlopes
 from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
 from meanfield.experiments.zeros import Zero, locate
+from meanfield.flow.trajectory import load_saved
 from meanfield.problem import Problem
 from meanfield.regime import Regime, exponents
 
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
 Array = NDArray[np.float64]
+
+#: Widths that are shown in one line.
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,11 @@ class PhaseDiagram:
         return self._map(lambda row: row.predicted_S_w)
 
     @property
+    def predicted_S_a(self) -> Array:
+        """Asymptotic exponent of RD_a by the theory, shape (P, G)."""
+        return self._map(lambda row: row.predicted_S_a)
+
+    @property
     def verdicts(self) -> list[list[Verdict]]:
         """Verdict at each point, P lists of G."""
         flat = [row.verdict for row in self.rows]
@@ -192,22 +209,7 @@ class PhaseDiagram:
         Path
             The file.
         """
-        header = [
-            "gamma", "gamma_prime", "S_w", "S_w_low", "S_w_high", "S_w_predicted",
-            "S_a", "S_a_low", "S_a_high", "S_a_predicted", "verdict", "not_yet_asymptotic", "regime",
-            "regime_agrees", "S_w_at_widths", "S_w_at_widths_error", "S_a_at_widths", "S_a_at_widths_error",
-            "S_w_fluctuation", "agrees",
-        ]  # fmt: skip
-        rows = [
-            [
-                r.gamma, r.gamma_prime, r.S_w.value, r.S_w.low, r.S_w.high, r.predicted_S_w,
-                r.S_a.value, r.S_a.low, r.S_a.high, r.predicted_S_a,
-                r.verdict.value, r.S_w.not_yet_asymptotic, r.regime.value,
-                _known(r.regime_agrees), *_at_widths(r.at_widths), r.S_w.fluctuation, _known(r.agrees),
-            ]
-            for r in self.rows
-        ]  # fmt: skip
-        return write_csv(path, header, rows)
+        return _write_columns(path, summary(self))
 
     def runs_to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write every run as CSV (all but its wall time, so that the file is reproducible).
@@ -222,15 +224,67 @@ class PhaseDiagram:
         Path
             The file.
         """
-        header = [
-            "gamma", "gamma_prime", "width", "seed", "rd_w", "rd_a", "loss", "time", "status", "steps",
-            "conservation_drift", "capacity",
-        ]  # fmt: skip
-        rows = [
-            [getattr(r.cell, name) if hasattr(r.cell, name) else getattr(r, name) for name in header]
-            for r in self.results
-        ]
-        return write_csv(path, header, rows)
+        return _write_columns(path, runs(self))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The summary as a table of pandas, one row for each gamma_prime and gamma.
+
+        Columns are those of :meth:`to_csv`; what is not known is nan or None.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        return summary_frame(self)
+
+    def runs_to_pandas(self) -> pandas.DataFrame:
+        """Every run as a table of pandas, with the columns of :meth:`runs_to_csv`.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        return runs_frame(self)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Exponents over gamma_prime and gamma, displacements over width and seed, too, as a data set.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        return diagram_dataset(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the diagram, with all runs, to an NPZ file and return its path.
+
+        :func:`meanfield.load` reads it. (A sweep's store holds the same runs as they are made.)
+
+        Parameters
+        ----------
+        path : path-like
+            Where to write; ``.npz`` is appended if missing. An existing file is replaced only once
+            the new one is complete.
+        """
+        return write_diagram(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PhaseDiagram:
+        """Read a diagram written by :meth:`save`; :func:`meanfield.load` reads any result.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged or something else.
+        """
+        return load_saved(path, {"diagram": cls._from_file})
+
+    @classmethod
+    def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PhaseDiagram:
+        return read_diagram(cls, meta, arrays)
 
     def _slope(self, rd: Array) -> Slope:
         fitted = fit_slope(self.widths, rd, confidence=self.confidence)
@@ -262,11 +316,35 @@ class PhaseDiagram:
     def _map(self, value: Callable[[Row], float]) -> Array:
         return np.array([value(row) for row in self.rows]).reshape(len(self.gamma_prime), len(self.gamma))
 
+    def _repr_html_(self) -> str:
+        widths = ", ".join(f"{width:g}" for width in self.widths.tolist())
+        missing = f", {self.missing} cells missing" if self.missing else ""
+        S_w, verdicts = self.S_w, self.verdicts
+        lines = [
+            (
+                f"{gamma_prime:.4g}",
+                *(f"{s:.3f} ({v.value})" for s, v in zip(S_w[i], verdicts[i], strict=True)),
+            )
+            for i, gamma_prime in enumerate(self.gamma_prime)
+        ]
+        return displays.table(
+            f"Phase diagram of {self.problem.name!r}: S_w by gamma' and gamma",
+            ("gamma' \\ gamma", *(f"{gamma:.4g}" for gamma in self.gamma)), lines,
+            f"widths {widths}; {len(self.seeds)} seeds{missing}",
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         return (
             f"PhaseDiagram({self.problem.name!r}, {len(self.gamma)} x {len(self.gamma_prime)} points, "
-            f"widths {list(map(int, self.widths))}, {len(self.seeds)} seeds, {self.missing} cells missing)"
+            f"widths {_widths(self.widths)}, {len(self.seeds)} seeds, {self.missing} cells missing)"
         )
+
+
+def _widths(widths: NDArray[Any]) -> str:
+    """A list of widths; of many, how many and from where to where."""
+    if len(widths) <= _SHOWN:
+        return str(list(map(int, widths)))
+    return f"[{widths[0]:.0f}, ..., {widths[-1]:.0f}] ({len(widths)})"
 
 
 def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None:
@@ -301,14 +379,10 @@ def holds(measured: Slope, predicted: float, error: float) -> bool | None:
     return abs(half) <= math.hypot(side, error) + measured.fluctuation
 
 
-def _at_widths(predicted: PredictedSlopes | None) -> list[object]:
-    if predicted is None:
-        return [""] * 4
-    return [predicted.S_w, predicted.S_w_error, predicted.S_a, predicted.S_a_error]
-
-
-def _known(value: bool | None) -> object:
-    return "" if value is None else value
+def _write_columns(path: str | os.PathLike[str], columns: dict[str, list[Any]]) -> Path:
+    """A table by columns as CSV; what is not known is empty."""
+    rows = zip(*columns.values(), strict=True)
+    return write_csv(path, list(columns), [["" if v is None else v for v in row] for row in rows])
 
 
 def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.arguments import file_path, instance, listed
-from meanfield.errors import InputError, MissingExtraError, StoreError
+from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import CellResult
 from meanfield.experiments.diagram import write_csv
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS
 from meanfield.experiments.store import Record, SweepStore, differences
+from meanfield.exporting import dataset
 
 if TYPE_CHECKING:
     import xarray
@@ -216,12 +217,6 @@ def store_to_xarray(store: SweepStore) -> xarray.Dataset:
         If xarray is not installed.
     """
     instance("store", store, SweepStore, "SweepStore.open")
-    try:
-        import xarray
-    except ImportError:
-        raise MissingExtraError(
-            "netCDF needs xarray, which is not installed; pip install 'meanfield-nn[xarray]'"
-        ) from None
     table = _columns(list(store.records()))
     axes = {name: np.unique(table[name]) for name in ("gamma_prime", "gamma", "width", "seed")}
     place = tuple(np.searchsorted(axis, table[name]) for name, axis in axes.items())
@@ -232,8 +227,7 @@ def store_to_xarray(store: SweepStore) -> xarray.Dataset:
         full = np.full(shape, "" if text else math.nan, dtype=table[name].dtype if text else np.float64)
         full[place] = table[name]
         variables[name] = (tuple(axes), full)
-    attributes = _describe(store)
-    return xarray.Dataset(variables, coords=dict(axes), attrs=attributes)
+    return dataset(variables, axes, _describe(store))
 
 
 def _to_csv(store: SweepStore, target: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.displays import brief
 from meanfield.experiments.cells import Cell, CellSettings, neurons
 from meanfield.experiments.estimate import run_work
 from meanfield.experiments.grid import Grid
@@ -36,6 +37,8 @@ class Prediction:
 
     points: tuple[tuple[PredictedSlopes, ...], ...]
     curves: tuple[ReferenceSlope, ...]
+
+    __repr__ = brief
 
     @classmethod
     def over(

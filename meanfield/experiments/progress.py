@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from tqdm import tqdm
-
+from meanfield.bars import QUIET_SECONDS, bar_class, in_notebook, visible
 from meanfield.experiments.cells import Cell, CellResult, cost
 from meanfield.experiments.draining import over_processes
 
@@ -20,6 +19,8 @@ _Outcome = TypeVar("_Outcome")
 _LOG_SECONDS = 60.0
 #: The bar appears once it was said what will be done: until then it waits, for longer than anybody.
 _AFTER_THE_PLAN = 1e9
+#: Bars of notebooks are only drawn once a delay is over, and there has to be one.
+_AT_ONCE = 1e-9
 #: Partial results take at most this share of the time.
 _LIVE_SHARE = 0.1
 
@@ -36,24 +37,26 @@ class SweepProgress:
     resumed : int
         Cells that were done before.
     shown : bool or None
-        None shows it on a terminal.
+        None shows it in a terminal or notebook.
     """
 
     def __init__(self, cells: Sequence[Cell], resumed: int, shown: bool | None) -> None:
-        terminal = sys.stderr.isatty()
-        self._shown = (terminal if shown is None else shown) and bool(cells)
+        self._shown = visible(shown) and bool(cells)
+        watched, self._write = sys.stderr.isatty() or in_notebook(), bar_class().write
+        # A notebook keeps what is written: unasked it gets a bar only, and that of long sweeps only.
+        self._speaks = self._shown and (shown is True or not in_notebook())
         self._total, self._done, self._lost = len(cells), 0, 0
         self._running: dict[Cell, None] = {}
         self._weight: Callable[[Cell], float] = cost
         self._began = time.monotonic()
-        if resumed and self._shown:
-            tqdm.write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
-        self._bar = tqdm(
+        if resumed and self._speaks:
+            self._write(f"resuming: {resumed} cells are done, {len(cells)} to go", file=sys.stderr)
+        self._bar = bar_class()(
             total=sum(map(cost, cells)),
             desc="sweep",
             disable=not self._shown,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-            mininterval=0.1 if terminal else _LOG_SECONDS,
+            mininterval=0.1 if watched else _LOG_SECONDS,
             miniters=0,
             delay=_AFTER_THE_PLAN,
         )
@@ -66,12 +69,14 @@ class SweepProgress:
 
     def plan(self, text: str) -> None:
         """Say what will be done, before it is."""
-        if self._shown:
-            tqdm.write(text, file=sys.stderr)
-        self._bar.delay = 0.0
+        if self._speaks:
+            self._write(text, file=sys.stderr)
+        self._bar.delay = _AT_ONCE if self._speaks else QUIET_SECONDS
 
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """From now on the bar counts these weights of the cells that are left, and time from here."""
+        if self._shown and not self._speaks:
+            return  # a bar of a notebook would be drawn at once
         self._weight = weight
         if self._shown:
             self._bar.reset(total=sum(map(weight, left)))
@@ -130,7 +135,21 @@ def mapped(
     *,
     delay: float = 0.0,
 ) -> list[_Outcome]:
-    """Results of a pure function over items, on so many processes, under a bar.
+    """Results of a pure function over items in their order, see :func:`streamed`."""
+    found = dict(streamed(work, items, processes, label, progress, delay=delay))
+    return [found[index] for index in range(len(items))]
+
+
+def streamed(
+    work: Callable[[_Item], _Outcome],
+    items: Sequence[_Item],
+    processes: int,
+    label: str,
+    progress: bool | None,
+    *,
+    delay: float = 0.0,
+) -> Iterator[tuple[int, _Outcome]]:
+    """Results of a pure function as they are ready, on so many processes, under a bar.
 
     Parameters
     ----------
@@ -143,15 +162,22 @@ def mapped(
     label : str
         Of the bar.
     progress : bool or None
-        None shows the bar on a terminal.
+        None shows the bar in a terminal or notebook.
     delay : float
         Seconds after which the bar appears.
-    """
-    shown = sys.stderr.isatty() if progress is None else progress
 
+    Yields
+    ------
+    int
+        Which of the items it was.
+    object
+        What the function returned.
+    """
     outcomes = enumerate(map(work, items)) if processes == 1 else over_processes(work, items, processes)
-    found = dict(tqdm(outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False))
-    return [found[index] for index in range(len(items))]
+    shown = visible(progress)
+    yield from bar_class()(
+        outcomes, desc=label, total=len(items), delay=delay, disable=not shown, leave=False
+    )
 
 
 class Live:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import instance, number, real_array, shown
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellSettings, cell_scaling, neurons, run_particles
 from meanfield.experiments.slopes import slope_weights
@@ -148,6 +149,8 @@ class ReferenceSlope:
     gamma_prime: float
     predicted: float
     curve: PchipInterpolator
+
+    __repr__ = brief
 
     @classmethod
     def around(

@@ -2,6 +2,7 @@
 
 from meanfield.flow.descent import gradient_descent
 from meanfield.flow.driver import METHODS, FlowInterrupted, gradient_flow
+from meanfield.flow.moments import Moment
 from meanfield.flow.order_parameters import (
     OrderParameters,
     dead_fraction,
@@ -20,6 +21,7 @@ __all__ = [
     "METHODS",
     "FlowInterrupted",
     "LossTarget",
+    "Moment",
     "OrderParameters",
     "Replay",
     "Snapshot",

@@ -18,6 +18,7 @@ from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
 from meanfield.flow.linearly_implicit import LinearlyImplicit
 from meanfield.flow.method import Method, MethodName, State
+from meanfield.flow.moments import only
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
@@ -64,7 +65,7 @@ class FlowInterrupted(KeyboardInterrupt):
 
     def __init__(self, trajectory: Trajectory) -> None:
         super().__init__(
-            f"interrupted at tbar = {trajectory.time[-1]:.4g}; the run so far is in .trajectory: give it in "
+            f"interrupted at tbar = {trajectory.end.time:.4g}; the run so far is in .trajectory: give it in "
             "place of the network, as in gradient_flow(problem, run), to go on"
         )
         self.trajectory = trajectory
@@ -98,7 +99,7 @@ def gradient_flow(
     particles : Particles or Trajectory
         The network at time 0; or a run to go on with, also one from a file. Then time goes on (``t_end`` and
         ``save_at`` are times since the first start), displacements count from the first start, and the
-        result holds the record of both. ``max_steps`` and ``max_seconds`` count anew.
+        result holds the saved times of both. ``max_steps`` and ``max_seconds`` count anew.
     loss_tol : float, optional
         Stop once ``R <= floor + loss_tol (zero_loss - floor)``: once this share of what can be learned is
         left. ``zero_loss`` is the loss of the function that is zero and ``floor`` what contradictory labels
@@ -110,8 +111,11 @@ def gradient_flow(
     t_end : float, optional
         Stop at this normalised time tbar.
     save_at : array_like, shape (S,), optional
-        Times (tbar) to keep, met exactly; by default at most 32 states per decade of time. The
-        start and the end are always kept.
+        Times (tbar) to keep, met exactly: the result has these times and no others, so that runs of different
+        seeds can be stacked. A run that stops before the last of them (at ``loss_tol``, for example; 0
+        switches that rule off) has those that it has reached, and ``run.unreached`` holds the others. Start
+        and end are in ``run.start`` and ``run.end``. By default at most 32 states per decade of time, the
+        start and the end among them.
     rtol, atol : float, default 1e-3, 1e-6
         Tolerated error of one step: of the outputs relative to the residual (and, for ``atol``, to
         the targets), and of the particles relative to three times their displacement so far.
@@ -159,6 +163,7 @@ def gradient_flow(
     >>> run.status.name, bool(run.loss[-1] <= 1e-6 * problem.zero_loss)
     ('CONVERGED', True)
     """
+    kept = particles.time if isinstance(particles, Trajectory) else np.empty(0)
     particles, before = split_start(problem, particles)
     target, max_seconds, save_parameters = check_run(
         problem, particles, loss_tol, loss_atol, max_seconds, stop, save_parameters
@@ -202,7 +207,8 @@ def gradient_flow(
     )
 
     def finish(status: Status) -> Trajectory:
-        return recorder.finish(status, method=method, rtol=rtol, atol=atol)
+        run = recorder.finish(status, method=method, rtol=rtol, atol=atol)
+        return run if save_times.asked is None else only(run, np.union1d(kept, save_times.asked))
 
     try:
         with kernels.one_blas_thread():

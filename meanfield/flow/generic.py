@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.arguments import RNG, number
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.flow.status import Status
 from meanfield.flow.target import needed_target
@@ -83,6 +84,8 @@ class GenericNetwork:
     w: Array
     alpha: float
     activation: Activation
+
+    __repr__ = brief
 
     @classmethod
     def sample(
@@ -150,6 +153,8 @@ class GenericRun:
     rd_a: float
     status: Status
     evaluations: int
+
+    __repr__ = brief
 
 
 def generic_flow(

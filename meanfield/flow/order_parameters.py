@@ -7,17 +7,24 @@ the saved states of a run. Definitions with their sources: docs/statistics.md.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.arguments import flag, number, real_array
+from meanfield.displays import brief
 from meanfield.errors import InputError
+from meanfield.exporting import dataset, frame
 from meanfield.flow.system import CanonicalSystem, check_pair
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 Array = NDArray[np.float64]
 
@@ -58,6 +65,37 @@ class OrderParameters:
     dead: Array
     pinned: Array
     pinned_amplitude: Array
+
+    __repr__ = brief
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """All series as a table of pandas over time.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        return frame(self._series(), {"time": self.time})
+
+    def to_xarray(self) -> xarray.Dataset:
+        """All series as a data set over time.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        variables = {name: ("time", series) for name, series in self._series().items()}
+        return dataset(variables, {"time": self.time}, {})
+
+    def _series(self) -> dict[str, Array]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "time"}
+
+    def _at(self, times: Array) -> OrderParameters:
+        """The same at some of the times only."""
+        rows = np.isin(self.time, times)
+        return OrderParameters(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def tangent_kernel(problem: Problem, particles: Particles) -> Array:

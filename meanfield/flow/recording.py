@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from meanfield.arguments import real_array
+from meanfield.bars import QUIET_SECONDS, bar_class, visible
 from meanfield.errors import InputError
 from meanfield.flow.method import Attempt, EventCounts, State
 from meanfield.flow.observables import Observation, Observer
@@ -26,8 +25,6 @@ from meanfield.flow.trajectory import Stats, Trajectory
 
 #: Without save times of the user's own, at most this many states per decade of time are kept.
 PER_DECADE = 32
-#: A run that lasts longer than this many seconds shows a progress bar.
-_QUIET_SECONDS = 2.0
 
 
 class SaveTimes:
@@ -42,6 +39,8 @@ class SaveTimes:
     """
 
     def __init__(self, save_at: ArrayLike | None, after: float = 0.0) -> None:
+        #: What was asked for; None where nothing was.
+        self.asked: Array | None = None
         self._times: Array | None = None
         self._next = 0
         self._ratio = 10.0 ** (1.0 / PER_DECADE)
@@ -56,7 +55,8 @@ class SaveTimes:
                     f"save_at ends at {times[-1]:g}, but the run to go on with is at tbar = {after:.6g}; "
                     "give later times, too"
                 )
-            self._times = times[times > after]  # the start is always kept
+            self.asked = times
+            self._times = times[times > after]  # the start is always recorded
 
     @property
     def times(self) -> Array:
@@ -266,8 +266,8 @@ class Progress:
     Parameters
     ----------
     progress : None, bool or callable
-        True and False switch the bar on and off; None shows it on a terminal once the run has
-        lasted two seconds; a callable is called with a :class:`Snapshot` after each step.
+        True and False switch the bar on and off; None shows it in a terminal or notebook once the run
+        has lasted two seconds; a callable is called with a :class:`Snapshot` after each step.
     target : LossTarget or None
         The loss at which the run will end, if at one.
     t_end : float
@@ -289,16 +289,16 @@ class Progress:
         since: float | None = None,
     ) -> None:
         self._callback = progress if callable(progress) else None
-        shown = progress is True or (progress is None and sys.stderr.isatty())
+        shown = not callable(progress) and visible(progress)
         self._target, self._t_end = 0.0 if target is None else target.loss, t_end
         self._first_loss: float | None = None
         self._bar: Any = None
         if shown:
             elapsed = 0.0 if since is None else time.monotonic() - since
-            self._bar = tqdm(
+            self._bar = bar_class()(
                 total=1.0,
                 desc=label,
-                delay=0.0 if progress is True else max(_QUIET_SECONDS - elapsed, 0.0),
+                delay=0.0 if progress is True else max(QUIET_SECONDS - elapsed, 0.0),
                 bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} {postfix}",
                 leave=False,
             )

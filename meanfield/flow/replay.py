@@ -13,6 +13,7 @@ import numpy as np
 
 from meanfield import kernels
 from meanfield.arguments import flag, instance
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.flow.method import Motion, State
 from meanfield.flow.observables import Observer
@@ -32,7 +33,7 @@ class ResidualPath:
     motions : list of Motion
         Residuals of each step, and for how long they were felt.
     kept : list of bool
-        After which steps the run saved its state.
+        After which steps the run saved its state; the end is always among them.
     """
 
     def __init__(self) -> None:
@@ -104,7 +105,7 @@ class ResidualPath:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """Where other neurons went, at the saved times of the run without its start.
+    """Where other neurons went, at the times of ``run.with_ends()`` without the start.
 
     Attributes
     ----------
@@ -121,6 +122,8 @@ class Replay:
     rd_a: Array
     a: Array | None = None
     w: Array | None = None
+
+    __repr__ = brief
 
 
 def replay(
@@ -192,6 +195,8 @@ class Replayed:
     rd_a: float
     _system: CanonicalSystem
     _theta: Array
+
+    __repr__ = brief
 
     @property
     def particles(self) -> Particles:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import zipfile
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import check_types, shown
+from meanfield.archives import read_member
+from meanfield.arguments import check_types, file_path, shown
 from meanfield.errors import InputError
+from meanfield.flow.moments import RECORDED
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
@@ -20,11 +26,60 @@ FORMAT = 3
 KINDS = {
     "run": ("the run of a network", "Trajectory.load"),
     "limit": ("a limit of infinite width", "InfiniteWidth.load"),
+    "diagram": ("a phase diagram", "PhaseDiagram.load"),
 }
+#: Members that hold text; "limit" is that of limits of infinite width.
+_TEXTS = ("meta", "limit")
 #: Arrays over the saved times.
-SERIES = ("time", "loss", "output", "rd_w", "rd_a")
+SERIES = RECORDED
 #: Parameters at the saved times, if they were asked for.
 SAVED = ("saved_a", "saved_w")
+
+
+def write_archive(
+    path: str | os.PathLike[str], meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], what: str
+) -> Path:
+    """Write an NPZ file without pickles, which replaces an older one only once it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        Where to write; ``.npz`` is appended if missing.
+    meta : mapping
+        What the file says of itself: its kind, texts and numbers.
+    arrays : mapping
+        Arrays by name.
+    what : str
+        What is written, for the error.
+    """
+    target = file_path("path", path)
+    if target.suffix != ".npz":
+        target = target.with_name(target.name + ".npz")
+    temporary = target.with_name(target.name + ".part")
+    known = {"format": FORMAT, **meta}
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, meta=np.array(json.dumps(known)), **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())  # complete on the disk before it replaces another
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{what} cannot be written to {target} ({error}); give a writable place") from None
+    return target
+
+
+def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a file says of itself, in today's format, and its arrays."""
+    file = Path(path)
+    size = file.stat().st_size
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        arrays: dict[str, Any] = {
+            name: read_member(file, archive, info, size, text=name in _TEXTS)
+            for name, info in members.items()
+        }
+    return upgraded(json.loads(str(arrays.pop("meta"))), arrays), arrays
 
 
 def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -76,6 +131,13 @@ def check_series(
             raise InputError(f"{name} holds what is no finite number")
         if name in ("loss", "rd_w", "rd_a") and np.any(arrays[name] < 0.0):
             raise InputError(f"{name} is negative")
+
+
+def asked_times(asked: NDArray[Any]) -> NDArray[np.float64]:
+    """The times that a run was asked to keep, as its file has them beside start and end."""
+    if asked.ndim != 1 or not np.all(np.isfinite(asked)) or not np.all(np.diff(asked) > 0.0):
+        raise InputError("the times that were asked for do not rise")
+    return np.asarray(asked, dtype=np.float64)
 
 
 def kept_target(kept: Any) -> LossTarget | None:

@@ -32,7 +32,7 @@ def split_start(problem: Problem, start: Particles | Trajectory) -> tuple[Partic
         raise InputError("the run to go on with was trained on other data; give its own, run.problem")
     if start.status is Status.DIVERGED:
         raise InputError("the run to go on with has diverged; start again with a lower learning_rate")
-    return start.initial, start
+    return start.initial, start.with_ends()
 
 
 def first_state(system: CanonicalSystem, before: Trajectory | None) -> tuple[float, State]:

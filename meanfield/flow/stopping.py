@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from meanfield.displays import brief
 from meanfield.flow.status import Status
 from meanfield.flow.tangent import Array
 
@@ -53,6 +54,8 @@ class Snapshot:
     seconds: float
     loss_rate: float
     rounding: float
+
+    __repr__ = brief
 
 
 class StopRule(Protocol):

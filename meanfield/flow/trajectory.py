@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.archives import read_member
-from meanfield.arguments import check_types, file_path, number, shown
-from meanfield.errors import InputError, MissingExtraError
+from meanfield import displays
+from meanfield.arguments import check_types, number, over_times, shown
+from meanfield.errors import InputError
+from meanfield.exporting import dataset, frame
 from meanfield.flow.method import EventCounts
+from meanfield.flow.moments import Moment, only, with_ends
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
-from meanfield.flow.saved import FORMAT, KINDS, SERIES, check_series, final_particles, kept_target, upgraded
+from meanfield.flow.saved import (
+    KINDS,
+    SERIES,
+    asked_times,
+    check_series,
+    final_particles,
+    kept_target,
+    read_archive,
+    write_archive,
+)
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles, Span
 from meanfield.problem import Problem
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
+
+Result = TypeVar("Result")
+#: Makes a result of what its file says of it and of the file's arrays.
+Reader: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], Result]
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,8 @@ class Trajectory:
     problem : Problem
         The data.
     time : ndarray, shape (T,)
-        Saved times in units of ``time_unit``; the first is 0 and the last the end.
+        Saved times in units of ``time_unit``: those of ``save_at`` that the run has reached, and no others;
+        without ``save_at`` the first is 0 and the last the end.
     loss : ndarray, shape (T,)
         ``R = (1/2n) sum (f - y)**2``, in the units of ``problem.y``.
     output : ndarray, shape (T, n)
@@ -139,6 +154,11 @@ class Trajectory:
     loss_target : LossTarget or None
         The loss at which the run was to end, and the tolerance that asked for it; None if that rule was off,
         and for files of earlier versions, which do not know it.
+    ends : tuple of Moment, or None
+        Start and end of the run where ``save_at`` left one of them out; None where they are the first and
+        the last saved state. :attr:`start` and :attr:`end` are there in both cases.
+    unreached : ndarray, shape (U,)
+        Times of ``save_at`` after the end of the run: it stopped before, ``status`` says why.
     """
 
     problem: Problem
@@ -156,6 +176,8 @@ class Trajectory:
     time_unit: str = "tbar"
     path: ResidualPath | None = None
     loss_target: LossTarget | None = None
+    ends: tuple[Moment, Moment] | None = None
+    unreached: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     #: What files say that they hold.
     _KIND = "run"
@@ -165,13 +187,37 @@ class Trajectory:
         """Whether the run ended where it was meant to (loss_target, t_end or the user's rule)."""
         return self.status.converged
 
+    @property
+    def start(self) -> Moment:
+        """The run at time 0, whether or not ``save_at`` asked for it."""
+        return Moment.of(self, 0) if self.ends is None else self.ends[0]
+
+    @property
+    def end(self) -> Moment:
+        """The run at its end, whether or not ``save_at`` asked for it."""
+        return Moment.of(self, -1) if self.ends is None else self.ends[1]
+
+    def with_ends(self) -> Self:
+        """The same run with its start and its end among the saved times.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.datasets.four_points()
+        >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20, rng=0)
+        >>> run = mf.gradient_flow(problem, network, save_at=[1.0, 2.0], t_end=3.0)
+        >>> run.time, run.with_ends().time
+        (array([1., 2.]), array([0., 1., 2., 3.]))
+        """
+        return with_ends(self)
+
     def particles(self, at: float | None = None) -> Particles:
         """The network at the end, or at a saved time.
 
         Parameters
         ----------
         at : float, optional
-            One of :attr:`time` (tbar); needs ``save_parameters=True`` in the run.
+            0, the end, or one of :attr:`time`; the latter needs ``save_parameters=True`` in the run.
 
         Raises
         ------
@@ -180,14 +226,15 @@ class Trajectory:
         """
         if at is None:
             return self.final
-        index = self._row(at)
-        if index == len(self.time) - 1:
+        run = self.with_ends()
+        index = run._row(at)
+        if index == len(run.time) - 1:
             return self.final
         if index == 0:
             return self.initial
-        if self.saved_a is None or self.saved_w is None:
+        if run.saved_a is None or run.saved_w is None:
             raise InputError("parameters were not saved along this run; run again with save_parameters=True")
-        return self.initial.moved(self.saved_a[index], self.saved_w[index])
+        return self.initial.moved(run.saved_a[index], run.saved_w[index])
 
     def _row(self, at: float) -> int:
         """The index of a saved time."""
@@ -200,19 +247,19 @@ class Trajectory:
             )
         return index
 
-    def predict(self, x: ArrayLike, at: float | None = None) -> NDArray[np.float64]:
+    def predict(self, x: ArrayLike, at: ArrayLike | None = None) -> NDArray[np.float64]:
         """The learned function on new inputs.
 
         Parameters
         ----------
         x : array_like or data frame, shape (k,) or (k, d_in)
             Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        at : float, optional
-            A saved time (tbar); by default the end.
+        at : float or array_like, shape (S,), optional
+            A saved time (tbar), or several; by default the end.
 
         Returns
         -------
-        ndarray, shape (k,)
+        ndarray, shape (k,) or (S, k)
             In the units of the user's targets.
 
         Examples
@@ -223,7 +270,11 @@ class Trajectory:
         >>> mf.gradient_flow(problem, network).predict([300.0]).round(2)
         array([9.])
         """
-        output = self.particles(at).output(self.problem.with_bias(x))
+        points = self.problem.with_bias(x)
+        if at is None:
+            return self.problem.to_target_units(self.final.output(points))
+        run = self.with_ends()
+        output = np.asarray(over_times("at", at, lambda t: run.particles(t).output(points)))
         return self.problem.to_target_units(output)
 
     def order_parameters(self) -> OrderParameters:
@@ -242,8 +293,10 @@ class Trajectory:
         (True, True)
         """
         every = self.saved_a is not None and self.saved_w is not None
-        times = self.time if every else self.time[[0, -1]]
-        return order_parameters(self.problem, [self.particles(float(t)) for t in times], times)
+        run = self.with_ends()  # changes count from the start
+        times = run.time if every else run.time[[0, -1]]
+        seen = order_parameters(self.problem, [run.particles(float(t)) for t in times], times)
+        return seen._at(self.time) if every else seen
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to an NPZ file (no pickle inside) and return its path.
@@ -254,11 +307,8 @@ class Trajectory:
             Where to write; ``.npz`` is appended if missing. An existing file is replaced only once
             the new one is complete.
         """
-        target = file_path("path", path)
-        if target.suffix != ".npz":
-            target = target.with_name(target.name + ".npz")
+        whole = self.with_ends()
         meta = {
-            "format": FORMAT,
             "kind": self._KIND,
             "problem": self.problem.described(),
             "kappa": self.initial.kappa,
@@ -268,27 +318,17 @@ class Trajectory:
             "time_unit": self.time_unit,
             "loss_target": None if self.loss_target is None else asdict(self.loss_target),
         }
-        arrays = {name: getattr(self, name) for name in SERIES} | self._own_arrays()
+        arrays = {name: getattr(whole, name) for name in SERIES} | self._own_arrays()
+        if self.ends is not None or len(self.unreached):
+            arrays["asked"] = np.append(self.time, self.unreached)
         x = self.problem.x[:, : self.problem.d_in]
         arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
         if self.initial.span is not None:
             arrays |= {"basis": self.initial.span.basis, "outside": self.initial.span.outside}
-        if self.saved_a is not None and self.saved_w is not None:
-            arrays |= {"saved_a": self.saved_a, "saved_w": self.saved_w}
-        temporary = target.with_name(target.name + ".part")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
-                file.flush()
-                os.fsync(file.fileno())  # complete on the disk before it replaces another
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(
-                f"the run cannot be written to {target} ({error}); give a writable place"
-            ) from None
-        return target
+        if whole.saved_a is not None and whole.saved_w is not None:
+            arrays |= {"saved_a": whole.saved_a, "saved_w": whole.saved_w}
+        return write_archive(path, meta, arrays, "the run")
 
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
         """What a subclass keeps besides."""
@@ -312,7 +352,7 @@ class Trajectory:
         InputError
             If the file is missing, damaged or something else.
         """
-        return load_saved(path, {cls._KIND: cls})
+        return load_saved(path, {cls._KIND: cls._from_file})
 
     @classmethod
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
@@ -334,7 +374,7 @@ class Trajectory:
         if initial.d != problem.d:
             raise InputError(f"its weights have shape {initial.w.shape}, but samples have d = {problem.d}")
         series: dict[str, Any] = {name: arrays[name] for name in SERIES}
-        return cls(
+        run = cls(
             problem=problem,
             **series,
             initial=initial,
@@ -346,41 +386,98 @@ class Trajectory:
             time_unit=meta["time_unit"],
             loss_target=kept_target(meta.get("loss_target")),
         )
+        return run if "asked" not in arrays else only(run, asked_times(arrays["asked"]))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The series as a table over time: loss, rd_w, rd_a (outputs are in :meth:`to_xarray`).
+
+        Units are in ``.attrs["units"]``.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.datasets.four_points()
+        >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=20, rng=0)
+        >>> table = mf.gradient_flow(problem, network, save_at=[1.0, 2.0], loss_tol=0).to_pandas()
+        >>> table.index.name, list(table.columns), table.attrs["units"]["time"]
+        ('time', ['loss', 'rd_w', 'rd_a'], 'tbar')
+        """
+        series = {"loss": self.loss, "rd_w": self.rd_w, "rd_a": self.rd_a}
+        return frame(series, {"time": self.time}, self._attributes())
 
     def to_xarray(self) -> xarray.Dataset:
-        """The series as an ``xarray.Dataset`` over time and sample (extra ``[xarray]``).
+        """The series as a data set over time and sample, with units; parameters too, where they were saved.
 
-        Outputs and targets are in the user's units.
+        Inputs, outputs and targets are in the user's units.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
         """
-        try:
-            import xarray
-        except ImportError:
-            raise MissingExtraError(
-                "to_xarray needs xarray, which is not installed; pip install 'meanfield-nn[xarray]'"
-            ) from None
-        return xarray.Dataset(
-            {
-                "loss": ("time", self.loss),
-                "rd_w": ("time", self.rd_w),
-                "rd_a": ("time", self.rd_a),
-                "output": (("time", "sample"), self.problem.to_target_units(self.output)),
-                "target": ("sample", self.problem.targets),
-            },
-            coords={"time": ("time", self.time, {"units": self.time_unit})},
-            attrs={"status": self.status.name, "width": self.initial.width},
-        )
+        variables: dict[str, Any] = {
+            "loss": ("time", self.loss),
+            "rd_w": ("time", self.rd_w),
+            "rd_a": ("time", self.rd_a),
+            "output": (("time", "sample"), self.problem.to_target_units(self.output)),
+            "target": ("sample", self.problem.targets),
+            "input": (("sample", "feature"), self.problem.features),
+        }
+        if self.saved_a is not None and self.saved_w is not None:
+            variables |= {"a": (("time", "neuron"), self.saved_a)}
+            variables |= {"w": (("time", "neuron", "weight"), self.saved_w)}
+        coordinates = {"time": self.time, "sample": np.arange(self.problem.n)}
+        return dataset(variables, coordinates, self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        """What holds for the run as a whole, in tables and data sets."""
+        network = self.initial
+        return {
+            "problem": self.problem.name,
+            "width": network.width,
+            "kappa": network.kappa,
+            "kappa_prime": network.kappa_prime,
+            "status": self.status.name,
+            "time_of_end": self.end.time,
+            "loss_at_end": self.end.loss,
+        }
+
+    def _rows(self) -> dict[str, Any]:
+        """What a notebook shows."""
+        end, unreached = self.end, len(self.unreached)
+        return {
+            "status": self.status.name,
+            "data": f"{self.problem.name}, {self.problem.n} samples",
+            "width": self.initial.width,
+            "end": f"tbar = {end.time:.4g}, after {self.stats.steps} steps",
+            "loss": f"{end.loss:.3g}, from {self.start.loss:.3g}",
+            "target of the loss": None if self.loss_target is None else str(self.loss_target),
+            "RD_w": end.rd_w,
+            "RD_a": end.rd_a,
+            "saved times": f"{len(self.time)} ({unreached} not reached)" if unreached else len(self.time),
+        }
+
+    def _repr_html_(self) -> str:
+        return displays.card(type(self).__name__, self._rows(), "" if self.converged else self.status.remedy)
 
     def __repr__(self) -> str:
+        end = self.end
         return (
-            f"<Trajectory: {self.status.name}, tbar={self.time[-1]:.4g}, loss={self.loss[-1]:.3g}, "
-            f"rd_w={self.rd_w[-1]:.4g}, rd_a={self.rd_a[-1]:.4g}, steps={self.stats.steps}"
+            f"<Trajectory: {self.status.name}, tbar={end.time:.4g}, loss={end.loss:.3g}, "
+            f"rd_w={end.rd_w:.4g}, rd_a={end.rd_a:.4g}, steps={self.stats.steps}"
             + ("" if self.loss_target is None else f"; {self.loss_target}")
+            + (f"; {len(self.unreached)} times of save_at not reached" if len(self.unreached) else "")
             + ">"
         )
 
 
-def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory]]) -> Trajectory:
-    """Read a file of one of some kinds, given by their names in the file with their classes.
+def load_saved(path: str | os.PathLike[str], readers: Mapping[str, Reader[Result]]) -> Result:
+    """Read a file of one of some kinds, given by their names in the file with what makes the result.
 
     Raises
     ------
@@ -388,18 +485,10 @@ def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory
         If the file is missing, damaged, or of another kind.
     """
     try:
-        file = Path(path)
-        size = file.stat().st_size
-        with zipfile.ZipFile(file) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            arrays: dict[str, Any] = {
-                name: read_member(file, archive, info, size, text=name in _TEXTS)
-                for name, info in members.items()
-            }
-        meta = upgraded(json.loads(str(arrays.pop("meta"))), arrays)
+        meta, arrays = read_archive(path)
         what, reader = KINDS[meta["kind"]]
-        if meta["kind"] in kinds:
-            return kinds[meta["kind"]]._from_file(meta, arrays)
+        if meta["kind"] in readers:
+            return readers[meta["kind"]](meta, arrays)
     except FileNotFoundError:
         raise InputError(
             f"there is no file {shown(path)}; give the path of a run saved by Trajectory.save"
@@ -410,7 +499,3 @@ def load_saved(path: str | os.PathLike[str], kinds: Mapping[str, type[Trajectory
             "give a file written by Trajectory.save"
         ) from None
     raise InputError(f"{shown(path)} holds {what}; read it with meanfield.load or {reader}")
-
-
-#: Members that hold text; "limit" is that of limits of infinite width.
-_TEXTS = ("meta", "limit")

@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import instance, level, real_array, shown
 from meanfield.errors import InputError
+from meanfield.exporting import dataset, frame
 from meanfield.flow import Trajectory
 from meanfield.particles import Particles
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 Array = NDArray[np.float64]
 
@@ -67,6 +74,62 @@ class Comparison:
         """Root mean square of the deviations over the run's saved times."""
         return float(np.sqrt(np.mean(self.output_deviation**2)))
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """The series as a table of pandas over time.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        return frame(self._series(), {"time": self.time}, self._attributes())
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The series as a data set over time, the histograms of orientations over their angles.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        variables: dict[str, Any] = {name: ("time", series) for name, series in self._series().items()}
+        coordinates: dict[str, Any] = {"time": self.time}
+        if len(self.orientations):
+            coordinates["angle"] = (np.arange(_BINS) + 0.5) * (2.0 * math.pi / _BINS) - math.pi
+            variables["share"] = ("angle", self.orientations)
+            variables["limit_share"] = ("angle", self.limit_orientations)
+        return dataset(variables, coordinates, self._attributes())
+
+    def _series(self) -> dict[str, Array]:
+        return {
+            "loss": self.loss, "limit_loss": self.limit_loss, "output_deviation": self.output_deviation,
+        }  # fmt: skip
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "width": self.width,
+            "expected_scatter": self.expected_scatter,
+            "rd_w_over_limit": self.rd_w,
+            "rd_a_over_limit": self.rd_a,
+        }
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "width": self.width,
+            "times": len(self.time),
+            "largest deviation of outputs": self.largest_deviation,
+            "expected scatter": self.expected_scatter,
+            "RD_w, run over limit": self.rd_w,
+            "RD_a, run over limit": self.rd_a,
+        }
+        return displays.card("Run beside its limit", rows)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Comparison: width={self.width:g}, {len(self.time)} times, largest deviation "
+            f"{self.largest_deviation:.3g}, expected scatter {self.expected_scatter:.3g}>"
+        )
+
 
 def compare(run: Trajectory, limit: Trajectory) -> Comparison:
     """Compare a finite network's run with the limit at the same normalised times.
@@ -111,7 +174,7 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
             raise InputError(
                 f"{name} is {one:g} in the run and {other:g} in the limit; give both one scaling and width"
             )
-    shared = (run.time > 0.0) & (run.time <= limit.time[-1])
+    shared = (run.time > 0.0) & (run.time <= limit.end.time)
     if not shared.any():
         raise InputError("the runs share no times after 0; save more of them with save_at")
     if run.initial.antisymmetric and not limit.initial.antisymmetric:
@@ -222,6 +285,7 @@ def mean_run(runs: Sequence[Trajectory], at: ArrayLike) -> tuple[Array, Array]:
 
 def outputs_at(run: Trajectory, times: Array) -> Array:
     """Outputs at any times of a run, shape (T, n): exact at saved times, PCHIP in log t between."""
+    run = run.with_ends()
     from scipy.interpolate import PchipInterpolator
 
     known = run.time[1:]

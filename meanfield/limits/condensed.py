@@ -11,16 +11,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import displays
 from meanfield.arguments import instance, number, root
+from meanfield.displays import brief
+from meanfield.exporting import dataset, frame
 from meanfield.flow.system import CanonicalSystem
 from meanfield.nodes import kink_angles
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 Array = NDArray[np.float64]
 
@@ -61,6 +69,8 @@ class Extremal:
     kinks: tuple[int, ...]
     basin: tuple[float, float] | None
 
+    __repr__ = brief
+
     @property
     def orientation(self) -> float:
         """Angle atan2(b, w) for one-dimensional inputs with a bias."""
@@ -84,6 +94,8 @@ class EarlyAlignment:
     problem: Problem
     extremals: tuple[Extremal, ...]
     exact: bool
+
+    __repr__ = brief
 
     def escape_time(self, scaling: Scaling, width: float) -> float:
         """Time tbar at which the output becomes of order one, up to a constant in s = kappa tbar.
@@ -110,6 +122,49 @@ class EarlyAlignment:
         kappa, kappa_prime = scaling.kappa(width, self.problem.d), scaling.kappa_prime(width, self.problem.d)
         room = math.log(4.0 * kappa_prime / (1.0 + kappa_prime**2)) - math.log(width * kappa)
         return max(room, 0.0) / (2.0 * self.extremals[0].rate * kappa)
+
+    def _repr_html_(self) -> str:
+        rows = [(k, e.sign, e.rate, len(e.kinks)) for k, e in enumerate(self.extremals)]
+        how = "enumerated" if self.exact else "found by a search"
+        return displays.table(
+            f"Early alignment on {self.problem.name!r}: {len(rows)} directions, {how}",
+            ("", "sign of a", "growth rate", "samples on the kink"), rows,
+        )  # fmt: skip
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """All directions as a table of pandas, fastest first: sign, rate, basin and kinks.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        basins = np.array([e.basin or (math.nan, math.nan) for e in self.extremals]).reshape(-1, 2)
+        columns = {
+            "sign": np.array([e.sign for e in self.extremals], dtype=np.int64),
+            "rate": np.array([e.rate for e in self.extremals]),
+            "basin_from": basins[:, 0],
+            "basin_to": basins[:, 1],
+            "kinks": np.array([" ".join(map(str, e.kinks)) for e in self.extremals], dtype=object),
+        }
+        return frame(columns, None, {"problem": self.problem.name, "exact": self.exact})
+
+    def to_xarray(self) -> xarray.Dataset:
+        """All directions as a data set, fastest first: vectors, signs and rates.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        vectors = np.array([e.direction for e in self.extremals]).reshape(-1, self.problem.d)
+        variables = {
+            "direction": (("extremal", "weight"), vectors),
+            "sign": ("extremal", np.array([e.sign for e in self.extremals], dtype=np.int64)),
+            "rate": ("extremal", np.array([e.rate for e in self.extremals])),
+        }
+        attributes = {"problem": self.problem.name, "exact": int(self.exact)}
+        return dataset(variables, {"extremal": np.arange(len(vectors))}, attributes)
 
     def shares(self, scaling: Scaling, width: float, *, nodes: int = 2048) -> Array:
         """Share of the amplitude \\|a\\|\\|w\\| in each direction when the output escapes, shape (K,).

@@ -14,14 +14,18 @@ larger ones (derivation: ``docs/infinite-width.md``).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arc_cosine import arc_cosine_kernels, input_rows
-from meanfield.arguments import instance, number, scale
+from meanfield.arguments import instance, number, over_times, scale
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.linear_flow import LinearFlow, a_time
@@ -55,6 +59,8 @@ class Displacement:
     rounding : float
         Estimated relative error of the first order by rounding: large where samples nearly coincide so that
         not even 32 digits tell them apart.
+
+    All are arrays of shape (S,) where S times were asked for.
     """
 
     first_w: float
@@ -66,12 +72,34 @@ class Displacement:
     @property
     def rd_w(self) -> float:
         """Of the input weights."""
-        return math.hypot(self.first_w, self.second_w)
+        return _hypot(self.first_w, self.second_w)
 
     @property
     def rd_a(self) -> float:
         """Of the output weights."""
-        return math.hypot(self.first_a, self.second_a)
+        return _hypot(self.first_a, self.second_a)
+
+    def __repr__(self) -> str:
+        if np.ndim(self.first_w):
+            return brief(self)
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return f"{type(self).__name__}({values})"
+
+    @classmethod
+    def _over_times(cls, t: ArrayLike, at: Callable[[float], Displacement]) -> Displacement:
+        """Displacements at one time, or at several, whose values are stacked."""
+        found = over_times("t", t, at)
+        if isinstance(found, Displacement):
+            return found
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.array([getattr(one, name) for one in found]) for name in names})  # type: ignore[arg-type]
+
+
+def _hypot(one: float, other: float) -> float:
+    """The same bits for numbers and for arrays of them."""
+    if np.ndim(one) == 0:
+        return math.hypot(one, other)
+    return np.array([math.hypot(*pair) for pair in zip(one, other, strict=True)])  # type: ignore[return-value, call-overload]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +161,15 @@ class KernelRegime:
         width = number("width", width, "a positive finite number", above=0.0)
         return cls(problem, width, scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d))
 
+    def _repr_html_(self) -> str:
+        rows = {
+            "data": f"{self.problem.name}, {self.problem.n} samples",
+            "width": self.width,
+            "kappa": self.kappa,
+            "kappa'": self.kappa_prime,
+        }
+        return displays.card("Kernel regime in closed form", rows)
+
     @cached_property
     def layers(self) -> tuple[Array, Array]:
         """Parts of the kernel M that come from the output and the input weights, both (n, n)."""
@@ -158,74 +195,75 @@ class KernelRegime:
         """Loss that is left at infinite time: of the targets' part in the kernel's null space."""
         return self._flow.unlearnable
 
-    def residual(self, t: float) -> Array:
+    def residual(self, t: ArrayLike) -> Array:
         """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
 
-        Parameters
-        ----------
-        t : float
-            Time (tbar), may be infinite.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
-        return self._flow.residual(a_time(t))
-
-    def loss(self, t: float) -> float:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
+        All laws with a time take several, too, as an array of shape (S,): results are stacked, here (S, n).
 
         Parameters
         ----------
-        t : float
-            Time (tbar), may be infinite.
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
 
         Returns
         -------
-        float
+        ndarray, shape (n,) or (S, n)
         """
-        return self._flow.loss(a_time(t))
+        return np.asarray(over_times("t", t, lambda s: self._flow.residual(a_time(s))))
 
-    def impulse(self, t: float) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,).
+    @overload
+    def loss(self, t: float) -> float: ...
+
+    @overload
+    def loss(self, t: ArrayLike) -> float | Array: ...
+
+    def loss(self, t: ArrayLike) -> float | Array:
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t; shape (S,) at S times."""
+        found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
+        return found
+
+    def impulse(self, t: ArrayLike) -> Array:
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,); (S, n) at S times.
 
         Parameters
         ----------
-        t : float
-            Time (tbar), may be infinite.
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
 
         Returns
         -------
-        ndarray, shape (n,)
+        ndarray, shape (n,) or (S, n)
         """
-        return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
+        vectors = self._modes.vectors
+        return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
 
-    def output(self, x: ArrayLike, t: float = math.inf) -> Array:
+    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
         """Output on new inputs at the time tbar = t.
 
         Parameters
         ----------
         x : array_like or data frame, shape (k,) or (k, d_in)
             Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        t : float, default inf
+        t : float or array_like, shape (S,), default inf
             By default infinite.
 
         Returns
         -------
-        ndarray, shape (k,)
+        ndarray, shape (k,) or (S, k)
             In the units of the user's targets.
         """
-        impulse = self._flow.impulse(a_time(t))
-        outputs = self._modes.output(self.problem.with_bias(x), impulse, self.kappa_prime)
-        return self.problem.to_target_units(np.asarray(self.width * self.kappa**2 * outputs))
+        kernel = self._modes.kernel_to(self.problem.with_bias(x), self.kappa_prime)
+        scale, dual = self.width * self.kappa**2, self._modes.dual
+        output = over_times("t", t, lambda s: scale * (kernel @ (dual @ self._flow.impulse(a_time(s)))))
+        return self.problem.to_target_units(np.asarray(output))
 
-    def displacement(self, t: float = math.inf, nodes: Particles | None = None) -> Displacement:
+    def displacement(self, t: ArrayLike = math.inf, nodes: Particles | None = None) -> Displacement:
         """Displacements of the layers at the time tbar = t, to second order.
 
         Parameters
         ----------
-        t : float, default inf
-            By default infinite.
+        t : float or array_like, shape (S,), default inf
+            Time (tbar), by default infinite. At several times all that the result holds has the shape (S,).
         nodes : Particles, optional
             Initial particles over which the second order is averaged (cost N n^2); by default
             :meth:`Particles.quadrature` with 2048 nodes.
@@ -237,7 +275,10 @@ class KernelRegime:
         """
         if nodes is not None:
             instance("nodes", nodes, Particles, "Particles.quadrature")
-        time, kappa, kappa_prime = a_time(t), self.kappa, self.kappa_prime
+        return Displacement._over_times(t, lambda s: self._displacement(a_time(s), nodes))
+
+    def _displacement(self, time: float, nodes: Particles | None) -> Displacement:
+        kappa, kappa_prime = self.kappa, self.kappa_prime
         vectors = self._modes.vectors
         with np.errstate(over="ignore", invalid="ignore"):  # looked at below
             impulse = self._flow.impulse(time)
@@ -273,22 +314,29 @@ class KernelRegime:
         """
         return self._flow.time_to(loss)
 
-    def nonlinearity(self, t: float = math.inf) -> float:
+    @overload
+    def nonlinearity(self, t: float = math.inf) -> float: ...
+
+    @overload
+    def nonlinearity(self, t: ArrayLike) -> float | Array: ...
+
+    def nonlinearity(self, t: ArrayLike = math.inf) -> float | Array:
         """Estimated relative error by the kernel's change up to the time t, and by rounding.
 
         Both kernels depend on w, through activations and patterns, and that of the input weights on a. First
         orders are odd in a, and cancel, but for neurons at a kink: those that leave its active side are
         lost, while beyond it nothing may move their twins. They are the share ``P(|z| < |Delta z|) / 2`` of
         a Gaussian pre-activation z. Else what is left is the square of first orders, and the second order.
+        At several times t the result has their shape (S,).
 
         Parameters
         ----------
-        t : float, default inf
-            Time (tbar).
+        t : float or array_like, shape (S,), default inf
+            Time (tbar), may be infinite; or several.
 
         Returns
         -------
-        float
+        float or ndarray, shape (S,)
         """
         moved = self.displacement(t)
         share = self.kappa_prime**2 / (1.0 + self.kappa_prime**2)  # of the kernel's trace, that of w

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import instance
+from meanfield import displays
+from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.kernel_regime import Displacement, empirical_kernels
@@ -72,6 +74,15 @@ class Linearised:
                 f"{self.problem.d}; draw the network for this problem"
             )
 
+    def _repr_html_(self) -> str:
+        rows = {
+            "data": f"{self.problem.name}, {self.problem.n} samples",
+            "width": self.network.width,
+            "kappa": self.network.kappa,
+            "kappa'": self.network.kappa_prime,
+        }
+        return displays.card("Linearised flow of a network", rows)
+
     @cached_property
     def _modes(self) -> KernelModes:
         n, network = self.problem.n, self.network
@@ -101,33 +112,32 @@ class Linearised:
         """Loss that is left at infinite time."""
         return self._flow.unlearnable
 
-    def residual(self, t: float) -> Array:
+    def residual(self, t: ArrayLike) -> Array:
         """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
 
-        Parameters
-        ----------
-        t : float
-            Time (tbar), may be infinite.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
-        return self._flow.residual(a_time(t))
-
-    def loss(self, t: float) -> float:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite).
+        All laws with a time take several, too, as an array of shape (S,): results are stacked, here (S, n).
 
         Parameters
         ----------
-        t : float
-            Time (tbar), may be infinite.
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
 
         Returns
         -------
-        float
+        ndarray, shape (n,) or (S, n)
         """
-        return self._flow.loss(a_time(t))
+        return np.asarray(over_times("t", t, lambda s: self._flow.residual(a_time(s))))
+
+    @overload
+    def loss(self, t: float) -> float: ...
+
+    @overload
+    def loss(self, t: ArrayLike) -> float | Array: ...
+
+    def loss(self, t: ArrayLike) -> float | Array:
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite); shape (S,) at S times."""
+        found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
+        return found
 
     def time_to(self, loss: float) -> float:
         """Time tbar at which the loss has fallen to a value; infinite if it never does.
@@ -144,69 +154,71 @@ class Linearised:
         """
         return self._flow.time_to(loss)
 
-    def impulse(self, t: float) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,).
+    def impulse(self, t: ArrayLike) -> Array:
+        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,); (S, n) at S times.
 
         Parameters
         ----------
-        t : float
-            Time (tbar), may be infinite.
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
 
         Returns
         -------
-        ndarray, shape (n,)
-        """
-        return np.asarray(self._modes.vectors @ self._flow.impulse(a_time(t)))
-
-    def impulse_products(self, t: float) -> Array:
-        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n).
-
-        Parameters
-        ----------
-        t : float
-            Time (tbar), may be infinite.
-
-        Returns
-        -------
-        ndarray, shape (n, n)
+        ndarray, shape (n,) or (S, n)
         """
         vectors = self._modes.vectors
-        return np.asarray(vectors @ self._flow.impulse_products(a_time(t)) @ vectors.T)
+        return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
 
-    def output(self, x: ArrayLike, t: float = math.inf) -> Array:
+    def impulse_products(self, t: ArrayLike) -> Array:
+        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n).
+
+        At S times the shape is (S, n, n).
+        """
+        vectors = self._modes.vectors
+        return np.asarray(
+            over_times("t", t, lambda s: vectors @ self._flow.impulse_products(a_time(s)) @ vectors.T)
+        )
+
+    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
         """Output on any inputs at the time tbar = t.
 
         Parameters
         ----------
         x : array_like or data frame, shape (k,) or (k, d_in)
             Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        t : float, default inf
+        t : float or array_like, shape (S,), default inf
             By default infinite.
 
         Returns
         -------
-        ndarray, shape (k,)
+        ndarray, shape (k,) or (S, k)
             In the units of the user's targets.
         """
         network, points = self.network, self.problem.with_bias(x)
         K_a, K_w = empirical_kernels(network, points, self.problem.x)
         kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
-        output = np.asarray(network.output(points) + self._factor * (kernel @ self.impulse(t)))
-        return self.problem.to_target_units(output)
+        initial = network.output(points)
+        output = over_times("t", t, lambda s: initial + self._factor * (kernel @ self.impulse(s)))
+        return self.problem.to_target_units(np.asarray(output))
 
-    def displacement(self, t: float = math.inf) -> Displacement:
+    def displacement(self, t: ArrayLike = math.inf) -> Displacement:
         """Relative displacements of the layers at the time tbar = t; there is no second order.
+
+        At several times all that the result holds has their shape (S,).
 
         Parameters
         ----------
-        t : float, default inf
-            Time (tbar).
+        t : float or array_like, shape (S,), default inf
+            Time (tbar), may be infinite; or several.
 
         Returns
         -------
         Displacement
         """
-        network, impulse = self.network, self._flow.impulse(a_time(t))
+        return Displacement._over_times(t, lambda s: self._displacement(a_time(s)))
+
+    def _displacement(self, t: float) -> Displacement:
+        network, impulse = self.network, self._flow.impulse(t)
         a_part, w_part = self._modes.forms(impulse)
         a_size, w_size = network.weight @ network.a**2, network.weight @ network.w_squared
         return Displacement(

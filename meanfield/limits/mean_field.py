@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import one_of, whole_number
 from meanfield.flow import Snapshot, Status, Trajectory, replay
+from meanfield.flow.moments import only
 from meanfield.flow.saved import SERIES
 from meanfield.flow.trajectory import Stats
 from meanfield.limits.kernel_regime import KernelRegime
@@ -89,8 +90,9 @@ def infinite_width(
     t_end : float, optional
         Stop at this normalised time tbar.
     save_at : array_like, shape (S,), optional
-        Times (tbar) to keep, met exactly; by default 24 for each of about five decades of time. The start
-        and the end are always kept.
+        Times (tbar) to keep, as in :func:`meanfield.gradient_flow`: the result has these, as far as they
+        were reached, and no others. By default 24 for each of about five decades of time, the start and the
+        end among them.
     save_parameters : bool, default False
         Keep a and w of the particles at the saved times, too (memory: T N (d + 1) doubles). Predictions
         at the saved times do not need them.
@@ -125,6 +127,12 @@ def infinite_width(
     )  # fmt: skip
     nodes = None if nodes is None else whole_number("nodes", nodes, least=16)
     method = one_of("method", method, get_args(LimitMethod))
+    found = _computed(plan, nodes, method)
+    return found if plan.asked is None else only(found, plan.asked)
+
+
+def _computed(plan: Plan, nodes: int | None, method: str) -> InfiniteWidth:
+    """The limit, with its start and end among its times."""
     if method == "kernel" or (method == "auto" and plan.kernel_holds):
         return _closed_form(plan, check=method == "auto")
     if nodes is None:
@@ -170,14 +178,13 @@ def _closed_form(plan: Plan, *, check: bool) -> InfiniteWidth:
     times = np.append(0.0, dense_times(end, beyond=1.0))
     if plan.own_times is not None:
         times = np.union1d([0.0, end], plan.own_times[plan.own_times < end])
-    moved = [law.displacement(t, initial) for t in times]
-    rd_w, rd_a = (np.array([getattr(d, name) for d in moved]) for name in ("rd_w", "rd_a"))
-    residual = np.array([law.residual(t) for t in times])
+    moved, residual = law.displacement(times, initial), law.residual(times)
+    rd_w, rd_a = np.asarray(moved.rd_w), np.asarray(moved.rd_a)
     states = [_moved(law, initial, t) for t in times] if plan.save_parameters else []
     run = Trajectory(
         problem=plan.problem,
         time=times,
-        loss=np.array([law.loss(t) for t in times]),
+        loss=np.asarray(law.loss(times)),
         output=residual + plan.problem.y,
         rd_w=rd_w,
         rd_a=rd_a,

@@ -71,7 +71,7 @@ class Plan:
             "rng": root(self.rng),
             "progress": progress_choice(self.progress, "a Snapshot"),
             "t_end": number("t_end", self.t_end, "a positive number", above=0.0, most=math.inf),
-            "save_at": None if self.save_at is None else SaveTimes(self.save_at).times,
+            "save_at": None if self.save_at is None else SaveTimes(self.save_at).asked,
             "save_parameters": flag("save_parameters", self.save_parameters),
         }
         for name, value in checked.items():
@@ -144,6 +144,12 @@ class Plan:
     @property
     def own_times(self) -> Array | None:
         """The user's own times, without the start."""
+        asked = self.asked
+        return None if asked is None else asked[asked > 0.0]
+
+    @property
+    def asked(self) -> Array | None:
+        """The times that the result is to have; None for those that are found."""
         return None if self.save_at is None else np.asarray(self.save_at, dtype=np.float64)
 
     def flow(
@@ -163,9 +169,10 @@ class Plan:
                 t_end=factor * self.t_end if math.isfinite(self.t_end) else None,
                 save_at=None if at is None else factor * at,
                 max_steps=steps, save_path=path, progress=bar.update,
-            )  # fmt: skip
+            ).with_ends()  # fmt: skip
         finally:
             bar.close()
+        run = replace(run, unreached=np.empty(0))  # these times are ours
         if factor == 1.0:
             return run
         time = run.time / factor

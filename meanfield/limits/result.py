@@ -52,7 +52,8 @@ class InfiniteWidth(Trajectory):
     rng : int
         The seed of the nodes.
     doubt : ndarray, shape (T, n)
-        Change of the outputs on the samples from the run with a quarter of the nodes; nan if there is none.
+        Change of the outputs on the samples from the run with a quarter of the nodes, at the times of
+        :meth:`~meanfield.Trajectory.with_ends`; nan if there is none.
     """
 
     error: float = math.nan
@@ -93,8 +94,8 @@ class InfiniteWidth(Trajectory):
         x : array_like or data frame, shape (k,) or (k, d_in)
             Inputs in the user's units, without a bias column; columns of a data frame in any order.
         at : float or array_like, shape (S,), optional
-            Saved times tbar (one of ``time``, or several), parameters or not; by default the end. Several
-            times in one call cost little more than one.
+            Saved times tbar (one of ``time``, or several), 0 or the end, parameters or not; by default the
+            end. Several times in one call cost little more than one.
 
         Returns
         -------
@@ -153,13 +154,13 @@ class InfiniteWidth(Trajectory):
     def _predicted(self, x: ArrayLike, at: ArrayLike | None) -> tuple[Array, Array]:
         """Predictions and their errors."""
         points = self.problem.with_bias(x)
-        times = np.array([self.time[-1]]) if at is None else np.atleast_1d(real_array("at", at))
+        times = np.array([self.end.time]) if at is None else np.atleast_1d(real_array("at", at))
         if times.ndim != 1 or not times.size:
             raise InputError(f"at has shape {times.shape}; give one of run.time, or a list of them")
         if self.source == "kernel":
             found = [self._closed_form(x, points, float(t)) for t in times]
         else:
-            rows = [self._row(float(t)) for t in times]
+            rows = [self.with_ends()._row(float(t)) for t in times]
             wanted = sorted(set(rows))
             known = {
                 row: self._in_target_units(*predict(points))
@@ -178,16 +179,18 @@ class InfiniteWidth(Trajectory):
                 "the file of this limit holds no residual path, as an older version wrote it; compute the "
                 "limit again with infinite_width"
             )
-        if rows == [len(self.time) - 1]:
+        whole = self.with_ends()
+        if rows == [len(whole.time) - 1]:
             return [self._last]
-        return predictors(self, self.path, self.doubt, self.rng, rows)
+        return predictors(whole, self.path, self.doubt, self.rng, rows)
 
     @cached_property
     def _last(self) -> Predictor:
         """The predictor at the end, which is asked for most."""
         assert self.path is not None
         assert self.doubt is not None
-        return next(predictors(self, self.path, self.doubt, self.rng, [len(self.time) - 1]))
+        whole = self.with_ends()
+        return next(predictors(whole, self.path, self.doubt, self.rng, [len(whole.time) - 1]))
 
     def _in_target_units(self, values: Array, errors: Array) -> tuple[Array, Array]:
         return self.problem.to_target_units(values), self.problem.target_scale * errors
@@ -210,23 +213,36 @@ class InfiniteWidth(Trajectory):
         assert isinstance(loaded, InfiniteWidth)
         path = ResidualPath.from_arrays(arrays) if "path_start" in arrays else None
         doubt = arrays.get(_DOUBT)
-        if doubt is not None and doubt.shape != loaded.output.shape:
-            raise InputError(f"its doubt has shape {doubt.shape}, its outputs {loaded.output.shape}")
-        if path is not None and sum(path.kept) != len(loaded.time) - 1:
-            raise InputError(f"its residual path has {sum(path.kept)} states for {len(loaded.time)} times")
+        whole = loaded.with_ends()
+        if doubt is not None and doubt.shape != whole.output.shape:
+            raise InputError(f"its doubt has shape {doubt.shape}, its outputs {whole.output.shape}")
+        if path is not None and sum(path.kept) != len(whole.time) - 1:
+            raise InputError(f"its residual path has {sum(path.kept)} states for {len(whole.time)} times")
         found = replace(loaded, **own, path=path, doubt=doubt)
         check_types(found)
         return found
 
+    def _attributes(self) -> dict[str, Any]:
+        own = ("source", "nodes", "error", "rd_error", "rd_a_error", "tolerance")
+        return super()._attributes() | {name: getattr(self, name) for name in own}
+
+    def _rows(self) -> dict[str, Any]:
+        error = f"{self.error:.1g} of the initial loss" + ("" if self.accurate else ", above the tolerance")
+        return super()._rows() | {
+            "source": f"{self.source}, {self.nodes} nodes",
+            "error of the loss": error,
+            "error of RD_w": self.rd_error,
+        }
+
     def __repr__(self) -> str:
         return (
             f"<InfiniteWidth: {self.status.name}, width={self.initial.width:g}, source={self.source!r}, "
-            f"nodes={self.nodes}, loss={self.loss[-1]:.3g}, rd_w={self.rd_w[-1]:.4g}, error={self.error:.1g}>"
+            f"nodes={self.nodes}, loss={self.end.loss:.3g}, rd_w={self.end.rd_w:.4g}, error={self.error:.1g}>"
         )
 
 
 def load(path: str | os.PathLike[str]) -> Trajectory:
-    """Read what ``save`` has written: the run of a network, or a limit of infinite width.
+    """Read the run of a network or a limit of infinite width; :func:`meanfield.load` reads diagrams, too.
 
     Parameters
     ----------
@@ -253,7 +269,11 @@ def load(path: str | os.PathLike[str]) -> Trajectory:
     >>> type(again).__name__, again.error == limit.error
     ('InfiniteWidth', True)
     """
-    return load_saved(path, {"run": Trajectory, _ENTRY: InfiniteWidth})
+    return load_saved(path, READERS)
+
+
+#: Reads runs and limits, by the kind in the file.
+READERS = {"run": Trajectory._from_file, _ENTRY: InfiniteWidth._from_file}
 
 
 _OWN = ("error", "rd_error", "source", "nodes", "cross_check", "tolerance", "rd_a_error", "rng")

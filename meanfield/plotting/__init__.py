@@ -7,10 +7,12 @@ matplotlib settings are neither used nor changed, and no window system is needed
 
 from meanfield.plotting.boundaries import boundary
 from meanfield.plotting.curves import learned_function, loss
+from meanfield.plotting.ensembles import ensemble_curves, ensemble_function
 from meanfield.plotting.exponents import exponent_map
 from meanfield.plotting.kernels import loss_and_kernel
 from meanfield.plotting.limits import approach, convergence
 from meanfield.plotting.maps import phase_diagram
+from meanfield.plotting.measured import exponents_along_gamma
 from meanfield.plotting.neurons import orientations
 from meanfield.plotting.output import save
 from meanfield.plotting.paper import figure
@@ -21,7 +23,10 @@ __all__ = [
     "approach",
     "boundary",
     "convergence",
+    "ensemble_curves",
+    "ensemble_function",
     "exponent_map",
+    "exponents_along_gamma",
     "figure",
     "learned_function",
     "loss",

@@ -135,7 +135,7 @@ def loss(
     >>> print(ax.get_xlabel())
     normalised time $\\bar t$
     """
-    series, names = as_runs(runs), _names(runs, labels)
+    series, names = [run.with_ends() for run in as_runs(runs)], _names(runs, labels)
     units = {run.time_unit for run in series}
     if units != {"tbar"}:
         raise InputError(f"runs have the time units {sorted(units)}; give runs in tbar")

@@ -59,6 +59,7 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
     """
     if not isinstance(run, Trajectory):
         raise InputError(f"run is a {type(run).__name__}; give a Trajectory")
+    run = run.with_ends()
     if run.saved_a is None or len(run.time) < 2:
         raise InputError("the run holds no states between its ends; run again with save_parameters=True")
     seen = run.order_parameters()
@@ -96,4 +97,4 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
 def linearised_loss(run: Trajectory, time: Array) -> Array:
     """Loss at times tbar if the tangent kernel stayed what it is at the start, shape of ``time``."""
     linear = Linearised(run.problem, run.initial)
-    return np.array([linear.loss(float(t)) for t in time])
+    return np.asarray(linear.loss(time))

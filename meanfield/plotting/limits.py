@@ -58,7 +58,8 @@ def approach(runs: Sequence[Trajectory], limit: InfiniteWidth, ax: Axes | None =
     'limit'
     """
     instance("limit", limit, InfiniteWidth, "meanfield.infinite_width")
-    series = sorted(as_runs(runs), key=lambda run: run.initial.width)
+    series = sorted((run.with_ends() for run in as_runs(runs)), key=lambda run: run.initial.width)
+    limit = limit.with_ends()
     if any(run.problem.fingerprint != limit.problem.fingerprint for run in series):
         raise InputError("give at least one run, all on the limit's own data")
     ax = new_axes("column", 2.4) if ax is None else ax

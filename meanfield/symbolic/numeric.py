@@ -11,6 +11,7 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import real_array, shared_shape, shown
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.symbolic.network import gamma, gamma_prime
 from meanfield.symbolic.polyhedra import affine_coefficients
@@ -43,6 +44,8 @@ class NumericExponents:
     names: tuple[str, ...]
     half_planes: tuple[tuple[_Affine, ...], ...]
     values: tuple[tuple[_Affine | sp.Expr, ...], ...]
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, exponents: Exponents, names: Sequence[str]) -> NumericExponents:

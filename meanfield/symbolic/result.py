@@ -13,6 +13,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from meanfield.arguments import Layer, interval, one_of
+from meanfield.displays import brief
 from meanfield.symbolic.network import Network, gamma, gamma_prime
 from meanfield.symbolic.polyhedra import AffineRow, Polyhedron, negated, solved
 
@@ -84,6 +85,8 @@ class Region:
     time: sp.Expr
     growth: Growth
     steps: tuple[Step, ...]
+
+    __repr__ = brief
 
     @property
     def name(self) -> str:
@@ -171,6 +174,8 @@ class BoundaryLine:
     critical: tuple[str, ...]
     row: AffineRow
     ends: tuple[AffineRow, ...]
+
+    __repr__ = brief
 
     @classmethod
     def between(
@@ -276,6 +281,8 @@ class Exponents:
     derivation: tuple[Step, ...]
     gamma = gamma
     gamma_prime = gamma_prime
+
+    __repr__ = brief
 
     @property
     def S_w(self) -> sp.Piecewise:

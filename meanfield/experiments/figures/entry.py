@@ -7,12 +7,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meanfield.arguments import file_path, flag, progress_choice, whole_number
+from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.experiments.diagram import write_csv
 from meanfield.experiments.executors import AnyExecutor, check_executor
+from meanfield.exporting import frame
+
+if TYPE_CHECKING:
+    import pandas
 
 #: All figures by name, in the paper's order.
 FigureName: TypeAlias = Literal[
@@ -111,6 +116,21 @@ class FigureResult:
     rows: tuple[tuple[object, ...], ...]
     checks: tuple[Check, ...]
     ran: str
+
+    def __init_subclass__(cls) -> None:
+        cls.__repr__ = brief  # type: ignore[assignment, method-assign]
+
+    __repr__ = brief
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The tidy table as a table of pandas.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        return frame({name: self.column(name) for name in self.header}, None, {"ran": self.ran})
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the tidy table as CSV and return its path.

@@ -57,4 +57,4 @@ class OwnKernel:
 
     @property
     def _end(self) -> float:
-        return float(self._run.time[-1])
+        return self._run.end.time

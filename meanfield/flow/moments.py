@@ -1,0 +1,92 @@
+"""The times of a run: those that were asked for, and its start and end, which are always known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from meanfield.flow.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+_Run = TypeVar("_Run", bound="Trajectory")
+
+#: What a run records at each of its times.
+RECORDED = ("time", "loss", "output", "rd_w", "rd_a")
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A run at one time.
+
+    Attributes
+    ----------
+    time : float
+        Normalised time tbar.
+    loss : float
+        ``R = (1/2n) sum (f - y)**2``.
+    output : ndarray, shape (n,)
+        Network outputs on the samples.
+    rd_w, rd_a : float
+        Relative displacement of input and output weights.
+    """
+
+    time: float
+    loss: float
+    output: Array
+    rd_w: float
+    rd_a: float
+
+    @classmethod
+    def of(cls, run: Trajectory, row: int) -> Moment:
+        """A saved state of a run."""
+        loss, rd_w, rd_a = float(run.loss[row]), float(run.rd_w[row]), float(run.rd_a[row])
+        return cls(float(run.time[row]), loss, run.output[row], rd_w, rd_a)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Moment: tbar={self.time:.4g}, loss={self.loss:.3g}, rd_w={self.rd_w:.4g}, "
+            f"rd_a={self.rd_a:.4g}>"
+        )
+
+
+def only(run: _Run, asked: Array) -> _Run:
+    """A run with those of its saved times only that were asked for; its first and last are start and end."""
+    rows = np.flatnonzero(np.isin(run.time, asked))
+    whole = len(rows) > 0 and rows[0] == 0 and rows[-1] == len(run.time) - 1
+    series: dict[str, Any] = {name: getattr(run, name)[rows] for name in RECORDED}
+    for name in ("saved_a", "saved_w"):
+        saved = getattr(run, name)
+        series[name] = None if saved is None else saved[rows]
+    if run.path is not None:
+        last = len(run.time) - 2  # the path does not count the start
+        series["path"] = run.path.at({row - 1 for row in rows.tolist() if row > 0} | ({last} - {-1}))
+    return replace(
+        run,
+        **series,
+        ends=None if whole else (Moment.of(run, 0), Moment.of(run, -1)),
+        unreached=asked[asked > run.time[-1]],
+    )
+
+
+def with_ends(run: _Run) -> _Run:
+    """The same run with its start and its end among the saved times."""
+    if run.ends is None:
+        return run
+    missing = [not np.any(run.time == moment.time) for moment in run.ends]
+
+    def joined(series: Array, first: object, last: object) -> Array:
+        ends = [np.asarray(value)[None] for value in (first, last)]
+        return np.concatenate([ends[0][: missing[0]], series, ends[1][: missing[1]]])
+
+    start, end = run.ends
+    series: dict[str, Any] = {
+        name: joined(getattr(run, name), getattr(start, name), getattr(end, name)) for name in RECORDED
+    }
+    if run.saved_a is not None and run.saved_w is not None:
+        series["saved_a"] = joined(run.saved_a, run.initial.a, run.final.a)
+        series["saved_w"] = joined(run.saved_w, run.initial.w, run.final.w)
+    return replace(run, **series, ends=None)

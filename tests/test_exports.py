@@ -1,0 +1,241 @@
+"""Results as tables of pandas, data sets of xarray and files: coordinates, units, nothing lost."""
+
+import importlib
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pandas
+import pytest
+import xarray
+
+import meanfield as mf
+from meanfield import InputError, MissingExtraError, limits
+
+FOUR = mf.datasets.four_points()
+NTK, MEAN_FIELD = mf.Scaling.named("ntk"), mf.Scaling.named("mean-field")
+TIMES = [1.0, 10.0]
+
+
+@pytest.fixture(scope="module")
+def results():
+    network = mf.Particles.sample(FOUR, MEAN_FIELD, 20, rng=0)
+    run = mf.gradient_flow(FOUR, network, save_at=TIMES, loss_tol=0, save_parameters=True)
+    limit = mf.infinite_width(FOUR, MEAN_FIELD, width=20, nodes=64, loss_tol=1e-2)
+    grid = {"gamma": [0.5, 1.0, 1.5], "gamma_prime": [0.0, 0.5], "widths": [20, 80]}
+    return {
+        "run": run,
+        "limit": limit,
+        "closed form": mf.infinite_width(FOUR, NTK, width=1e30),
+        "ensemble": mf.ensemble(FOUR, MEAN_FIELD, 20, seeds=3, save_at=[*TIMES, 1e5], loss_tol=1e-2),
+        "diagram": mf.phase_diagram(FOUR, **grid, seeds=2, loss_tol=1e-1, progress=False, predict=True),
+        "map of the limit": mf.limit_diagram(FOUR, gamma=[0.5, 1.5], gamma_prime=[0.0]),
+        "boundary": mf.boundary(FOUR, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False),
+        "comparison": limits.compare(run, limit),
+        "order parameters": run.order_parameters(),
+        "alignment": limits.early_alignment(FOUR),
+    }
+
+
+NAMES = (
+    "run", "limit", "closed form", "ensemble", "diagram", "map of the limit", "boundary", "comparison",
+    "order parameters", "alignment",
+)  # fmt: skip
+
+
+class TestEveryResult:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_to_pandas(self, results, name):
+        table = results[name].to_pandas()
+        assert isinstance(table, pandas.DataFrame)
+        assert len(table) > 0
+        known = set(table.columns) | set(table.index.names)
+        assert set(table.attrs["units"]) <= known
+        assert table.attrs["units"]
+        table.to_csv()
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_to_xarray(self, results, name, tmp_path):
+        data = results[name].to_xarray()
+        assert isinstance(data, xarray.Dataset)
+        for coordinate in ("time", "gamma", "gamma_prime", "width"):
+            if coordinate in data.coords:
+                assert data[coordinate].attrs["units"]
+                assert data[coordinate].attrs["long_name"]
+        data.to_netcdf(tmp_path / "result.nc", engine="scipy")  # a file holds all of it
+        again = xarray.load_dataset(tmp_path / "result.nc", engine="scipy")
+        assert set(again) == set(data)
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize(("method", "package"), [("to_pandas", "pandas"), ("to_xarray", "xarray")])
+    def test_without_the_package(self, results, name, method, package, monkeypatch):
+        real = importlib.import_module
+
+        def without(wanted, *rest):
+            if wanted == package:
+                raise ImportError(wanted)
+            return real(wanted, *rest)
+
+        monkeypatch.setattr(importlib, "import_module", without)
+        message = (
+            rf"^{method} needs {package}, which is not installed; pip install 'meanfield-nn\[{package}\]'$"
+        )
+        with pytest.raises(MissingExtraError, match=message):
+            getattr(results[name], method)()
+
+
+def test_neither_package_is_imported_by_a_result():
+    """Only what is asked for is loaded."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, meanfield as mf; p = mf.datasets.four_points(); "
+        "mf.gradient_flow(p, mf.Particles.sample(p, mf.Scaling(0.5), 10, rng=0), max_steps=2); mf.ensemble; "
+        "print(sorted({'pandas', 'xarray', 'tqdm.notebook', 'IPython'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+class TestValues:
+    def test_of_a_run(self, results):
+        run = results["run"]
+        table, data = run.to_pandas(), run.to_xarray()
+        assert table.index.tolist() == TIMES
+        np.testing.assert_array_equal(table["loss"], run.loss)
+        assert (table.attrs["status"], table.attrs["units"]["time"]) == ("REACHED_TIME", "tbar")
+        np.testing.assert_array_equal(data["output"].sel(time=10.0), run.output[1])
+        assert data["w"].shape == (2, 20, 2)
+        assert data["output"].dims == ("time", "sample")
+        np.testing.assert_array_equal(data["input"][:, 0], FOUR.x[:, 0])
+
+    def test_of_a_limit(self, results):
+        attributes = results["limit"].to_xarray().attrs
+        assert (attributes["source"], attributes["nodes"]) == ("mean-field", results["limit"].nodes)
+        assert results["closed form"].to_pandas().attrs["error"] == results["closed form"].error
+
+    def test_of_an_ensemble(self, results):
+        found = results["ensemble"]
+        table, data = found.to_pandas(), found.to_xarray()
+        assert table.index.names == ["seed", "time"]
+        np.testing.assert_array_equal(table["loss"].unstack(), found.loss.values)
+        np.testing.assert_array_equal(table["rd_w"].loc[2, 10.0], found.runs[2].rd_w[1])
+        assert np.isnan(table["loss"].loc[0, 1e5])  # not reached
+        assert data["output"].dims == ("seed", "time", "sample")
+        assert data["status"].values.tolist() == ["CONVERGED"] * 3
+        np.testing.assert_array_equal(data["loss_at_end"], [run.end.loss for run in found.runs])
+        ends = found.ends_to_pandas()
+        np.testing.assert_array_equal(ends["time"], [run.end.time for run in found.runs])
+        assert ends.index.name == "seed"
+
+    def test_of_a_diagram(self, results, tmp_path):
+        diagram = results["diagram"]
+        table, data = diagram.to_pandas(), diagram.to_xarray()
+        np.testing.assert_array_equal(data["S_w"], diagram.S_w)
+        np.testing.assert_array_equal(data["S_a"].sel(gamma_prime=0.5), diagram.S_a[1])
+        np.testing.assert_array_equal(data["predicted_S_a"], diagram.predicted_S_a)
+        np.testing.assert_array_equal(data["rd_a"], diagram.rd_a)
+        assert data["verdict"].sel(gamma=0.5, gamma_prime=0.0) == diagram.rows[0].verdict.value
+        assert table.index.names == ["gamma_prime", "gamma"]
+        assert table.loc[(0.5, 1.0), "S_w"] == diagram.S_w[1, 1]
+        written = pandas.read_csv(diagram.to_csv(tmp_path / "summary.csv"))
+        back = table.reset_index()[list(written.columns)]
+        for column in written.columns:
+            if written[column].dtype == np.float64:
+                np.testing.assert_array_equal(written[column], back[column].astype(float))
+        runs = diagram.runs_to_pandas()
+        assert len(runs) == 3 * 2 * 2 * 2
+        assert runs["rd_w"].tolist() == [result.rd_w for result in diagram.results]
+
+    def test_of_a_boundary(self, results):
+        table = results["boundary"].to_pandas()
+        assert table["gamma_star"].tolist() == results["boundary"].gamma_star.tolist()
+        assert table.index.tolist() == [0.0]
+
+    def test_of_an_alignment(self, results):
+        alignment = results["alignment"]
+        assert alignment.to_pandas()["rate"].tolist() == [e.rate for e in alignment.extremals]
+        np.testing.assert_array_equal(alignment.to_xarray()["direction"][0], alignment.extremals[0].direction)
+
+
+class TestPredictedSa:
+    def test_is_the_theory(self, results):
+        diagram = results["diagram"]
+        for i, gamma_prime in enumerate(diagram.gamma_prime):
+            for j, gamma in enumerate(diagram.gamma):
+                S_w, S_a = mf.exponents(float(gamma), float(gamma_prime))
+                assert (diagram.predicted_S_w[i, j], diagram.predicted_S_a[i, j]) == (S_w, S_a)
+
+
+class TestFilesOfDiagrams:
+    @pytest.mark.parametrize("name", ["diagram", "map of the limit"])
+    def test_round_trip(self, results, name, tmp_path):
+        diagram = results[name]
+        path = diagram.save(tmp_path / "map")
+        assert path == tmp_path / "map.npz"
+        for again in (mf.load(path), mf.PhaseDiagram.load(str(path))):
+            assert type(again) is mf.PhaseDiagram
+            for field in ("gamma", "gamma_prime", "widths", "seeds", "rd_w", "rd_a", "S_w", "S_a_interval"):
+                np.testing.assert_array_equal(getattr(again, field), getattr(diagram, field))
+            assert repr(again.results) == repr(diagram.results)
+            assert repr(again.rows) == repr(diagram.rows)
+            assert repr(again.zeros) == repr(diagram.zeros)
+            assert repr(again) == repr(diagram)
+            assert (again.settings, again.origins) == (diagram.settings, diagram.origins)
+            assert (again.confidence, again.uncertainty, again.missing) == (
+                diagram.confidence, diagram.uncertainty, diagram.missing,
+            )  # fmt: skip
+            np.testing.assert_array_equal(again.zeros_at_widths, diagram.zeros_at_widths)
+            assert again.problem.fingerprint == diagram.problem.fingerprint
+            assert again.problem.name == diagram.problem.name
+        mf.plotting.phase_diagram(mf.load(path))
+
+    def test_prediction_to_the_bit(self, results, tmp_path):
+        diagram = results["diagram"]
+        again = mf.load(diagram.save(tmp_path / "map"))
+        at = np.linspace(0.5, 1.5, 100)
+        for one, other in zip(again.prediction.curves, diagram.prediction.curves, strict=True):
+            np.testing.assert_array_equal(one(at), other(at))
+        assert repr(again.prediction.points) == repr(diagram.prediction.points)
+
+    def test_with_runs_missing(self, results, tmp_path):
+        diagram = results["diagram"]
+        rd_w = diagram.rd_w.copy()
+        rd_w[0, 0, 0, 0] = np.nan
+        part = replace(diagram, rd_w=rd_w, results=diagram.results[1:], missing=1, prediction=None)
+        again = mf.load(part.save(tmp_path / "part"))
+        assert (again.missing, len(again.results), again.prediction) == (1, len(part.results), None)
+        np.testing.assert_array_equal(again.rd_w, rd_w)
+
+    def test_of_another_kind(self, results, tmp_path):
+        path = results["diagram"].save(tmp_path / "map")
+        for reader in (mf.Trajectory.load, mf.InfiniteWidth.load, limits.load):
+            with pytest.raises(
+                InputError, match=r"holds a phase diagram; read it with meanfield\.load or Ph"
+            ):
+                reader(path)
+        path = results["run"].save(tmp_path / "run")
+        with pytest.raises(InputError, match=r"holds the run of a network; read it with meanfield"):
+            mf.PhaseDiagram.load(path)
+
+    @pytest.mark.parametrize("damage", ["rd_w", "settings", "status", "x", "confidence", "curve_0_where"])
+    def test_damaged(self, results, damage, tmp_path):
+        path = results["diagram"].save(tmp_path / "map")
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        meta = json.loads(str(arrays.pop("meta")))
+        if damage in arrays:
+            arrays[damage] = arrays[damage][:-1]
+        else:
+            meta[damage] = {"confidence": 2.0, "settings": {"loss_atol": "x"}}.get(damage, [])
+        np.savez(path, meta=np.array(json.dumps(meta)), **arrays)
+        with pytest.raises(InputError, match=r"does not hold a saved run, or is damaged"):
+            mf.load(path)
+
+    def test_no_pickles(self, results, tmp_path):
+        with np.load(results["diagram"].save(tmp_path / "map"), allow_pickle=False) as archive:
+            meta = json.loads(str(archive["meta"]))
+            assert all(archive[name].dtype.kind in "fiU" for name in archive)
+        assert meta["kind"] == "diagram"
+        assert meta["settings"] == asdict(results["diagram"].settings)

@@ -31,6 +31,7 @@ _LAWS = ("alpha", "beta1", "beta2")
 def phase_diagram(arguments: argparse.Namespace) -> int:
     """``meanfield phase-diagram``."""
     from meanfield import experiments, plotting
+    from meanfield.plotting.windows import offscreen
 
     problem = problem_of(arguments)
     formats = formats_of(arguments.formats)
@@ -39,7 +40,9 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
 
     def draw(part: PhaseDiagram) -> None:
         # Written beside and renamed, so that nobody ever sees half a picture.
-        (file,) = plotting.save(plotting.phase_diagram(part), out / ".phase-diagram-part", formats="png")
+        with offscreen():
+            picture = plotting.phase_diagram(part)
+        (file,) = plotting.save(picture, out / ".phase-diagram-part", formats="png")
         file.replace(out / "phase-diagram.png")
 
     diagram = experiments.phase_diagram(
@@ -51,11 +54,13 @@ def phase_diagram(arguments: argparse.Namespace) -> int:
         predict=arguments.predict,
     )
     written = [diagram.to_csv(out / "summary.csv"), diagram.runs_to_csv(out / "runs.csv")]
-    written += plotting.save(plotting.phase_diagram(diagram), out / "phase-diagram", formats=formats)
-    points = _spread_points(diagram)
-    written += plotting.save(
-        plotting.rd_against_width(diagram, points), out / "rd-against-width", formats=formats
-    )
+    with offscreen():
+        pictures = {
+            "phase-diagram": plotting.phase_diagram(diagram),
+            "rd-against-width": plotting.rd_against_width(diagram, _spread_points(diagram)),
+        }
+    for name, picture in pictures.items():
+        written += plotting.save(picture, out / name, formats=formats)
     written.append(store)
     if arguments.json:
         print(json.dumps(report.diagram_as_json(diagram, written), indent=2))
@@ -88,6 +93,7 @@ def sweep_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def boundary(arguments: argparse.Namespace) -> int:
     """``meanfield boundary``."""
     from meanfield import experiments, plotting
+    from meanfield.plotting.windows import offscreen
 
     problem = problem_of(arguments)
     formats = formats_of(arguments.formats)
@@ -97,7 +103,9 @@ def boundary(arguments: argparse.Namespace) -> int:
     del options["gamma"]  # which is what is looked for
     found = experiments.boundary(problem, **options, tol=arguments.tol, store=store)
     written = [found.to_csv(out / "boundary.csv")]
-    written += plotting.save(plotting.boundary(found), out / "boundary", formats=formats)
+    with offscreen():
+        picture = plotting.boundary(found)
+    written += plotting.save(picture, out / "boundary", formats=formats)
     written.append(store)
     if arguments.json:
         print(json.dumps(report.boundary_as_json(found, written), indent=2))
@@ -160,6 +168,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...]) -> list[Path]:
     from meanfield import plotting
+    from meanfield.plotting.windows import offscreen
 
     if run.stats.steps == 0:
         return []
@@ -170,7 +179,9 @@ def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...])
         figures["orientations"] = plotting.orientations
     written: list[Path] = []
     for name, draw in figures.items():
-        written += plotting.save(draw(run), out / (name + number), formats=formats)
+        with offscreen():
+            picture = draw(run)
+        written += plotting.save(picture, out / (name + number), formats=formats)
     return written
 
 

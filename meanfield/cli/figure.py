@@ -27,6 +27,7 @@ def figure(arguments: argparse.Namespace) -> int:
         return 0
     figures.entry(arguments.name)  # a wrong name is refused before a folder is made
     from meanfield import plotting
+    from meanfield.plotting.windows import offscreen
 
     kinds = formats_of(arguments.formats)
     out = output_folder(arguments.out, "figures")
@@ -44,7 +45,9 @@ def figure(arguments: argparse.Namespace) -> int:
         progress=False if arguments.quiet else None,
     )
     written = [result.to_csv(out / f"{arguments.name}.csv")]
-    written += plotting.save(plotting.figure(result), out / arguments.name, formats=kinds)
+    with offscreen():
+        picture = plotting.figure(result)
+    written += plotting.save(picture, out / arguments.name, formats=kinds)
     if arguments.json:
         print(json.dumps(_as_json(arguments.name, result, written), indent=2))
     else:

@@ -242,8 +242,8 @@ class TestPhaseDiagram:
         assert sorted([*ax.get_xticks(), *ax.get_xticks(minor=True)]) == list(diagram.gamma)
         assert sorted([*ax.get_yticks(), *ax.get_yticks(minor=True)]) == list(diagram.gamma_prime)
         noisy = dataclasses.replace(diagram, gamma_prime=np.array([-0.2, -1.11e-16, 0.2]))
-        for ax in (ax, plot.phase_diagram(noisy)):
-            assert [t.get_text() for t in ax.get_yticklabels()] == ["\u22120.2", "0.0", "0.2"]
+        for rows in (ax, plot.phase_diagram(noisy)):
+            assert [t.get_text() for t in rows.get_yticklabels()] == ["\u22120.2", "0.0", "0.2"]
 
     def test_numbers_stand_upright_and_no_line_runs_through_them(self, diagram):
         """Every number has the cell's colour around it, and keeps off contours where there is room."""
@@ -453,9 +453,8 @@ class TestSave:
 class TestStyle:
     def test_users_settings_are_neither_used_nor_changed(self, diagram, tmp_path):
         plain = plot.save(plot.phase_diagram(diagram), tmp_path / "plain.svg")[0].read_bytes()
-        with matplotlib.rc_context(
-            {"font.size": 20, "lines.linewidth": 9, "svg.fonttype": "path", "figure.dpi": 77}
-        ):
+        mine = {"font.size": 20, "lines.linewidth": 9, "svg.fonttype": "path", "figure.dpi": 77}
+        with matplotlib.rc_context(mine):
             before = dict(matplotlib.rcParams)
             other = plot.save(plot.phase_diagram(diagram), tmp_path / "other.svg")[0].read_bytes()
             assert dict(matplotlib.rcParams) == before

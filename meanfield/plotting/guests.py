@@ -19,34 +19,55 @@ Limits = tuple[float, float]
 
 @dataclass
 class Guest:
-    """What a figure function would like to see of axes that are not its own.
+    """What a figure function found on axes that are not its own, and what it would like to see.
 
     Attributes
     ----------
     filled : tuple of Axes
         Those that held something before.
+    fixed : dict
+        Limits that the user had set, by axes and direction.
     wanted : dict
-        Limits by axes and direction.
+        Limits that show what is drawn.
     """
 
     filled: tuple[Axes, ...]
+    fixed: dict[tuple[Axes, str], Limits]
     wanted: dict[tuple[Axes, str], Limits] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, axes: Sequence[Axes]) -> Guest:
+        """Look at axes before something is drawn on them."""
+        sides = [(ax, name) for ax in axes for name in "xy"]
+        fixed = {(ax, name): _limits(ax, name) for ax, name in sides if not _fits(ax, name)}
+        return cls(tuple(ax for ax in axes if ax.has_data()), fixed)
+
     def settle(self) -> None:
-        """Set the limits where the user has set none, without cutting what was there."""
+        """Give limits that were set back, and set others without cutting what was there."""
         for (ax, name), (low, high) in self.wanted.items():
-            axis = ax.xaxis if name == "x" else ax.yaxis
-            get, fit, put = (
-                (ax.get_xlim, ax.get_autoscalex_on, ax.set_xlim)
-                if name == "x"
-                else (ax.get_ylim, ax.get_autoscaley_on, ax.set_ylim)
-            )
-            if not fit():
-                continue
-            before = sorted(get())
+            before = _limits(ax, name)
             if ax in self.filled:
-                low, high = min(low, before[0]), max(high, before[1])
-            put(*((high, low) if axis.get_inverted() else (low, high)), auto=None)
+                low, high = min(low, *before), max(high, *before)
+            turned = before[0] > before[1]
+            _put(ax, name, (high, low) if turned else (low, high))
+        for (ax, name), limits in self.fixed.items():
+            _put(ax, name, limits)
+
+
+def _limits(ax: Axes, name: str) -> Limits:
+    low, high = ax.get_xlim() if name == "x" else ax.get_ylim()
+    return float(low), float(high)
+
+
+def _fits(ax: Axes, name: str) -> bool:
+    """Whether Matplotlib still chooses the limits."""
+    return ax.get_autoscalex_on() if name == "x" else ax.get_autoscaley_on()
+
+
+def _put(ax: Axes, name: str, limits: Limits) -> None:
+    """Set limits; whether Matplotlib widens them when more is drawn stays as it is, also in shared axes."""
+    put = ax.set_xlim if name == "x" else ax.set_ylim
+    put(limits, auto=None)
 
 
 #: The house's own figures, or the guest of a user's axes; None outside all figure functions.
@@ -70,7 +91,7 @@ def on_axes_of_others(axes: Sequence[Axes]) -> Iterator[None]:
     if _PLACE.get() is not None:
         yield
         return
-    guest = Guest(tuple(ax for ax in axes if ax.has_data()))
+    guest = Guest.of(axes)
     before = _PLACE.set(guest)
     try:
         yield
@@ -100,7 +121,8 @@ def view(ax: Axes, *, x: Limits | None = None, y: Limits | None = None) -> None:
     place = _PLACE.get()
     for name, limits in (("x", x), ("y", y)):
         if limits is not None and isinstance(place, Guest):
-            place.wanted[ax, name] = (float(limits[0]), float(limits[1]))
+            if (ax, name) not in place.fixed:
+                place.wanted[ax, name] = (float(limits[0]), float(limits[1]))
         elif limits is not None:
             ax.set(**{f"{name}lim": limits})
 

@@ -97,7 +97,8 @@ def _render(figure: Figure, kinds: Sequence[str]) -> list[bytes]:
         figure.set_layout_engine("none")
         for ax in figure.axes:  # the last bits of a layout hang on the one before
             laid_out = ax.get_in_layout()
-            ax.set_position([round(float(side), 9) for side in ax.get_position(original=True).bounds])
+            left, bottom, width, height = ax.get_position(original=True).bounds
+            ax.set_position((round(left, 9), round(bottom, 9), round(width, 9), round(height, 9)))
             ax.set_in_layout(laid_out)
     try:
         contents = []

@@ -123,7 +123,7 @@ def rd_against_width(
     tick_widths(ax.xaxis, diagram.widths)
     if named and is_guest():
         marks = [line for line in ax.lines if str(line.get_label()).startswith("runs ")][-len(cells) :]
-        key_inside(ax, {name.replace("\n", ", "): m for m, (_, name, _) in zip(marks, ends, strict=True)})
+        key_inside(ax, {name: mark for mark, (_, name, _) in zip(marks, ends, strict=True)})
     elif named:
         label_ends(ax, ends, lines=3 + bool(start))
         _explain(ax, diagram.confidence)
@@ -212,7 +212,7 @@ def _through(x: float, y: float, slope: float, m: Array) -> Array:
 
 
 def _point_label(row: Row) -> str:
-    """Point, measured exponent with half its interval, and theory's, in three lines."""
+    """Point, measured exponent with half its interval, and (beside the axes) theory's, in lines."""
     half = (row.S_w.high - row.S_w.low) / 2
     if math.isnan(row.S_w.value):
         measured = "no slope"
@@ -222,7 +222,8 @@ def _point_label(row: Row) -> str:
     else:
         measured = f"$S_w$ = {row.S_w.value:z.2f} (no interval)"
     place = rf"$\gamma$ = {exact(row.gamma)}, {GAMMA_PRIME} = {exact(row.gamma_prime)}"
-    return f"{place}\n{measured}\ntheory {exact(row.predicted_S_w)}".replace("-", "\u2212")
+    lines = [place, measured] if is_guest() else [place, measured, f"theory {exact(row.predicted_S_w)}"]
+    return "\n".join(lines).replace("-", "\u2212")
 
 
 def _explain(ax: Axes, confidence: float) -> None:

@@ -248,7 +248,7 @@ class TestPhaseDiagram:
     def test_numbers_stand_upright_and_no_line_runs_through_them(self, diagram):
         """Every number has the cell's colour around it, and keeps off contours where there is room."""
         ax = draw(plot.phase_diagram(diagram, plot.new_axes("page", 5.0)))
-        numbers = [t for t in ax.findobj(PlacedText) if t.get_text()[1:2] == "."]
+        numbers = [t for t in ax.findobj(PlacedText) if t.get_text()[:2] in ("+.", "\u2212.")]
         (contours,) = [c for c in ax.collections if c.get_label() == "theory: contours of S_w"]
         lines = [line for path in contours.get_paths() for line in path.to_polygons(closed_only=False)]
         assert len(numbers) == diagram.S_w.size

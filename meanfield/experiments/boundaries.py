@@ -122,7 +122,7 @@ class Boundary:
         return write_csv(path, header, list(zip(*(column.tolist() for column in columns), strict=True)))
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in self.zeros)
+        found = ", ".join(f"{round(z.gamma_prime, 9) + 0.0:g}: {z.gamma:.3f}" for z in self.zeros)
         return f"Boundary({self.problem.name!r}, gamma* at gamma_prime {found}, {len(self.results)} runs)"
 
 

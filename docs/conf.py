@@ -23,7 +23,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "_ipython", "jupyter_execute"]  # the last is made by myst_nb
+exclude_patterns = ["_build", "jupyter_execute"]  # the last is made by myst_nb
 
 # -- Pages ---------------------------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -44,8 +44,7 @@ _digest = hashlib.sha256()
 for _source in sorted(_package.rglob("*.py")):
     _digest.update(_source.read_bytes())
 nb_execution_cache_path = str(HERE / "_build" / ".jupyter_cache" / _digest.hexdigest()[:12])
-# Figures appear in pages as they do in a notebook.
-os.environ["IPYTHONDIR"] = str(HERE / "_ipython")
+os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 os.environ["MEANFIELD_DOCS"] = str(HERE)
 
 # -- Reference -----------------------------------------------------------------------------------

@@ -223,28 +223,43 @@ ENTRIES = {
     "Exponents.numeric": (numeric, {"name": "S_w"}),
     "plotting.orientations": (
         plotting.orientations,
-        {"neurons": RUN, "ax": None, "problem": None, "key": True},
+        {"neurons": RUN, "ax": None, "problem": None, "label": None, "legend": None, "colorbar": True,
+         "cmap": None, "key": None},
     ),
-    "plotting.loss": (plotting.loss, {"runs": RUN, "ax": None, "labels": None}),
+    "plotting.loss": (
+        plotting.loss,
+        {"runs": RUN, "ax": None, "labels": None, "label": None, "legend": None, "cmap": None},
+    ),
     "plotting.learned_function": (
         plotting.learned_function,
-        {"runs": RUN, "ax": None, "x": None, "labels": None, "key": True},
+        {"runs": RUN, "ax": None, "x": None, "labels": None, "label": None, "legend": None, "cmap": None,
+         "key": None},
     ),
     "plotting.phase_diagram": (
         plotting.phase_diagram,
         {
-            "diagram": DIAGRAM, "ax": None, "schemes": True, "numbers": True, "key": True, "limit": None,
-            "theory": None, "boundary": None, "published_zeros": [(0.0, 1.0)],
+            "diagram": DIAGRAM, "ax": None, "schemes": True, "numbers": True, "legend": None,
+            "colorbar": True, "cmap": None, "label": None, "key": None, "limit": None, "theory": None,
+            "boundary": None, "published_zeros": [(0.0, 1.0)],
         },
     ),
     "plotting.rd_against_width": (
         plotting.rd_against_width,
-        {"diagram": DIAGRAM, "points": [(0.5, 0.0)], "ax": None, "published": None},
+        {"diagram": DIAGRAM, "points": [(0.5, 0.0)], "ax": None, "published": None, "legend": None,
+         "label": None},
     ),
     "plotting.exponent_map": (
         plotting.exponent_map,
         {"theory": THEORY, "ax": None, "gamma": (0.0, 2.0), "gamma_prime": (-1.0, 1.0), "layer": "w",
-         "schemes": True},
+         "schemes": True, "label": None, "legend": None, "cmap": None},
+    ),
+    "plotting.boundary": (
+        plotting.boundary,
+        {"found": BOUNDARY, "ax": None, "label": None, "legend": None},
+    ),
+    "plotting.loss_and_kernel": (
+        plotting.loss_and_kernel,
+        {"run": RUN, "axes": None, "label": None, "legend": None},
     ),
     "plotting.ensemble_curves": (
         plotting.ensemble_curves,
@@ -260,11 +275,15 @@ ENTRIES = {
         plotting.exponents_along_gamma,
         {"diagram": DIAGRAM, "ax": None, "gamma_prime": None, "layers": ["S_w"], "legend": True},
     ),
-    "plotting.boundary": (plotting.boundary, {"found": BOUNDARY, "ax": None}),
-    "plotting.loss_and_kernel": (plotting.loss_and_kernel, {"run": RUN}),
     "plotting.figure": (plotting.figure, {"result": TABLE}),
-    "plotting.approach": (plotting.approach, {"runs": [RUN], "limit": LIMIT, "ax": None}),
-    "plotting.convergence": (plotting.convergence, {"comparisons": [], "ax": None}),
+    "plotting.approach": (
+        plotting.approach,
+        {"runs": [RUN], "limit": LIMIT, "ax": None, "label": None, "legend": None, "cmap": None},
+    ),
+    "plotting.convergence": (
+        plotting.convergence,
+        {"comparisons": [], "ax": None, "label": None, "legend": None},
+    ),
     "plotting.save": (plotting.save, {"figure": plotting.new_axes(), "path": "figure", "formats": "svg"}),
     "plotting.new_axes": (plotting.new_axes, {"width": "column", "height": None}),
     "Problem.loss": (PROBLEM.loss, {"output": PROBLEM.y}),

@@ -21,7 +21,7 @@ import pytest
 from meanfield.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILT = {"_build", "jupyter_execute", "_ipython"}
+BUILT = {"_build", "jupyter_execute"}
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import struct
 from pathlib import Path
 
 import matplotlib
@@ -84,6 +85,12 @@ class TestCommand:
             rows = list(csv.DictReader(file))
         assert [float(row["rd_w"]) for row in rows] == result.column("rd_w")
 
+    def test_leaves_no_figure_open(self, capsys, tmp_path):
+        import matplotlib.pyplot as plt
+
+        assert run(capsys, "figure", "schemes", "--out", tmp_path, "--formats", "svg")[0] == 0
+        assert plt.get_fignums() == []
+
     def test_resumes_from_the_store(self, capsys, tmp_path):
         argv = [
             "figure",
@@ -148,7 +155,11 @@ def test_gallery_shows_every_figure_with_its_command():
     for name in FIGURES:
         assert re.search(rf"^meanfield figure {name}( |$)", page, flags=re.M), name
         assert f"(images/figures/{name}.png)" in page
-        assert (docs / "images" / "figures" / f"{name}.png").stat().st_size < 250_000
+        picture = (docs / "images" / "figures" / f"{name}.png").read_bytes()
+        assert len(picture) < 400_000
+        width, _, _, colours = struct.unpack(">IIBB", picture[16:26])
+        assert width in (3.25 * 300, 6.75 * 300)  # as the command writes it
+        assert colours in (2, 6)  # all of them: no palette
 
 
 def test_only_results_are_drawn():

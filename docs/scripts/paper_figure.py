@@ -31,11 +31,12 @@ def main() -> None:
     run = mf.gradient_flow(problem, network)
 
     with matplotlib.style.context(STYLE):  # for what we draw ourselves
-        figure = Figure(figsize=(6.75, 2.6), layout="constrained")  # inches, as printed
+        figure = Figure(figsize=(6.75, 3.3), layout="constrained")  # inches, as printed
         left, right = figure.subplots(1, 2)
         mf.plotting.rd_against_width(diagram, [(g, 0.0) for g in GAMMA], left)
         mf.plotting.orientations(run, right)
         for ax, letter in zip((left, right), "ab", strict=True):
+            ax.get_legend().set(loc="lower left", bbox_to_anchor=(0.0, 1.02))  # above the axes
             ax.text(-0.2, 1.0, f"({letter})", transform=ax.transAxes)
         mf.plotting.save(figure, "paper-figure", formats=("pdf", "png"))
     diagram.runs_to_csv("paper-figure.csv")

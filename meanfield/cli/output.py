@@ -106,3 +106,15 @@ def _talk(ctx: click.Context, _: click.Parameter, verbose: bool) -> bool:
         ctx.call_on_close(lambda: logger.removeHandler(handler))
         ctx.call_on_close(lambda: logger.setLevel(level))
     return verbose
+
+
+def save_picture(
+    draw: Callable[..., Any], *results: Any, path: Path, formats: str | tuple[str, ...]
+) -> list[Path]:
+    """Draw results by a function of :mod:`meanfield.plotting`, off screen; return the files."""
+    from meanfield import plotting
+    from meanfield.plotting.windows import offscreen
+
+    with offscreen():
+        picture = draw(*results)
+    return plotting.save(picture, path, formats=formats)

@@ -193,7 +193,7 @@ class Boundary:
 
     def __repr__(self) -> str:
         zeros = self.zeros
-        found = ", ".join(f"{z.gamma_prime:g}: {z.gamma:.3f}" for z in zeros[:_SHOWN])
+        found = ", ".join(f"{round(z.gamma_prime, 9) + 0.0:g}: {z.gamma:.3f}" for z in zeros[:_SHOWN])
         found += f" and {len(zeros) - _SHOWN} more" if len(zeros) > _SHOWN else ""
         return f"Boundary({self.problem.name!r}, gamma* at gamma_prime {found}, {len(self.results)} runs)"
 

@@ -145,8 +145,9 @@ def _listed(values: Iterable[float]) -> str:
 
     Examples
     --------
-    >>> _listed([1, 2, 5]), _listed(range(20))
-    ('1, 2, 5', '0 to 19 (20 values)')
+    >>> _listed([1, 2, 5]), _listed([-1.11e-16, 0.1]), _listed(range(20))
+    ('1, 2, 5', '0, 0.1', '0 to 19 (20 values)')
     """
-    texts = [f"{value:g}" if value != int(value) else f"{int(value)}" for value in values]
+    plain = [round(value, 9) for value in values]  # without the errors of rounding
+    texts = [f"{value:g}" if value != int(value) else f"{int(value)}" for value in plain]
     return ", ".join(texts) if len(texts) <= 13 else f"{texts[0]} to {texts[-1]} ({len(texts)} values)"

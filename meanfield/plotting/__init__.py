@@ -1,8 +1,14 @@
 """Figures of results: each function draws the data and the theory that belongs to it.
 
-Every function takes the ``Axes`` to draw into, or makes a figure of its own at the width of a column,
-and returns the axes. All figures share one style, which is applied while they are drawn: the user's
-matplotlib settings are neither used nor changed, and no window system is needed.
+Every function draws on the ``Axes`` that it is given, or on a new figure at the width of a column, and
+returns the axes, as the axes-level functions of seaborn do.
+
+A new figure has the style of this package: your matplotlib settings are neither used nor changed, apart
+from ``figure.dpi``. It is shown like any figure of ``matplotlib.pyplot``: by a notebook, and by
+``plt.show()`` in a script. Close it with ``plt.close()`` if you make many.
+
+Your own axes keep your style, limits and labels; legends go inside. Every function takes ``legend``,
+``label`` and keywords of its main artist, and ``cmap`` and ``colorbar`` where colours stand for numbers.
 """
 
 from meanfield.plotting.boundaries import boundary

@@ -8,19 +8,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from meanfield.arguments import text
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary
+from meanfield.plotting.guests import name_axes
+from meanfield.plotting.guests import view as show
 from meanfield.plotting.maps import AT_WIDTHS, draw_zeros, draw_zeros_at_widths
-from meanfield.plotting.placing import Obstacles, key_outside
+from meanfield.plotting.placing import Obstacles, explained, key_outside
 from meanfield.plotting.style import GAMMA_PRIME, THEORY, new_axes, settle, styled
 from meanfield.plotting.theory import CONTOUR, View, draw_boundary, draw_contours, draw_regimes
+from meanfield.plotting.ticks import tick_at
 
 #: Room around the zeros, in units of the plane; height of the strip with the regimes' names, as a share.
 _AROUND, _ABOVE, _STRIP = 0.12, 0.06, 0.1
 
 
 @styled
-def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
+def boundary(
+    found: Boundary,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    legend: bool | None = None,
+    **kwargs: Any,
+) -> Axes:
     """Measured zeros gamma*(gamma_prime) of S_w, with intervals, on the predicted boundary.
 
     Measured: stars with the bars of their intervals. Theory: the boundary of the limit as a heavy line and
@@ -33,7 +44,13 @@ def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
     found : Boundary
         The result of :func:`meanfield.boundary`.
     ax : Axes, optional
-        Where to draw, leaving room above for the key; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
+    label : str, optional
+        Name of the measured zeros in the legend.
+    legend : bool, optional
+        Explain the marks; by default in a new figure, above the axes. On given axes it is a legend inside.
+    **kwargs
+        Of :meth:`matplotlib.axes.Axes.errorbar`, for the measured zeros.
 
     Returns
     -------
@@ -44,7 +61,7 @@ def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
     Raises
     ------
     InputError
-        If found is something else.
+        If found is something else, or an option cannot be used.
 
     Examples
     --------
@@ -55,30 +72,32 @@ def boundary(found: Boundary, ax: Axes | None = None) -> Axes:
     """
     if not isinstance(found, Boundary):
         raise InputError(f"found is a {type(found).__name__}; give the result of meanfield.boundary")
+    named = explained(legend, on_axes_of_others=False)
+    name = f"measured: $S_w=0$ ({100 * found.confidence:g} %)" if label is None else text("label", label)
     ax = new_axes("column", 2.7) if ax is None else ax
     shown = np.concatenate([found.gamma_star, found.interval.ravel(), found.reference, found.predicted])
     near = shown[np.isfinite(shown) & (np.abs(shown - np.median(found.predicted)) < 2.0)]
     low, high = float(found.gamma_prime[0]) - _ABOVE, float(found.gamma_prime[-1]) + _ABOVE
     bottom = low - _STRIP * (high - low)
     view = View((float(near.min()) - _AROUND, float(near.max()) + _AROUND), (bottom, high))
-    ax.set(xlim=view.gamma, ylim=view.gamma_prime, xlabel=r"$\gamma$")
-    ax.set_ylabel(GAMMA_PRIME, rotation=0, ha="right", va="center")
+    show(ax, x=view.gamma, y=view.gamma_prime)
+    name_axes(ax, r"$\gamma$", GAMMA_PRIME, upright=True)
+    tick_at(ax.yaxis, found.gamma_prime, 0.06)
     obstacles = Obstacles(ax)
     draw_boundary(ax, view, obstacles)
     draw_contours(ax, view, obstacles, antisymmetric=found.settings.antisymmetric)
     draw_zeros_at_widths(ax, found.gamma_prime, found.reference, obstacles)
-    draw_zeros(ax, found.zeros, obstacles)
+    draw_zeros(ax, found.zeros, obstacles, view, kwargs)
     draw_regimes(ax, view, low - bottom, obstacles)
-    entries: dict[str, Any] = {
-        f"measured: $S_w=0$ ({100 * found.confidence:g} %)": stars
-        for stars in ax.containers
-        if stars.get_label() == "measured zeros"
-    }
+    entries: dict[str, Any] = {}
+    for stars in (found for found in ax.containers if found.get_label() == "measured zeros"):
+        entries[name] = stars
     entries |= {
         r"theory: $m\to\infty$": Line2D([], [], color=THEORY, lw=2.0),
         "theory: these widths": Line2D([], [], **AT_WIDTHS),
         "theory: $S_w$ (at frame)": Line2D([], [], color=CONTOUR, lw=0.5),
     }
-    key_outside(ax, entries, columns=2, above=11.0)
+    if named:
+        key_outside(ax, entries, columns=2, above=11.0)
     settle(ax)
     return ax

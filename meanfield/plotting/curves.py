@@ -7,14 +7,29 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import flag, listed, text
+from meanfield.arguments import listed, text
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
-from meanfield.plotting.placing import key_outside, label_ends
-from meanfield.plotting.style import COLOURS, KAPPA, KAPPA_PRIME, fading, new_axes, number, settle, styled
+from meanfield.plotting.guests import is_guest, name_axes, view
+from meanfield.plotting.placing import explained, key_inside, key_outside, label_ends
+from meanfield.plotting.style import (
+    COLOURS,
+    FADING,
+    KAPPA,
+    KAPPA_PRIME,
+    colour_map,
+    fading,
+    merged,
+    new_axes,
+    number,
+    settle,
+    styled,
+)
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -30,7 +45,11 @@ def learned_function(
     x: ArrayLike | None = None,
     *,
     labels: Sequence[str] | None = None,
-    key: bool = True,
+    label: str | None = None,
+    legend: bool | None = None,
+    cmap: str | Colormap | None = None,
+    key: bool | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Learned functions of one-dimensional inputs, with the data and their linear interpolant.
 
@@ -39,13 +58,21 @@ def learned_function(
     runs : Trajectory or sequence of Trajectory
         Runs on the same data; several are drawn from faint to strong by width.
     ax : Axes, optional
-        Where to draw, leaving room for labels on the right; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     x : array_like, shape (k,), optional
         Where to evaluate the functions; by default the range of the data and a little more.
     labels : sequence of str, optional
         Names of the runs; by default what they differ in (width, or kappa and kappa_prime).
-    key : bool, default True
-        Name the curves at their right ends.
+    label : str, optional
+        The name, if there is one run.
+    legend : bool, optional
+        Name the curves, which is the default: in a new figure at their right ends, else in a legend.
+    cmap : str or Colormap, optional
+        Colours of several runs, by width from the map's start to its end.
+    key : bool, optional
+        The older name of ``legend``.
+    **kwargs
+        Of :class:`matplotlib.lines.Line2D`, for the learned functions.
 
     Returns
     -------
@@ -55,7 +82,8 @@ def learned_function(
     Raises
     ------
     InputError
-        If inputs have several features, runs are on different data, or labels do not match the runs.
+        If inputs have several features, runs are on different data, labels do not match the runs, or another
+        option cannot be used.
 
     Examples
     --------
@@ -66,21 +94,25 @@ def learned_function(
     >>> [line.get_label() for line in ax.lines]
     ['linear interpolant', '$m$ = 20', 'data']
     """
-    key = flag("key", key)
-    named = sorted(zip(as_runs(runs), _names(runs, labels), strict=True), key=lambda r: r[0].initial.width)
+    shown, shades = explained(legend, key), colour_map(cmap, FADING)
+    named = sorted(
+        zip(as_runs(runs), _names(runs, labels, label), strict=True), key=lambda r: r[0].initial.width
+    )
     problem = _same_problem([run for run, _ in named])
     if problem.d_in != 1:
         raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
     at = _inputs(problem, x)
     ax = new_axes("column", 2.3) if ax is None else ax
     knots, values = linear_interpolant(problem)
-    ax.plot(knots, values, color=COLOURS[1], lw=0.8, ls=(0, (4, 2)), zorder=3.5, label="linear interpolant")
+    drawn = ax.plot(
+        knots, values, color=COLOURS[1], lw=0.8, ls=(0, (4, 2)), zorder=3.5, label="linear interpolant"
+    )
     ends: list[tuple[float, str, Any]] = [(float(values[-1]), "linear interpolant", COLOURS[1])]
-    for (run, name), colour in zip(named, fading(len(named)), strict=True):
+    for (run, name), colour in zip(named, fading(len(named), shades), strict=True):
         f = run.predict(at)
-        ax.plot(at, f, color=colour, zorder=3, label=name)
-        ends.append((float(f[-1]), name, colour))
-    ax.plot(
+        drawn += ax.plot(at, f, label=name, **merged(Line2D, {"color": colour, "zorder": 3}, kwargs))
+        ends.append((float(f[-1]), name, drawn[-1].get_color()))
+    drawn += ax.plot(
         problem.features[:, 0],
         problem.targets,
         ls="none",
@@ -90,9 +122,11 @@ def learned_function(
         zorder=4,
         label="data",
     )
-    ax.set_xlim(min(at[0], knots[0]), max(at[-1], knots[-1]))
-    ax.set(xlabel="input $x$", ylabel="output $f(x)$")
-    if key:
+    view(ax, x=(min(at[0], knots[0]), max(at[-1], knots[-1])))
+    name_axes(ax, "input $x$", "output $f(x)$")
+    if shown and is_guest():
+        key_inside(ax, {str(line.get_label()): line for line in drawn})
+    elif shown:
         label_ends(ax, ends, lines=1)
     settle(ax)
     return ax
@@ -100,7 +134,14 @@ def learned_function(
 
 @styled
 def loss(
-    runs: Trajectory | Sequence[Trajectory], ax: Axes | None = None, *, labels: Sequence[str] | None = None
+    runs: Trajectory | Sequence[Trajectory],
+    ax: Axes | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    label: str | None = None,
+    legend: bool | None = None,
+    cmap: str | Colormap | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Loss R against the normalised time tbar, on logarithmic axes.
 
@@ -111,9 +152,17 @@ def loss(
     runs : Trajectory or sequence of Trajectory
         One or several runs.
     ax : Axes, optional
-        Where to draw; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     labels : sequence of str, optional
         Names of the runs; by default what they differ in (width, or kappa and kappa_prime).
+    label : str, optional
+        The name, if there is one run.
+    legend : bool, optional
+        Name the curves; by default if there are several, or if ``label`` is given.
+    cmap : str or Colormap, optional
+        Colours of runs of different widths, from the map's start to its end.
+    **kwargs
+        Of :class:`matplotlib.lines.Line2D`.
 
     Returns
     -------
@@ -123,8 +172,8 @@ def loss(
     Raises
     ------
     InputError
-        If there is no run, one took no step, their times have different units, or labels do not match
-        the runs.
+        If there is no run, one took no step, their times have different units, labels do not match the
+        runs, or another option cannot be used.
 
     Examples
     --------
@@ -135,7 +184,9 @@ def loss(
     >>> print(ax.get_xlabel())
     normalised time $\\bar t$
     """
-    series, names = [run.with_ends() for run in as_runs(runs)], _names(runs, labels)
+    series, names = [run.with_ends() for run in as_runs(runs)], _names(runs, labels, label)
+    named = explained(legend) and (legend is not None or label is not None or len(series) > 1)
+    shades = colour_map(cmap, FADING)
     units = {run.time_unit for run in series}
     if units != {"tbar"}:
         raise InputError(f"runs have the time units {sorted(units)}; give runs in tbar")
@@ -146,17 +197,21 @@ def loss(
     order = (
         np.argsort([run.initial.width for run in series], kind="stable") if ordered else range(len(series))
     )
-    colours = fading(len(series)) if ordered else [COLOURS[k % len(COLOURS)] for k in range(len(series))]
-    for index, colour in zip(order, colours, strict=True):
+    ordered |= cmap is not None
+    colours: Sequence[Any] = fading(len(series), shades) if ordered else [*COLOURS] * (1 + len(series) // 6)
+    drawn: list[Line2D] = []
+    for index, colour in zip(order, colours, strict=False):
         run = series[int(index)]
         shown = (run.time > 0) & (run.loss > 0)
-        ax.plot(run.time[shown], run.loss[shown], color=colour, label=names[int(index)])
-    ax.set(xscale="log", yscale="log", xlabel=r"normalised time $\bar t$", ylabel="loss $R$")
+        looks = merged(Line2D, {"color": colour, "label": names[int(index)]}, kwargs)
+        drawn += ax.plot(run.time[shown], run.loss[shown], **looks)
+    ax.set(xscale="log", yscale="log")
+    name_axes(ax, r"normalised time $\bar t$", "loss $R$")
     low, high = ax.get_xlim()
     if high > 10 * low:
         ax.xaxis.set_minor_formatter(NullFormatter())
-    if len(series) > 1:
-        key_outside(ax, {str(line.get_label()): line for line in ax.lines[-len(series) :]}, above=3.0,
+    if named:
+        key_outside(ax, {str(line.get_label()): line for line in drawn}, above=3.0,
                     columns=4 if max(map(len, names)) <= 12 else 2)  # fmt: skip
     settle(ax)
     return ax
@@ -188,9 +243,15 @@ def as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
     return series
 
 
-def _names(runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None) -> list[str]:
+def _names(
+    runs: Trajectory | Sequence[Trajectory], labels: Sequence[str] | None, label: str | None
+) -> list[str]:
     """Names of runs by what they differ in."""
     series = as_runs(runs)
+    if label is not None:
+        if labels is not None or len(series) > 1:
+            raise InputError(f"label names one run, but there are {len(series)}; give labels alone")
+        return [text("label", label)]
     if labels is not None:
         given = [labels] if isinstance(labels, str) else listed("labels", labels, "one name for each run")
         names = [text("labels", label) for label in given]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from meanfield.arguments import text
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.limits import Linearised
-from meanfield.plotting.placing import key_outside
-from meanfield.plotting.style import COLOURS, THEORY, WIDTHS, settle, styled
+from meanfield.plotting.guests import is_guest, name_axes, view
+from meanfield.plotting.placing import explained, key_outside
+from meanfield.plotting.style import COLOURS, THEORY, WIDTHS, merged, new_figure, settle, styled
 
 Array = NDArray[np.float64]
 
@@ -26,7 +28,14 @@ _POINTS = 201
 
 
 @styled
-def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
+def loss_and_kernel(
+    run: Trajectory,
+    axes: Sequence[Axes] | None = None,
+    *,
+    label: str | None = None,
+    legend: bool | None = None,
+    **kwargs: Any,
+) -> tuple[Axes, Axes, Axes]:
     """Loss, change of the tangent kernel and its alignment with the targets, sharing the time axis.
 
     Measured: lines through the saved states. Theory: dashed, the loss if the kernel stayed what it was at the
@@ -36,6 +45,14 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
     ----------
     run : Trajectory
         A run with ``save_parameters=True``.
+    axes : sequence of three Axes, optional
+        Where to draw, in the style that they have; by default a new figure of a column's width.
+    label : str, optional
+        Name of the run in the legend.
+    legend : bool, optional
+        Explain the lines, which is the default: in a new figure above the axes, else in a legend.
+    **kwargs
+        Of :class:`matplotlib.lines.Line2D`, for the run.
 
     Returns
     -------
@@ -46,7 +63,7 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
     Raises
     ------
     InputError
-        If run is something else, took no step, or its parameters were not saved.
+        If run is something else, took no step, its parameters were not saved, or an option cannot be used.
 
     Examples
     --------
@@ -62,14 +79,20 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
     run = run.with_ends()
     if run.saved_a is None or len(run.time) < 2:
         raise InputError("the run holds no states between its ends; run again with save_parameters=True")
+    if axes is not None and len(axes) != 3:
+        raise InputError(f"axes holds {len(axes)} Axes; give three, for loss, kernel change and alignment")
+    named, name = explained(legend), "run (saved states)" if label is None else text("label", label)
+    looks = merged(Line2D, _RUN, kwargs)
     seen = run.order_parameters()
     later = run.time > 0  # time zero has no place on a logarithmic axis
     at, loss = run.time[later], run.loss[later]
-    figure = Figure(figsize=(WIDTHS["column"], _HEIGHT), layout="constrained")
-    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=_RATIOS)
+    if axes is None:
+        figure = new_figure(WIDTHS["column"], _HEIGHT)
+        axes = figure.subplots(3, 1, sharex=True, height_ratios=_RATIOS)
+    top, middle, bottom = axes
     fine = np.geomspace(at[0], at[-1], _POINTS)
     shown = loss > 0
-    top.plot(at[shown], loss[shown], label="loss", **_RUN)
+    top.plot(at[shown], loss[shown], **({"label": "loss"} | looks))
     limits = (0.5 * float(loss[shown].min()), 2.0 * float(run.loss.max()))
     theory = linearised_loss(run, fine)
     inside = theory > limits[0]
@@ -77,20 +100,28 @@ def loss_and_kernel(run: Trajectory) -> tuple[Axes, Axes, Axes]:
         fine[inside], theory[inside], color=THEORY, lw=1.0, ls=(0, (4, 2)),
         label="theory: kernel of the start",
     )  # fmt: skip
-    top.set(xscale="log", yscale="log", ylim=limits, ylabel="loss $R$")
+    for ax in axes:
+        ax.set_xscale("log")
+    top.set_yscale("log")
+    view(top, y=limits)
+    name_axes(top, y="loss $R$")
     moved = later & (seen.kernel_change > 0)
-    middle.plot(run.time[moved], seen.kernel_change[moved], label="kernel change", **_RUN)
-    middle.set(yscale="log", ylabel="kernel change")
-    bottom.plot(at, seen.kernel_alignment[later], label="kernel alignment", **_RUN)
-    bottom.set(ylim=(0.0, 1.0), ylabel="alignment", xlabel=r"normalised time $\bar t$")
+    middle.plot(run.time[moved], seen.kernel_change[moved], **({"label": "kernel change"} | looks))
+    middle.set_yscale("log")
+    name_axes(middle, y="kernel change")
+    bottom.plot(at, seen.kernel_alignment[later], **({"label": "kernel alignment"} | looks))
+    view(bottom, y=(0.0, 1.0))
+    name_axes(bottom, r"normalised time $\bar t$", "alignment")
     entries = {
-        "run (saved states)": Line2D([], [], **_RUN),
+        name: Line2D([], [], **looks),
         "theory: kernel of the start": Line2D([], [], color=THEORY, lw=1.0, ls=(0, (4, 2))),
     }
-    key_outside(top, entries, columns=2, above=3.0)
-    for ax in (top, middle, bottom):
+    if named:
+        key_outside(top, entries, columns=2, above=3.0)
+    for ax in axes:
         settle(ax)
-    figure.align_ylabels((top, middle, bottom))
+    if not is_guest():
+        figure.align_ylabels(axes)
     return top, middle, bottom
 
 

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from meanfield.experiments import PhaseDiagram
+from meanfield.plotting.guests import is_guest
 from meanfield.plotting.placing import Room, key_outside
 from meanfield.plotting.style import SMALL, THEORY, number
 from meanfield.plotting.theory import CONTOUR
@@ -20,7 +21,7 @@ _LEFT, _BELOW = -14.0, 26.0
 
 
 def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put the key and the note below the axes."""
+    """Put the key and the note below the axes; on axes of the user a legend inside, without the note."""
     assert ax.figure is not None
     entries: dict[str, Any] = {r"theory: $S_w=0$, $m\to\infty$": Line2D([], [], color=THEORY, lw=2.0)}
     entries[r"theory: $S_w$, $m\to\infty$ (at frame)"] = Line2D([], [], color=CONTOUR, lw=0.5)
@@ -35,6 +36,8 @@ def explain(ax: Axes, diagram: PhaseDiagram, cell_marks: Mapping[str, Mapping[st
     drawn = {artist.get_label() for artist in ax.collections}
     entries |= {label: Patch(**marks) for label, marks in cell_marks.items() if label in drawn}
     far = key_outside(ax, entries, columns=2, left=_LEFT, below=_BELOW) + 3.0
+    if is_guest():
+        return
     shift = ScaledTranslation(_LEFT / 72, -far / 72, ax.figure.dpi_scale_trans)
     text = note(diagram)
     ensemble = ax.text(

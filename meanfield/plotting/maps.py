@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection, QuadMesh
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from meanfield.arguments import flag, instance, number, pairs, shown
+from meanfield.arguments import flag, instance, number, pairs, shown, text
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary, PhaseDiagram, Zero
 from meanfield.experiments.slopes import Verdict
+from meanfield.plotting.colour_bars import bar_choice, colour_bar
+from meanfield.plotting.guests import name_axes, points
+from meanfield.plotting.guests import view as show
 from meanfield.plotting.key import explain
-from meanfield.plotting.placing import Obstacles, PlacedText
+from meanfield.plotting.placing import Obstacles, PlacedText, explained
 from meanfield.plotting.style import (
     COLOURS,
     DIVERGING,
     GAMMA_PRIME,
     THEORY,
     bars,
+    colour_map,
+    exact,
+    merged,
     new_axes,
     settle,
     styled,
@@ -36,6 +44,7 @@ from meanfield.plotting.theory import (
     draw_schemes,
     scheme_points,
 )
+from meanfield.plotting.ticks import tick_at
 from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -56,11 +65,16 @@ def phase_diagram(
     *,
     schemes: bool | Sequence[Scaling] = True,
     numbers: bool = True,
-    key: bool = True,
+    legend: bool | None = None,
+    colorbar: bool | Axes = True,
+    cmap: str | Colormap | None = None,
+    label: str | None = None,
     limit: float | None = None,
     theory: Exponents | None = None,
     boundary: Boundary | None = None,
     published_zeros: Sequence[tuple[float, float]] = (),
+    key: bool | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Map of the measured exponent S_w over the plane, with the theory on top.
 
@@ -70,21 +84,28 @@ def phase_diagram(
     that are on the wrong side of the boundary); stars with interval bars where the measured slope changes
     sign. Theory: the boundary of the regimes for infinitely large widths as a heavy line, the zeros that
     these widths have without sampling noise as a dashed one, and thin contours of the limit's exponent with
-    their values at the frame.
+    their values at the frame. Grey: nothing was trained there.
 
     Parameters
     ----------
     diagram : PhaseDiagram
         The measurement.
     ax : Axes, optional
-        Where to draw, leaving room below for the key; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     schemes : bool or sequence of Scaling, default True
         Mark LeCun, He, Xavier, NTK and mean-field, or the scalings of your own that you give; the view
         is widened modestly to hold them.
     numbers : bool, default True
         Write S_w into the cells that have room for it.
-    key : bool, default True
-        Explain the marks, and state the ensemble and its agreement with theory, below the axes.
+    legend : bool, optional
+        Explain the marks; by default in a new figure, where the key stands below the axes with the ensemble
+        and its agreement with theory. On given axes it is a legend inside.
+    colorbar : bool or Axes
+        Explain the colours: beside the axes, on axes of your own, or not at all.
+    cmap : str or Colormap, optional
+        Colours of S_w; their middle stands for zero.
+    label : str, optional
+        What the colour bar says; by default ``measured exponent`` and S_w.
     limit : float, optional
         The colours run from -limit to limit; by default the largest measured ``|S_w|``, rounded up
         to one decimal.
@@ -95,18 +116,23 @@ def phase_diagram(
         Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
     published_zeros : sequence of (gamma, gamma_prime), optional
         Zeros of S_w known from elsewhere, drawn as hollow stars.
+    key : bool, optional
+        The older name of ``legend``.
+    **kwargs
+        Of :meth:`matplotlib.axes.Axes.pcolormesh`, for the cells.
 
     Returns
     -------
     matplotlib.axes.Axes
         Its artists carry the labels ``measured S_w``, ``undecided``, ``prediction outside the
-        interval``, ``disagrees with theory``, ``measured zeros``, ``published zeros``, ``theory: boundary``,
-        ``theory: these widths``, ``theory: kinks``, ``theory: contours of S_w`` and ``schemes``.
+        interval``, ``disagrees with theory``, ``theory only``, ``measured zeros``, ``published zeros``,
+        ``theory: boundary``, ``theory: these widths``, ``theory: kinks``, ``theory: contours of S_w`` and
+        ``schemes``.
 
     Raises
     ------
     InputError
-        If diagram or schemes is something else, or limit is not positive.
+        If diagram or schemes is something else, limit is not positive, or an option cannot be used.
 
     Examples
     --------
@@ -123,31 +149,36 @@ def phase_diagram(
         raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.derive_exponents")
     if boundary is not None:
         instance("boundary", boundary, Boundary, "meanfield.boundary")
-    numbers, key = flag("numbers", numbers), flag("key", key)
+    numbers, named, colorbar = (
+        flag("numbers", numbers), explained(legend, key, on_axes_of_others=False), bar_choice(colorbar)
+    )  # fmt: skip
+    means = r"measured exponent $S_w$" if label is None else text("label", label)
+    looks = {"cmap": colour_map(cmap, DIVERGING)} | kwargs
     published = pairs("published_zeros", published_zeros)
     S_w = diagram.S_w
     bound = _colour_limit(S_w, limit)
-    ax = new_axes("column", 3.4) if ax is None else ax
+    ax = new_axes("column", 3.5) if ax is None else ax
     x_edges, y_edges = cell_edges(diagram.gamma), cell_edges(diagram.gamma_prime)
     obstacles = Obstacles(ax)
-    cells = _draw_cells(ax, x_edges, y_edges, S_w, bound)
+    cells = _draw_cells(ax, x_edges, y_edges, S_w, bound, looks)
     _mark_cells(ax, diagram, x_edges, y_edges)
     view, strip = _view(x_edges, y_edges, list(scheme_points(schemes)))
     _set_axes(ax, diagram, view)
+    _draw_untrained(ax, view, x_edges, y_edges)
     draw_boundary(ax, view, obstacles, theory)
-    draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
+    contours = draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
     if boundary is None:
         draw_zeros_at_widths(ax, diagram.gamma_prime, diagram.zeros_at_widths, obstacles)
     else:
         draw_zeros_at_widths(ax, boundary.gamma_prime, boundary.reference, obstacles)
-    draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles)
+    draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles, view)
     _draw_published(ax, published, obstacles)
     draw_schemes(ax, view, obstacles, schemes)
-    draw_regimes(ax, view, strip, obstacles, theory)
+    draw_regimes(ax, view, strip, obstacles, theory, background=UNTRAINED)
     if numbers:
-        _write_numbers(ax, cells, x_edges, y_edges, S_w, obstacles)
-    _colour_bar(ax, cells, S_w, bound)
-    if key:
+        _write_numbers(ax, cells, x_edges, y_edges, S_w, replace(obstacles, faint=contours))
+    _colour_bar(ax, cells, S_w, bound, colorbar, means)
+    if named:
         explain(ax, diagram, CELL_MARKS)
     settle(ax)
     return ax
@@ -184,25 +215,38 @@ def _view(x_edges: Array, y_edges: Array, schemes: list[tuple[float, float]]) ->
 
 
 def _set_axes(ax: Axes, diagram: PhaseDiagram, view: View) -> None:
-    ax.set(xlim=view.gamma, ylim=view.gamma_prime, xlabel=r"$\gamma$")
-    ax.set_ylabel(GAMMA_PRIME, rotation=0, ha="right", va="center")
-    for axis, values in ((ax.xaxis, diagram.gamma), (ax.yaxis, diagram.gamma_prime)):
-        if len(values) == 1:  # nothing was measured at other values
-            axis.set_ticks([float(values[0])])
+    show(ax, x=view.gamma, y=view.gamma_prime)
+    name_axes(ax, r"$\gamma$", GAMMA_PRIME, upright=True)
+    tick_at(ax.xaxis, diagram.gamma, 0.1)
+    tick_at(ax.yaxis, diagram.gamma_prime, 0.06)
 
 
-def _draw_cells(ax: Axes, x_edges: Array, y_edges: Array, S_w: Array, bound: float) -> QuadMesh:
-    return ax.pcolormesh(
-        x_edges, y_edges, np.ma.masked_invalid(S_w), cmap=DIVERGING, norm=Normalize(-bound, bound),
-        edgecolors="white", linewidth=0.4, zorder=1, label="measured S_w",
-    )  # fmt: skip
+def _draw_cells(
+    ax: Axes, x_edges: Array, y_edges: Array, S_w: Array, bound: float, kwargs: Mapping[str, Any]
+) -> QuadMesh:
+    looks = {
+        "norm": Normalize(-bound, bound), "edgecolors": "white", "linewidth": 0.4, "zorder": 1,
+        "label": "measured S_w",
+    }  # fmt: skip
+    return ax.pcolormesh(x_edges, y_edges, np.ma.masked_invalid(S_w), **merged(QuadMesh, looks, kwargs))
+
+
+def _draw_untrained(ax: Axes, view: View, x_edges: Array, y_edges: Array) -> None:
+    """Tint what the view holds beyond the cells: a white band would look like missing data."""
+    (left, right), (bottom, top) = view.gamma, view.gamma_prime
+    x0, x1, y0, y1 = (float(edges[end]) for edges in (x_edges, y_edges) for end in (0, -1))
+    bands = ((left, bottom, right, y0), (left, y1, right, top), (left, y0, x0, y1), (x1, y0, right, y1))
+    tints = [_rectangle(band, 0.0, 0.0) for band in bands if band[2] > band[0] and band[3] > band[1]]
+    if tints:
+        marks = PatchCollection(tints, zorder=0.5, label="theory only", **CELL_MARKS["theory only"])
+        ax.add_collection(marks, autolim=False)
 
 
 def _mark_cells(ax: Axes, diagram: PhaseDiagram, x_edges: Array, y_edges: Array) -> None:
     """Hatch the cells that decide nothing and frame those that contradict the theory."""
     # Frames of neighbouring cells stay apart.
     inset = (0.004 * float(np.ptp(x_edges)), 0.005 * float(np.ptp(y_edges)))
-    kinds: dict[str, list[Rectangle]] = {label: [] for label in CELL_MARKS}
+    kinds: dict[str, list[Rectangle]] = {label: [] for label in CELL_MARKS if label != "theory only"}
     for index, row in enumerate(diagram.rows):
         i, j = divmod(index, len(diagram.gamma))
         corners = (float(x_edges[j]), float(y_edges[i]), float(x_edges[j + 1]), float(y_edges[i + 1]))
@@ -224,10 +268,13 @@ def _rectangle(corners: tuple[float, float, float, float], dx: float, dy: float)
 
 
 _FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": COLOURS[3], "linewidth": 1.2}
+#: Colour of the part of the plane where nothing was trained.
+UNTRAINED = "0.91"
 CELL_MARKS: dict[str, dict[str, Any]] = {
     "undecided": {"facecolor": "none", "edgecolor": "0.4", "hatch": "//////", "linewidth": 0.0},
     "prediction outside the interval": _FRAME,
     "disagrees with theory": _FRAME,
+    "theory only": {"facecolor": UNTRAINED, "edgecolor": "none", "linewidth": 0.0},
 }
 
 
@@ -240,15 +287,23 @@ def draw_zeros_at_widths(ax: Axes, gamma_prime: Array, zeros: Array, obstacles: 
     obstacles.add_line(zeros[known], gamma_prime[known])
 
 
-def draw_zeros(ax: Axes, zeros: Sequence[Zero], obstacles: Obstacles) -> None:
+def draw_zeros(
+    ax: Axes,
+    zeros: Sequence[Zero],
+    obstacles: Obstacles,
+    view: View,
+    kwargs: Mapping[str, Any] | None = None,
+) -> None:
     """Draw measured zeros as stars with the bars of their intervals."""
     if not zeros:
         return
     gamma, gamma_prime = np.array([z.gamma for z in zeros]), np.array([z.gamma_prime for z in zeros])
     # An interval that is open on a side reaches to the frame.
-    low = np.nan_to_num([z.low for z in zeros], nan=ax.get_xlim()[0], neginf=ax.get_xlim()[0])
-    high = np.nan_to_num([z.high for z in zeros], nan=ax.get_xlim()[1], posinf=ax.get_xlim()[1])
-    ax.errorbar(gamma, gamma_prime, xerr=bars(gamma, low, high), zorder=7, label="measured zeros", **_STAR)
+    (left, right) = view.gamma
+    low = np.nan_to_num([z.low for z in zeros], nan=left, neginf=left)
+    high = np.nan_to_num([z.high for z in zeros], nan=right, posinf=right)
+    looks = merged(Line2D, _STAR | {"zorder": 7, "label": "measured zeros"}, kwargs or {})
+    ax.errorbar(gamma, gamma_prime, xerr=bars(gamma, low, high), **looks)
     obstacles.points += [(float(g), float(p), 3.5) for g, p in zip(gamma, gamma_prime, strict=True)]
     for g0, g1, p in zip(low, high, gamma_prime, strict=True):
         obstacles.add_line([g0, g1], [p, p])
@@ -283,8 +338,8 @@ def _write_numbers(
         box = (float(x_edges[j]), float(y_edges[i]), float(x_edges[j + 1]), float(y_edges[i + 1]))
         number = PlacedText(
             short(value), _spots(box), obstacles, inside=box,
-            transform=ax.transData, fontsize=5.5, ha="center", va="center_baseline", zorder=3.5,
-            bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.3},
+            transform=ax.transData, fontsize=points(5.5), ha="center", va="center_baseline", zorder=3.5,
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
         number.set_in_layout(False)
         ax.add_artist(number)
@@ -304,22 +359,25 @@ def short(value: float) -> str:
 
 
 def _spots(box: tuple[float, float, float, float]) -> list[tuple[float, float, float]]:
-    """Places inside a cell: upright before turned, the middle before the sides."""
+    """Places inside a cell, near its middle before far from it."""
     x0, y0, x1, y1 = box
-    shares = ((0.5, 0.5), (0.5, 0.75), (0.5, 0.25), (0.35, 0.78), (0.65, 0.22), (0.35, 0.22), (0.65, 0.78))
-    return [(x0 + s * (x1 - x0), y0 + t * (y1 - y0), r) for r in (0.0, 90.0) for s, t in shares]
+    sides, heights = (0.5, 0.4, 0.6, 0.3, 0.7, 0.24, 0.76), (0.5, 0.37, 0.63, 0.25, 0.75, 0.16, 0.84)
+    shares = sorted(
+        ((s, t) for s in sides for t in heights), key=lambda at: (at[0] - 0.5) ** 2 + (at[1] - 0.5) ** 2
+    )
+    return [(x0 + s * (x1 - x0), y0 + t * (y1 - y0), 0.0) for s, t in shares]
 
 
-def _colour_bar(ax: Axes, cells: QuadMesh, S_w: Array, bound: float) -> None:
-    assert ax.figure is not None
+def _colour_bar(
+    ax: Axes, cells: QuadMesh, S_w: Array, bound: float, colorbar: bool | Axes, label: str
+) -> None:
     below, above = bool(np.any(S_w < -bound)), bool(np.any(S_w > bound))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
-    bar = ax.figure.colorbar(cells, ax=ax, pad=0.01, aspect=28, fraction=0.06, extend=extend)
+    bar = colour_bar(ax, cells, colorbar, label, pad=0.01, extend=extend)
+    if bar is None:
+        return
     ticks = bound * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     bar.set_ticks(
         [float(tick) for tick in ticks],
-        labels=[f"{tick:+.3g}".replace("-", "\u2212") if tick else "0" for tick in ticks],
+        labels=["+" * bool(tick > 0) + exact(tick) for tick in ticks],
     )
-    bar.set_label(r"measured exponent $S_w$", labelpad=1.0)
-    bar.outline.set_linewidth(0.5)
-    settle(bar.ax)

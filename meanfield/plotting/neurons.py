@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Colormap
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from meanfield.arguments import flag, instance
+from meanfield.arguments import instance, text
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.particles import Particles
-from meanfield.plotting.placing import Obstacles, PlacedText, key_outside
-from meanfield.plotting.style import COLOURS, FADING, FAINT, SMALL, new_axes, settle, styled
+from meanfield.plotting.colour_bars import bar_choice, colour_bar
+from meanfield.plotting.guests import is_guest, name_axes, points, view
+from meanfield.plotting.placing import Obstacles, PlacedText, explained, key_outside
+from meanfield.plotting.style import (
+    COLOURS,
+    FADING,
+    FAINT,
+    SMALL,
+    colour_map,
+    merged,
+    new_axes,
+    settle,
+    styled,
+)
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -32,7 +48,12 @@ def orientations(
     ax: Axes | None = None,
     *,
     problem: Problem | None = None,
-    key: bool = True,
+    label: str | None = None,
+    legend: bool | None = None,
+    colorbar: bool | Axes = True,
+    cmap: str | Colormap | None = None,
+    key: bool | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Amplitude ``|a_k| |w_k|`` against orientation ``atan2(b_k, w_k)``, for d = 2.
 
@@ -45,11 +66,23 @@ def orientations(
     neurons : Trajectory or Particles
         A run, or neurons at one time.
     ax : Axes, optional
-        Where to draw; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     problem : Problem, optional
         Data whose kinks are marked; by default those of the run.
-    key : bool, default True
-        Explain the marks above the axes.
+    label : str, optional
+        Name of the neurons in the legend; of a run, of its final ones.
+    legend : bool, optional
+        Explain the marks, which is the default if there are several kinds: in a new figure above the axes,
+        else in a legend.
+    colorbar : bool or Axes
+        Explain the shades of counted neurons: beside the axes, on axes of your own, or not at all.
+    cmap : str or Colormap, optional
+        Shades of counted neurons.
+    key : bool, optional
+        The older name of ``legend``.
+    **kwargs
+        For the final neurons: of :class:`matplotlib.lines.Line2D`, or of
+        :meth:`matplotlib.axes.Axes.hexbin` where they are counted.
 
     Returns
     -------
@@ -59,7 +92,8 @@ def orientations(
     Raises
     ------
     InputError
-        If neurons is something else, or the input weights do not have two coordinates.
+        If neurons is something else, the input weights do not have two coordinates, or an option cannot be
+        used.
 
     Examples
     --------
@@ -79,23 +113,27 @@ def orientations(
         raise InputError(f"neurons is a {type(neurons).__name__}; give a Trajectory or Particles")
     if problem is not None:
         instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
-    key = flag("key", key)
+    shades, colorbar = colour_map(cmap, FADING), bar_choice(colorbar)
+    named = explained(legend, key)
+    name = None if label is None else text("label", label)
     if final.d != 2 or (problem is not None and problem.d != 2):
         raise InputError(
             f"orientations are drawn for d = 2 (one feature and the bias), but here d = {final.d}"
             + (f", and {problem.d} in the problem" if problem is not None else "")
         )
     ax = new_axes("column", 2.3) if ax is None else ax
-    _draw_neurons(ax, initial, final)
+    counted = _draw_neurons(ax, initial, final, shades, kwargs)
+    if counted is not None:
+        colour_bar(ax, counted, colorbar, "final neurons per hexagon")
     top = 1.08 * max(float(p.amplitude.max()) for p in (initial, final) if p is not None)
-    ax.set(xlim=(-math.pi, math.pi), ylim=(0.0, top if top > 0 else 1.0))
+    view(ax, x=(-math.pi, math.pi), y=(0.0, top if top > 0 else 1.0))
     ax.set_xticks([-math.pi, -math.pi / 2, 0.0, math.pi / 2, math.pi],
                   [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"])  # fmt: skip
-    ax.set(xlabel=r"orientation $\varphi$ (rad)", ylabel=r"amplitude $|a|\,|w|$")
+    name_axes(ax, r"orientation $\varphi$ (rad)", r"amplitude $|a|\,|w|$")
     if problem is not None:
         _draw_kinks(ax, problem)
-    if key:
-        _explain(ax)
+    if named:
+        _explain(ax, initial is not None, problem is not None, name)
     settle(ax)
     return ax
 
@@ -112,7 +150,10 @@ def kink_angles(problem: Problem) -> Array:
     return np.column_stack([first, np.where(first > 0, first - math.pi, first + math.pi)])
 
 
-def _draw_neurons(ax: Axes, initial: Particles | None, final: Particles) -> None:
+def _draw_neurons(
+    ax: Axes, initial: Particles | None, final: Particles, shades: Colormap, kwargs: Mapping[str, Any]
+) -> PolyCollection | None:
+    """Draw neurons as dots; those that are too many for that are counted, and what shows them is returned."""
     many = final.size > _MANY
     alpha = min(0.9, max(0.25, 60.0 / math.sqrt(final.size)))
     if initial is not None:
@@ -122,19 +163,17 @@ def _draw_neurons(ax: Axes, initial: Particles | None, final: Particles) -> None
         )  # fmt: skip
     if many:
         top = max(float(final.amplitude.max()), 1e-300)
-        cells = ax.hexbin(
-            final.orientation, final.amplitude, gridsize=(90, 40), extent=(-math.pi, math.pi, 0.0, top),
-            bins="log", mincnt=1, cmap=FADING, linewidths=0.1, zorder=3, label="final",
-        )  # fmt: skip
-        assert ax.figure is not None
-        bar = ax.figure.colorbar(cells, ax=ax, pad=0.02, aspect=28, fraction=0.06)
-        bar.set_label("final neurons per hexagon", labelpad=1.0)
-        settle(bar.ax)
-    else:
-        ax.plot(
-            final.orientation, final.amplitude, ls="none", marker="o", ms=2.6, mew=0, color=COLOURS[0],
-            alpha=alpha, zorder=3, label="final",
-        )  # fmt: skip
+        looks: dict[str, Any] = {
+            "gridsize": (90, 40), "extent": (-math.pi, math.pi, 0.0, top), "bins": "log", "mincnt": 1,
+            "cmap": shades, "linewidths": 0.1, "zorder": 3, "label": "final",
+        }  # fmt: skip
+        return ax.hexbin(final.orientation, final.amplitude, **merged(PolyCollection, looks, kwargs))
+    looks = {
+        "ls": "none", "marker": "o", "ms": 2.6, "mew": 0, "color": COLOURS[0], "alpha": alpha, "zorder": 3,
+        "label": "final",
+    }  # fmt: skip
+    ax.plot(final.orientation, final.amplitude, **merged(Line2D, looks, kwargs))
+    return None
 
 
 def _draw_kinks(ax: Axes, problem: Problem) -> None:
@@ -148,29 +187,34 @@ def _draw_kinks(ax: Axes, problem: Problem) -> None:
     if problem.n > _NAMED:
         return
     obstacles = Obstacles(ax)
-    above = ax.get_xaxis_transform() + ScaledTranslation(0.0, 1.5 / 72, ax.figure.dpi_scale_trans)
+    guest = is_guest()  # above the axes of a user a title may stand
+    away = (-1.5 if guest else 1.5) / 72
+    above = ax.get_xaxis_transform() + ScaledTranslation(0.0, away, ax.figure.dpi_scale_trans)
     for i, pair in enumerate(angles):
         for angle in pair:
             name = PlacedText(
-                f"$x_{{{i + 1}}}$", [(float(angle), 1.0, 0.0)], obstacles, transform=above, fontsize=SMALL,
-                color="0.25", ha="center", va="bottom",
+                f"$x_{{{i + 1}}}$", [(float(angle), 1.0, 0.0)], obstacles, transform=above,
+                fontsize=points(SMALL), color="0.25", ha="center", va="top" if guest else "bottom",
             )  # fmt: skip
             ax.add_artist(name)
-            name.set_clip_on(False)
+            name.set_clip_on(guest)
+            name.set_in_layout(not guest)
             obstacles.texts.append(name)
 
 
-def _explain(ax: Axes) -> None:
+def _explain(ax: Axes, run: bool, kinks: bool, name: str | None) -> None:
     """Key in a row above the axes, beyond the names of the samples."""
-    looks = {
-        "initial": Line2D([], [], ls="none", marker="o", ms=3.0, mew=0, color="0.6"),
-        "final": Line2D([], [], ls="none", marker="o", ms=3.0, mew=0, color=COLOURS[0]),
-        "kinks at the samples": Line2D([], [], color=FAINT, lw=0.5),
-    }
-    drawn = {artist.get_label() for artist in (*ax.lines, *ax.collections)}
-    entries = {label: handle for label, handle in looks.items() if label in drawn}
-    if set(entries) == {"final"}:
+    if not (run or kinks or name):
         return  # a single kind of mark explains itself
-    if "initial" not in entries:  # neurons at one time, which need not be the last
-        entries = {"neurons" if label == "final" else label: handle for label, handle in entries.items()}
+    last = next(a for a in reversed([*ax.lines, *ax.collections]) if a.get_label() == "final")
+    colour = last.get_color() if isinstance(last, Line2D) else COLOURS[0]
+    entries: dict[str, Any] = {}
+    if run:
+        entries["initial"] = Line2D([], [], ls="none", marker="o", ms=3.0, mew=0, color="0.6")
+    # Neurons at one time need not be the last ones.
+    entries[name or ("final" if run else "neurons")] = Line2D(
+        [], [], ls="none", marker="o", ms=3.0, mew=0, color=colour
+    )
+    if kinks:
+        entries["kinks at the samples"] = Line2D([], [], color=FAINT, lw=0.5)
     key_outside(ax, entries, columns=3, above=11.0)

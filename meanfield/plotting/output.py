@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from meanfield.arguments import file_path, listed, shown
 from meanfield.errors import InputError
-from meanfield.plotting.style import styled
+from meanfield.plotting.guests import keep_ticks
+from meanfield.plotting.style import STYLE
 
 #: Formats of files.
 Format: TypeAlias = Literal["png", "pdf", "svg"]
@@ -23,11 +25,10 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},
 }
-#: Rounds in which a layout settles.
-_ROUNDS = 2
+#: Rounds in which a layout settles, and its dots per inch: text is measured in dots.
+_ROUNDS, _DPI = 2, 100.0
 
 
-@styled
 def save(
     figure: Figure | Axes,
     path: str | os.PathLike[str],
@@ -67,7 +68,10 @@ def save(
     whole = _figure_of(figure)
     stem, kinds = _targets(file_path("path", path), formats)
     files = []
-    for kind, content in zip(kinds, _render(whole, kinds), strict=True):
+    keep_ticks(whole.axes)
+    with matplotlib.style.context(["default", STYLE]):
+        contents = _render(whole, kinds)
+    for kind, content in zip(kinds, contents, strict=True):
         file = stem.with_name(f"{stem.name}.{kind}")
         try:
             file.write_bytes(content)
@@ -82,8 +86,9 @@ def save(
 
 def _render(figure: Figure, kinds: Sequence[str]) -> list[bytes]:
     """Contents of the files, all in the same layout, whatever was drawn before."""
-    engine = figure.get_layout_engine()
+    engine, dpi = figure.get_layout_engine(), figure.dpi
     if engine is not None:
+        figure.set_dpi(_DPI)
         for ax in figure.axes:  # a layout starts from the one before: begin anew
             spec = ax.get_subplotspec()
             if spec is not None:
@@ -92,6 +97,11 @@ def _render(figure: Figure, kinds: Sequence[str]) -> list[bytes]:
         for _ in range(_ROUNDS):
             engine.execute(figure)
         figure.set_layout_engine("none")
+        for ax in figure.axes:  # the last bits of a layout hang on the one before
+            laid_out = ax.get_in_layout()
+            left, bottom, width, height = ax.get_position(original=True).bounds
+            ax.set_position((round(left, 9), round(bottom, 9), round(width, 9), round(height, 9)))
+            ax.set_in_layout(laid_out)
     try:
         contents = []
         for kind in kinds:
@@ -100,6 +110,7 @@ def _render(figure: Figure, kinds: Sequence[str]) -> list[bytes]:
             contents.append(buffer.getvalue())
     finally:
         figure.set_layout_engine(engine)
+        figure.set_dpi(dpi)
     return contents
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +11,15 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
-from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox, ScaledTranslation
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from meanfield.arguments import flag
+from meanfield.plotting.guests import is_guest
 from meanfield.plotting.style import SMALL
+
+Array = NDArray[np.float64]
 
 #: Distance in points that is kept between two texts.
 _GAP = 1.0
@@ -35,27 +39,33 @@ class Obstacles:
         Markers, with their radius in points.
     lines : list of ndarray, shape (k, 2)
         Polylines.
+    faint : list of ndarray, shape (k, 2)
+        Polylines that text only crosses where there is no better place, and then interrupts.
     texts : list of Text
         Other texts; a :class:`PlacedText` counts once it has been placed.
     """
 
     ax: Axes
     points: list[tuple[float, float, float]] = field(default_factory=list)
-    lines: list[np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=list)
+    lines: list[Array] = field(default_factory=list)
+    faint: list[Array] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
     def add_line(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a polyline in data coordinates."""
         self.lines.append(np.column_stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)]))
 
-    def hit(self, box: Bbox, renderer: RendererBase, skip: Text | None = None) -> bool:
-        """Whether a box in display coordinates covers something."""
+    def hit(
+        self, box: Bbox, renderer: RendererBase, skip: Text | None = None, *, faint: bool = False
+    ) -> bool:
+        """Whether a box in display coordinates covers something, or crosses a faint line if these count."""
         transform, unit = self.ax.transData, _points(renderer)
         for x, y, radius in self.points:
             px, py = transform.transform((x, y))
             if box.overlaps(Bbox.from_bounds(px, py, 0, 0).padded(radius * unit)):
                 return True
-        if any(Path(transform.transform(line)).intersects_bbox(box, filled=False) for line in self.lines):
+        lines = self.lines + self.faint if faint else self.lines
+        if any(crosses(transform.transform(line), box) for line in lines):
             return True
         return any(box.overlaps(other) for other in self._text_boxes(renderer, skip))
 
@@ -112,7 +122,8 @@ class PlacedText(Text):
         gap, transform = _GAP * _points(renderer), self.get_transform()
         room = self._room(gap)
         measured: dict[float, Bbox] = {}  # by rotation, with the anchor at the origin
-        for x, y, rotation in self._spots:
+        ways = (True, False) if self._obstacles.faint else (False,)
+        for faint, (x, y, rotation) in ((way, spot) for way in ways for spot in self._spots):
             anchor_x, anchor_y = transform.transform((x, y))
             if rotation not in measured:
                 self.set_position((x, y))
@@ -122,7 +133,7 @@ class PlacedText(Text):
             outside = room is not None and (
                 box.x0 < room.x0 or box.y0 < room.y0 or box.x1 > room.x1 or box.y1 > room.y1
             )
-            if not outside and not self._obstacles.hit(box.padded(gap), renderer, skip=self):
+            if not outside and not self._obstacles.hit(box.padded(gap), renderer, self, faint=faint):
                 self.set_position((x, y))
                 self.set_rotation(rotation)
                 return box
@@ -139,6 +150,27 @@ class PlacedText(Text):
         self.box = self.place(renderer) if self.get_visible() else None
         if self.box is not None:
             super().draw(renderer, *args, **kwargs)
+
+
+def crosses(line: ArrayLike, box: Bbox) -> bool:
+    """Whether a polyline, shape (k, 2), meets a box (Liang and Barsky: each pair of sides cuts segments).
+
+    Examples
+    --------
+    >>> box = Bbox([[0.0, 0.0], [1.0, 1.0]])
+    >>> crosses([[0.5, -1.0], [0.5, 2.0]], box), crosses([[-1.0, 0.5], [0.5, 3.0]], box)
+    (True, False)
+    """
+    vertices = np.asarray(line, dtype=np.float64)
+    start, step = vertices[:-1], np.diff(vertices, axis=0)
+    low, high = (np.asarray(corner, dtype=np.float64) for corner in (box.min, box.max))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.stack([(low - start) / step, (high - start) / step])
+    still = step == 0.0
+    within = (low <= start) & (start <= high)
+    enter = np.where(still, np.where(within, -np.inf, np.inf), ends.min(axis=0)).max(axis=1, initial=0.0)
+    leave = np.where(still, np.where(within, np.inf, -np.inf), ends.max(axis=0)).min(axis=1, initial=1.0)
+    return bool(np.any(enter <= leave))
 
 
 def _points(renderer: RendererBase) -> float:
@@ -170,6 +202,29 @@ class Room(Artist):
         return Bbox([[box.x0, box.y0 - below * unit], [box.x0 + unit, box.y1 + above * unit]])
 
 
+def explained(legend: bool | None, key: bool | None = None, *, on_axes_of_others: bool = True) -> bool:
+    """Whether the marks are explained: as asked for; else always, but on the user's axes only if so given.
+
+    ``key`` is the name that ``legend`` had.
+    """
+    if key is not None:
+        key = flag("key", key)
+        warnings.warn("key is now called legend; write legend= instead", DeprecationWarning, stacklevel=4)
+        legend = key if legend is None else legend
+    if legend is None:
+        return on_axes_of_others or not is_guest()
+    return flag("legend", legend)
+
+
+def key_inside(ax: Axes, entries: Mapping[str, Any]) -> None:
+    """Put a legend in the axes where Matplotlib puts legends, together with what the one before said."""
+    before = ax.get_legend()
+    if before is not None:
+        names = [text.get_text() for text in before.get_texts()]
+        entries = dict(zip(names, before.legend_handles, strict=True)) | dict(entries)
+    ax.legend(list(entries.values()), list(entries))
+
+
 def key_outside(
     ax: Axes,
     entries: Mapping[str, Any],
@@ -181,7 +236,8 @@ def key_outside(
 ) -> float:
     """Put a key above or below the axes, in points from them, and keep room for it.
 
-    Its width takes no part in the layout: a key wider than the axes would shrink them at every draw.
+    Its width takes no part in the layout: a key wider than the axes would shrink them at every draw. On axes
+    of the user it is a legend inside.
 
     Parameters
     ----------
@@ -199,6 +255,9 @@ def key_outside(
     float
         Distance of its far edge from the axes, in points.
     """
+    if is_guest():
+        key_inside(ax, entries)
+        return 0.0
     assert ax.figure is not None
     shift = ScaledTranslation(left / 72, (above - below) / 72, ax.figure.dpi_scale_trans)
     legend = ax.legend(

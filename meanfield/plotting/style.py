@@ -1,21 +1,25 @@
-"""The one style of all figures: sizes in print, fonts, colours; applied in a context, never globally."""
+"""The style of figures of one's own: sizes in print, fonts, colours; applied in a context, never globally."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 import matplotlib.style
 import numpy as np
+from matplotlib import cbook
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from meanfield import arguments
 from meanfield.errors import InputError
+from meanfield.plotting.guests import TEXT, at_home, is_guest, on_axes_of_others
+from meanfield.plotting.windows import StyledFigure, announce
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,8 +27,8 @@ R = TypeVar("R")
 #: Widths in print, in inches.
 WidthName: TypeAlias = Literal["column", "page"]
 WIDTHS: dict[WidthName, float] = {"column": 3.25, "page": 6.75}
-#: Text sizes in points: axes and labels, then numbers inside a figure.
-TEXT, SMALL = 8.0, 6.5
+#: Size of numbers inside a figure, in points; that of axes and labels is TEXT.
+SMALL = 6.5
 
 #: Settings on top of matplotlib's own defaults.
 STYLE: dict[str, Any] = {
@@ -80,19 +84,48 @@ THEORY, FAINT = "black", "0.55"
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function in the style, whatever the user's settings are; they are untouched afterwards."""
+    """Draw a figure of one's own in the style and give it to pyplot, or draw on given axes as a guest.
+
+    A figure of one's own is drawn whatever the user's settings are; they are untouched afterwards. Axes that
+    the user gives (``ax``, or several as ``axes``) keep the user's settings, limits and labels, unless
+    :func:`new_axes` made them.
+    """
 
     bound = inspect.signature(function).bind
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        ax = bound(*args, **kwargs).arguments.get("ax")
-        if not (ax is None or isinstance(ax, Axes)):
-            raise InputError(f"ax is {arguments.shown(ax)}; give matplotlib Axes, or None for a new figure")
-        with matplotlib.style.context(["default", STYLE]):
-            return function(*args, **kwargs)
+        given = bound(*args, **kwargs).arguments
+        axes = _axes_of(given.get("ax"), given.get("axes"))
+        if axes and not isinstance(axes[0].figure, StyledFigure):
+            with on_axes_of_others(axes):
+                return function(*args, **kwargs)
+        with at_home() as outermost, matplotlib.style.context(["default", STYLE]):
+            result = function(*args, **kwargs)
+        if not axes and outermost and (figure := _figure_of(result)) is not None:
+            announce(figure)
+        return result
 
     return run
+
+
+def _axes_of(ax: Any, axes: Any) -> list[Axes]:
+    """The axes that were given, if any were."""
+    if not (ax is None or isinstance(ax, Axes)):
+        raise InputError(f"ax is {arguments.shown(ax)}; give matplotlib Axes, or None for a new figure")
+    if axes is None:
+        return [] if ax is None else [ax]
+    several = list(axes) if isinstance(axes, Sequence | np.ndarray) else [axes]
+    if not several or not all(isinstance(one, Axes) for one in several):
+        raise InputError(f"axes is {arguments.shown(axes)}; give matplotlib Axes, or None for a new figure")
+    return several
+
+
+def _figure_of(result: object) -> Figure | None:
+    """The figure of what a function returns: axes, several of them, or the figure."""
+    first = result[0] if isinstance(result, tuple) and result else result
+    found = first.figure if isinstance(first, Axes) else first
+    return found if isinstance(found, Figure) else None
 
 
 @styled
@@ -109,7 +142,7 @@ def new_axes(width: WidthName | float = "column", height: float | None = None) -
     Returns
     -------
     matplotlib.axes.Axes
-        Of a new figure (``.figure``), which belongs to no window and needs no closing.
+        Of a new figure (``.figure``), which pyplot shows and closes like any other.
 
     Raises
     ------
@@ -127,7 +160,12 @@ def new_axes(width: WidthName | float = "column", height: float | None = None) -
     inches = named or arguments.number("width", width, expected, above=0.0, below=100.0)
     height = 0.75 * inches if height is None else height
     height = arguments.number("height", height, "a number of inches below 100", above=0.0, below=100.0)
-    return Figure(figsize=(inches, height), layout="constrained").add_subplot()
+    return new_figure(inches, height).add_subplot()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches."""
+    return StyledFigure(figsize=(width, height), layout="constrained")
 
 
 @styled
@@ -141,12 +179,14 @@ def new_panels(
     >>> len(new_panels(2, 3, 4.0))
     6
     """
-    figure = Figure(figsize=(WIDTHS["page"], height), layout="constrained")
+    figure = new_figure(WIDTHS["page"], height)
     return list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel())
 
 
 def settle(ax: Axes) -> None:
-    """Give the axes themselves the style, also where they were made before or ticks are made later."""
+    """Give the axes of a figure of one's own the style, also where ticks are made later."""
+    if is_guest():
+        return
     for axis in (ax.xaxis, ax.yaxis):
         # Ticks are copies of the first one, whenever they are made.
         ticks = [*axis.get_major_ticks(1), *axis.get_minor_ticks(1)]
@@ -165,9 +205,36 @@ def settle(ax: Axes) -> None:
         spine.set_linewidth(STYLE["axes.linewidth"])
 
 
-def fading(count: int) -> list[tuple[float, float, float, float]]:
-    """Shades of one hue for an ordered family of curves, from faint to strong."""
-    return [FADING(1.0 if count == 1 else i / (count - 1)) for i in range(count)]
+def fading(count: int, cmap: Colormap = FADING) -> list[tuple[float, float, float, float]]:
+    """Shades of a colour map for an ordered family of curves, by default of one hue from faint to strong."""
+    return [cmap(1.0 if count == 1 else i / (count - 1)) for i in range(count)]
+
+
+def colour_map(cmap: str | Colormap | None, default: Colormap) -> Colormap:
+    """The colour map that was asked for.
+
+    Examples
+    --------
+    >>> colour_map("viridis", FADING).name, colour_map(None, FADING).name
+    ('viridis', 'fading')
+    """
+    if cmap is None or isinstance(cmap, Colormap):
+        return default if cmap is None else cmap
+    if not (isinstance(cmap, str) and cmap in matplotlib.colormaps):
+        raise InputError(f"cmap is {arguments.shown(cmap)}; give a Matplotlib Colormap or the name of one")
+    return matplotlib.colormaps[cmap]
+
+
+def merged(kind: type[Artist], looks: Mapping[str, Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks of an artist with the user's keywords on top, whichever of their names both use.
+
+    Examples
+    --------
+    >>> from matplotlib.lines import Line2D
+    >>> merged(Line2D, {"lw": 1.0, "color": "k"}, {"linewidth": 3.0})
+    {'linewidth': 3.0, 'color': 'k'}
+    """
+    return cbook.normalize_kwargs(dict(looks), kind) | cbook.normalize_kwargs(dict(kwargs), kind)
 
 
 def bars(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> list[list[float]]:
@@ -183,6 +250,17 @@ def bars(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> list[list[float]]
     """
     middle = np.asarray(value, dtype=float)
     return [(middle - np.asarray(low)).tolist(), (np.asarray(high) - middle).tolist()]
+
+
+def exact(value: float) -> str:
+    """A number that is known exactly: all its digits, without those that rounding errors leave.
+
+    Examples
+    --------
+    >>> exact(0.375), exact(-0.5), exact(-1.11e-16), exact(0.1 + 0.2)
+    ('0.375', '−0.5', '0', '0.3')
+    """
+    return f"{round(float(value), 9) + 0.0:g}".replace("-", "\u2212")
 
 
 def number(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import shown
 from meanfield.errors import InputError
+from meanfield.plotting.guests import TEXT, is_guest, points
 from meanfield.plotting.placing import Obstacles, PlacedText
-from meanfield.plotting.style import SMALL, TEXT, THEORY
+from meanfield.plotting.style import SMALL, THEORY
 from meanfield.regime import Regime, boundary_gamma, exponents
 from meanfield.scaling import SCHEMES, Scaling
 
@@ -111,23 +112,31 @@ def draw_contours(
     antisymmetric: bool = True,
     theory: Exponents | None = None,
     layer: str = "w",
-) -> None:
-    """Draw thin contours of the predicted exponent (S_w), with their values at the frame."""
+    looks: Mapping[str, Any] | None = None,
+) -> list[Array]:
+    """Draw thin contours of the predicted exponent (S_w), with their values at the frame.
+
+    They are no obstacles for names, but for whom they are, they are returned: polylines of shape (k, 2).
+    """
     gamma, gamma_prime = np.linspace(*view.gamma, _MESH), np.linspace(*view.gamma_prime, _MESH)
     if theory is None:
         S, _ = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
     else:
         (S,) = theory.numeric(f"S_{layer}")(gamma[None, :], gamma_prime[:, None])
     levels = contour_levels(float(S.min()), float(S.max())) if np.all(np.isfinite(S)) else np.empty(0)
+    drawn: list[Array] = []
     if len(levels):
-        lines = ax.contour(
-            gamma, gamma_prime, S, levels=levels, colors=CONTOUR, linewidths=0.5, linestyles="solid",
-            zorder=3,
-        )  # fmt: skip
+        thin: dict[str, Any] = {"colors": CONTOUR, "linewidths": 0.5, "linestyles": "solid", "zorder": 3}
+        if looks and "cmap" in looks:
+            del thin["colors"]
+        lines = ax.contour(gamma, gamma_prime, S, **{"levels": levels, **thin, **(looks or {})})
         lines.set_label(f"theory: contours of S_{layer}")
+        pieces = (piece for path in lines.get_paths() for piece in path.to_polygons(closed_only=False))
+        drawn = [np.asarray(piece, dtype=np.float64) for piece in pieces]
     zero = Regime.CRITICAL.value if layer == "w" else None  # only S_w decides the regime
     _label_frame(ax, gamma, S[-1], levels, obstacles, top=True, zero=zero)
     _label_frame(ax, gamma_prime, S[:, -1], levels, obstacles, top=False, zero=zero)
+    return drawn
 
 
 def contour_levels(low: float, high: float) -> Array:
@@ -149,10 +158,20 @@ def _label_frame(
     top: bool,
     zero: str | None,
 ) -> None:
-    """Write the levels where their contours leave the axes: at the top, or on the right."""
+    """Write the levels where their contours leave the axes, at the top or on the right.
+
+    Outside in a figure of one's own, inside where titles and neighbours are the user's.
+    """
     assert ax.figure is not None
+    guest = is_guest()
     base = ax.get_xaxis_transform() if top else ax.get_yaxis_transform()
-    shift = ScaledTranslation(0.0 if top else 2 / 72, 2 / 72 if top else 0.0, ax.figure.dpi_scale_trans)
+    away = (-2 if guest else 2) / 72
+    shift = ScaledTranslation(0.0 if top else away, away if top else 0.0, ax.figure.dpi_scale_trans)
+    beside: dict[str, Any] = {"ha": "center", "va": "top" if guest else "bottom"}
+    if not top:
+        beside |= {"ha": "right" if guest else "left", "va": "center"}
+    if guest:
+        beside["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
     order = slice(None) if top else slice(None, None, -1)
     rising = S_w[order]
     decimals = 2 if any(abs(10 * level - round(10 * level)) > 1e-9 for level in levels) else 1
@@ -164,16 +183,22 @@ def _label_frame(
         looks: dict[str, Any] = {"color": CONTOUR} if level else {"color": THEORY, "fontstyle": "italic"}
         label = PlacedText(
             text, [(at, 1.0, 0.0) if top else (1.0, at, 0.0 if level else 90.0)], obstacles,
-            transform=base + shift, fontsize=SMALL if level else TEXT, ha="center" if top else "left",
-            va="bottom" if top else "center", **looks,
+            transform=base + shift, fontsize=points(SMALL if level else TEXT), **beside, **looks,
         )  # fmt: skip
         ax.add_artist(label)
-        label.set_clip_on(False)
+        label.set_clip_on(guest)
+        label.set_in_layout(not guest)
         obstacles.texts.append(label)
 
 
 def draw_regimes(
-    ax: Axes, view: View, strip: float, obstacles: Obstacles, theory: Exponents | None = None
+    ax: Axes,
+    view: View,
+    strip: float,
+    obstacles: Obstacles,
+    theory: Exponents | None = None,
+    *,
+    background: str = "white",
 ) -> None:
     """Name the regimes in a strip below the measured cells, on their sides of the boundary.
 
@@ -198,8 +223,8 @@ def draw_regimes(
             name = PlacedText(
                 regime.value, [((low + high) / 2, bottom + strip / 2, 0.0)], obstacles,
                 inside=(low, bottom, high, bottom + strip), transform=ax.transData,
-                fontsize=TEXT, fontstyle="italic", ha="center", va="center_baseline", zorder=6,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                fontsize=points(TEXT), fontstyle="italic", ha="center", va="center_baseline", zorder=6,
+                bbox={"facecolor": background, "edgecolor": "none", "pad": 0.8},
             )  # fmt: skip
             name.set_in_layout(False)
             ax.add_artist(name)
@@ -225,6 +250,6 @@ def draw_schemes(ax: Axes, view: View, obstacles: Obstacles, schemes: bool | Seq
 def _name_beside(ax: Axes, point: tuple[float, float], name: str, *, on_left: bool) -> Text:
     return ax.annotate(
         name, point, xytext=(-5.5 if on_left else 5.5, -8.0), textcoords="offset points",
-        ha="right" if on_left else "left", va="center_baseline", fontsize=SMALL, color=THEORY,
+        ha="right" if on_left else "left", va="center_baseline", fontsize=points(SMALL), color=THEORY,
         zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
     )  # fmt: skip

@@ -11,12 +11,24 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import instance, listed, pairs, real_array, shown
+from meanfield.arguments import instance, listed, pairs, real_array, shown, text
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram, Row
 from meanfield.kernel_law import DisplacementLaw
-from meanfield.plotting.placing import key_outside, label_ends
-from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, THEORY, new_axes, number, settle, styled
+from meanfield.plotting.guests import is_guest, name_axes, view
+from meanfield.plotting.placing import explained, key_inside, key_outside, label_ends
+from meanfield.plotting.style import (
+    COLOURS,
+    GAMMA_PRIME,
+    MARKERS,
+    THEORY,
+    exact,
+    merged,
+    new_axes,
+    settle,
+    styled,
+)
+from meanfield.plotting.ticks import tick_widths
 from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -38,6 +50,9 @@ def rd_against_width(
     ax: Axes | None = None,
     *,
     published: Mapping[tuple[float, float], tuple[ArrayLike, ArrayLike]] | None = None,
+    legend: bool | None = None,
+    label: str | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """RD_w against the width m on logarithmic axes, at some points of the plane.
 
@@ -53,9 +68,16 @@ def rd_against_width(
     points : sequence of (gamma, gamma_prime)
         Points of its grid.
     ax : Axes, optional
-        Where to draw, leaving room for labels on the right; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     published : mapping of (gamma, gamma_prime) to (widths, RD_w), optional
         Runs known from elsewhere, drawn as crosses.
+    legend : bool, optional
+        Name the points and explain the marks, which is the default: in a new figure beside the axes, else
+        in a legend.
+    label : str, optional
+        What begins the name of each point, for example that of the data.
+    **kwargs
+        Of :class:`matplotlib.lines.Line2D`, for the marks of the runs.
 
     Returns
     -------
@@ -66,7 +88,7 @@ def rd_against_width(
     Raises
     ------
     InputError
-        If a point is not in the grid, or none is given.
+        If a point is not in the grid, or none is given, or an option cannot be used.
 
     Examples
     --------
@@ -79,26 +101,32 @@ def rd_against_width(
     ('log', 'log')
     """
     instance("diagram", diagram, PhaseDiagram, "meanfield.phase_diagram")
-    known = _checked(published)
+    known, named = _checked(published), explained(legend)
+    start = "" if label is None else text("label", label) + "\n"
     cells = [_index(diagram, *point) for point in pairs("points", points)]
     if not cells:
         raise InputError("points is empty; give at least one pair (gamma, gamma_prime) of the grid")
     ax = new_axes("column", max(2.4, 0.45 * len(cells) + 0.6)) if ax is None else ax
-    ax.set(xscale="log", yscale="log", ylabel=r"relative displacement $\mathrm{RD}_w$")
-    ax.set_xlabel("width $m$" + (" (neurons per twin half)" if diagram.settings.per_half else ""))
+    ax.set(xscale="log", yscale="log")
+    of = " (neurons per twin half)" if diagram.settings.per_half else ""
+    name_axes(ax, f"width $m${of}", r"relative displacement $\mathrm{RD}_w$")
     ends: list[tuple[float, str, str]] = []
     for k, (i, j) in enumerate(cells):
         row, colour = diagram.rows[i * len(diagram.gamma) + j], COLOURS[k % len(COLOURS)]
-        end = _draw_fit(ax, diagram.widths, diagram.rd_w[i, j], row, k)
+        end = _draw_fit(ax, diagram.widths, diagram.rd_w[i, j], row, k, kwargs)
         _draw_law(ax, diagram, row, k)
         if (point := (row.gamma, row.gamma_prime)) in known:
             ax.plot(*known[point], ls="none", zorder=6, label=f"published {k}", **_PUBLISHED)
-        ends.append((end, _point_label(row), colour))
+        ends.append((end, start + _point_label(row), colour))
     low, high = float(diagram.widths[0]), float(diagram.widths[-1])
-    ax.set_xlim(low / (high / low) ** _BEYOND, high * (high / low) ** _BEYOND)
-    _tick_widths(ax, diagram.widths)
-    label_ends(ax, ends, lines=3)
-    _explain(ax, diagram.confidence)
+    view(ax, x=(low / (high / low) ** _BEYOND, high * (high / low) ** _BEYOND))
+    tick_widths(ax.xaxis, diagram.widths)
+    if named and is_guest():
+        marks = [line for line in ax.lines if str(line.get_label()).startswith("runs ")][-len(cells) :]
+        key_inside(ax, {name: mark for mark, (_, name, _) in zip(marks, ends, strict=True)})
+    elif named:
+        label_ends(ax, ends, lines=3 + bool(start))
+        _explain(ax, diagram.confidence)
     settle(ax)
     return ax
 
@@ -130,20 +158,20 @@ def _index(diagram: PhaseDiagram, gamma: float, gamma_prime: float) -> tuple[int
 
 
 def _listed(values: Array) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    return ", ".join(exact(value).replace("\u2212", "-") for value in values)
 
 
-def _draw_fit(ax: Axes, widths: NDArray[np.int64] | Array, rd: Array, row: Row, k: int) -> float:
+def _draw_fit(
+    ax: Axes, widths: NDArray[np.int64] | Array, rd: Array, row: Row, k: int, looks: Mapping[str, Any]
+) -> float:
     """Draw runs, fit and theory of a point; return the height of the fit at the right end."""
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
     m = np.repeat(widths.astype(np.float64), rd.shape[1])
     values = rd.ravel()
     usable = np.isfinite(values) & (values > 0)
     m, values = m[usable], values[usable]
-    ax.plot(
-        m, values, ls="none", marker=marker, ms=3.5, mfc="none", mec=colour, mew=0.7, zorder=4,
-        label=f"runs {k}",
-    )  # fmt: skip
+    marks = {"ls": "none", "marker": marker, "ms": 3.5, "mfc": "none", "mec": colour, "mew": 0.7, "zorder": 4}
+    ax.plot(m, values, label=f"runs {k}", **merged(Line2D, marks, looks))
     if math.isnan(row.S_w.value):
         return float(values[-1]) if len(values) else math.nan
     stretch = (widths[-1] / widths[0]) ** _BEYOND
@@ -178,25 +206,13 @@ def _draw_law(ax: Axes, diagram: PhaseDiagram, row: Row, k: int) -> None:
     ax.plot(widths, rd_w, color=THEORY, lw=1.1, ls=(0, (1, 1.5)), zorder=5, label=f"law {k}")
 
 
-def _tick_widths(ax: Axes, widths: NDArray[np.int64] | Array) -> None:
-    """Ticks at the widths; names of those that are far enough from the one before."""
-    apart = 0.13 * math.log(widths[-1] / widths[0])
-    names, last = [], -math.inf
-    for m in widths:
-        free = math.log(m) - last >= apart
-        names.append(number(float(m)) if free else "")
-        last = math.log(m) if free else last
-    ax.set_xticks([float(m) for m in widths], names)
-    ax.set_xticks([], minor=True)
-
-
 def _through(x: float, y: float, slope: float, m: Array) -> Array:
     """Power law in m through the point (x, y) of the logarithms."""
     return np.asarray(np.exp(y + slope * (np.log(m) - x)))
 
 
 def _point_label(row: Row) -> str:
-    """Point, measured exponent with half its interval, and theory's, in three lines."""
+    """Point, measured exponent with half its interval, and (beside the axes) theory's, in lines."""
     half = (row.S_w.high - row.S_w.low) / 2
     if math.isnan(row.S_w.value):
         measured = "no slope"
@@ -205,8 +221,9 @@ def _point_label(row: Row) -> str:
         measured = f"$S_w$ = {row.S_w.value:z.{decimals}f} \u00b1 {half:.{decimals}f}"
     else:
         measured = f"$S_w$ = {row.S_w.value:z.2f} (no interval)"
-    place = rf"$\gamma$ = {row.gamma:g}, {GAMMA_PRIME} = {row.gamma_prime:g}"
-    return f"{place}\n{measured}\ntheory {row.predicted_S_w:z.2f}".replace("-", "\u2212")
+    place = rf"$\gamma$ = {exact(row.gamma)}, {GAMMA_PRIME} = {exact(row.gamma_prime)}"
+    lines = [place, measured] if is_guest() else [place, measured, f"theory {exact(row.predicted_S_w)}"]
+    return "\n".join(lines).replace("-", "\u2212")
 
 
 def _explain(ax: Axes, confidence: float) -> None:

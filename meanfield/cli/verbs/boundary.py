@@ -21,6 +21,7 @@ from meanfield.cli.output import (
     folder_options,
     formats_option,
     json_option,
+    save_picture,
     talk_options,
 )
 from meanfield.cli.values import Number
@@ -79,7 +80,7 @@ def boundary(
         problem, **settings, executor=executor, memory=memory, progress=talk.bar, tol=tol, store=store
     )
     written = [found.to_csv(out / "boundary.csv")]
-    written += plotting.save(plotting.boundary(found), out / "boundary", formats=formats)
+    written += save_picture(plotting.boundary, found, path=out / "boundary", formats=formats)
     written += [store, write_sweep(out / "boundary.toml", settings, out)]
     show(report.boundary_as_json(found, written) if as_json else report.boundary_as_text(found, written))
     return exit_code(found.settled)

@@ -16,6 +16,7 @@ from meanfield.cli.output import (
     folder_options,
     formats_option,
     json_option,
+    save_picture,
     talk_options,
 )
 from meanfield.cli.values import FilePath, Known, Whole
@@ -131,7 +132,7 @@ def figure(
         progress=talk.bar,
     )
     written = [result.to_csv(out / f"{entry.name}.csv")]
-    written += plotting.save(plotting.figure(result), out / entry.name, formats=formats)
+    written += save_picture(plotting.figure, result, path=out / entry.name, formats=formats)
     written.append(write_config(out / f"{entry.name}.toml", out=out))
     show(
         report.figure_as_json(entry.name, result, written)

@@ -23,6 +23,7 @@ from meanfield.cli.output import (
     folder_options,
     formats_option,
     json_option,
+    save_picture,
     talk_options,
 )
 from meanfield.cli.values import Number
@@ -96,7 +97,7 @@ def phase_diagram(
 
     def draw(part: PhaseDiagram) -> None:
         # Written beside and renamed, so that nobody ever sees half a picture.
-        (file,) = plotting.save(plotting.phase_diagram(part), out / ".phase-diagram-part", formats="png")
+        (file,) = save_picture(plotting.phase_diagram, part, path=out / ".phase-diagram-part", formats="png")
         file.replace(out / "phase-diagram.png")
 
     diagram = experiments.phase_diagram(
@@ -111,10 +112,10 @@ def phase_diagram(
         predict=predict,
     )
     written = [diagram.to_csv(out / "summary.csv"), diagram.runs_to_csv(out / "runs.csv")]
-    written += plotting.save(plotting.phase_diagram(diagram), out / "phase-diagram", formats=formats)
+    written += save_picture(plotting.phase_diagram, diagram, path=out / "phase-diagram", formats=formats)
     points = _spread_points(diagram)
-    written += plotting.save(
-        plotting.rd_against_width(diagram, points), out / "rd-against-width", formats=formats
+    written += save_picture(
+        plotting.rd_against_width, diagram, points, path=out / "rd-against-width", formats=formats
     )
     written += [store, write_sweep(out / "phase-diagram.toml", settings, out)]
     show(report.diagram_as_json(diagram, written) if as_json else report.diagram_as_text(diagram, written))

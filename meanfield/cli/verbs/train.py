@@ -25,6 +25,7 @@ from meanfield.cli.output import (
     folder_options,
     formats_option,
     json_option,
+    save_picture,
     talk_options,
 )
 from meanfield.cli.values import Number, Whole
@@ -135,5 +136,5 @@ def _draw_run(run: Trajectory, out: Path, number: str, formats: tuple[str, ...])
         figures["orientations"] = plotting.orientations
     written: list[Path] = []
     for name, draw in figures.items():
-        written += plotting.save(draw(run), out / (name + number), formats=formats)
+        written += save_picture(draw, run, path=out / (name + number), formats=formats)
     return written

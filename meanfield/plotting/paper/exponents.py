@@ -15,6 +15,7 @@ from meanfield.experiments.figures import published
 from meanfield.experiments.figures.splitting import Splitting
 from meanfield.experiments.figures.tanh import TanhBoundary
 from meanfield.experiments.slopes import Slope
+from meanfield.plotting.colour_bars import colour_bar
 from meanfield.plotting.placing import Obstacles, key_outside
 from meanfield.plotting.style import (
     COLOURS,
@@ -30,6 +31,7 @@ from meanfield.plotting.style import (
     settle,
 )
 from meanfield.plotting.theory import View, draw_boundary
+from meanfield.plotting.ticks import tick_at
 from meanfield.regime import exponents
 
 _LIMIT: dict[str, Any] = {"color": THEORY, "lw": 0.9, "ls": (0, (4, 2.5))}
@@ -62,6 +64,7 @@ def draw_splitting(result: Splitting) -> Figure:
     known = [published.S_W[g] for g in result.gamma]
     ax.plot(gamma, known, ls="none", marker="x", ms=4.5, mec=THEORY, mew=0.9, label="published", zorder=5)
     ax.set(xlabel=rf"$\gamma$ (at {GAMMA_PRIME} = 0)", ylabel="measured exponent $S_w$")
+    tick_at(ax.xaxis, gamma, 0.07)
     ax.set_xlim(shown[0], shown[-1])
     entries["published"] = Line2D([], [], ls="none", marker="x", ms=4.5, mec=THEORY, mew=0.9)
     entries["theory: limit"] = Line2D([], [], **_LIMIT)
@@ -103,6 +106,7 @@ def _draw_row(ax: Axes, result: TanhBoundary) -> None:
         transform=ax.transAxes, ha="right", va="bottom", fontsize=7.0, color="0.25",
     )  # fmt: skip
     ax.set(xlabel=rf"$\gamma$ (at {GAMMA_PRIME} = 0)", ylabel="measured exponent $S_w$, tanh")
+    tick_at(ax.xaxis, gamma, 0.08)
     ax.set_xlim(shown[0], shown[-1])
 
 
@@ -138,8 +142,6 @@ def _draw_plane(ax: Axes, result: TanhBoundary) -> None:
         capsize=1.8, zorder=5,
     )  # fmt: skip
     ax.plot(zero, at, ls="none", zorder=6, label="measured zeros", **_STAR)
-    assert ax.figure is not None
-    bar = ax.figure.colorbar(cells, ax=ax, pad=0.02, aspect=28, fraction=0.06)
-    bar.set_label(r"measured exponent $S_w$", labelpad=1.0)
-    bar.outline.set_linewidth(0.5)
-    settle(bar.ax)
+    tick_at(ax.xaxis, gamma, 0.1)
+    tick_at(ax.yaxis, gamma_prime, 0.06)
+    colour_bar(ax, cells, True, r"measured exponent $S_w$")

@@ -23,7 +23,7 @@ def draw_learned_functions(result: LearnedFunctions) -> Figure:
     """One panel for each gamma: data, widths fading towards the limit, and the regime's reference."""
     axes = new_panels(1, len(result.panels), 2.3)
     for ax, panel in zip(axes, result.panels, strict=True):
-        learned_function(panel.runs, ax, key=False)
+        learned_function(panel.runs, ax, legend=False)
         if panel.gamma < 1.0:
             ax.plot(panel.x, panel.reference, zorder=2.5, label="kernel solution", **_KERNEL)
         ax.plot(panel.x, panel.limit.predict(panel.x), zorder=3.8, label="infinite width", **_LIMIT)

@@ -57,7 +57,7 @@ def draw_condensation(result: Condensation) -> Figure:
 
 
 def _draw_panel(ax: Any, result: Condensation, run: Any, shares: Any) -> None:
-    orientations(run, ax, key=False)
+    orientations(run, ax, legend=False)
     across = ax.get_xaxis_transform()
     ax.vlines(result.directions, 0.0, 1.0, transform=across, zorder=1.5, label="theory: bends",
               colors=_BEND["color"], linewidths=_BEND["lw"])  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from meanfield.experiments.figures.phase_diagram import MeasuredScheme, PhasePlane
 from meanfield.plotting.placing import Obstacles, key_outside
-from meanfield.plotting.style import DIVERGING, GAMMA_PRIME, SMALL, THEORY, new_axes, settle
+from meanfield.plotting.style import DIVERGING, GAMMA_PRIME, SMALL, THEORY, exact, new_axes, settle
 from meanfield.plotting.theory import CONTOUR, View, draw_boundary, draw_contours
 from meanfield.regime import boundary_gamma
 
@@ -60,7 +60,7 @@ def _name(ax: Axes, place: tuple[float, float], schemes: list[MeasuredScheme]) -
     lines = [
         f"{s.name}{between}{_signed(s.S_w.value)} \u00b1 {(s.S_w.high - s.S_w.low) / 2:.2f}" for s in schemes
     ]
-    lines.append(f"limit {_signed(schemes[0].predicted)}")
+    lines.append(f"limit {exact(schemes[0].predicted)}")
     ax.annotate(
         "\n".join(lines), place, xytext=(6, -4), textcoords="offset points",
         fontsize=SMALL, va="top", ha="left", linespacing=1.1, zorder=6,
@@ -69,6 +69,4 @@ def _name(ax: Axes, place: tuple[float, float], schemes: list[MeasuredScheme]) -
 
 
 def _signed(value: float) -> str:
-    if value == 0.0:
-        return "0"
     return ("0.00" if abs(value) < 0.005 else f"{value:+.2f}").replace("-", "\u2212")

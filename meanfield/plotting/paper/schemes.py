@@ -8,7 +8,7 @@ import re
 from matplotlib.figure import Figure
 
 from meanfield.experiments.figures.schemes import SchemeTable
-from meanfield.plotting.style import GAMMA_PRIME, KAPPA, KAPPA_PRIME, new_axes, number
+from meanfield.plotting.style import GAMMA_PRIME, KAPPA, KAPPA_PRIME, exact, new_axes, number
 
 #: Left edges of the columns as shares of the width, and heights in inches.
 _COLUMNS = (0.0, 0.175, 0.245, 0.375, 0.515, 0.66, 0.805, 0.86, 0.915)
@@ -75,4 +75,4 @@ def _digits(value: float) -> str:
 
 
 def _fraction(value: float) -> str:
-    return "1/2" if math.isclose(value, 0.5, abs_tol=1e-9) else f"{value:g}"
+    return "1/2" if math.isclose(value, 0.5, abs_tol=1e-9) else exact(value)

@@ -28,6 +28,6 @@ def draw_exponent_map(result: ExponentMap) -> Figure:
     """The map of S_w with its zeros as stars, and the published zeros as hollow ones."""
     rows = {float(at) for at in result.diagram.gamma_prime}
     zeros = [(gamma, at) for at, gamma in published.ZEROS.items() if at in rows]
-    ax = new_axes("column", 3.3)
+    ax = new_axes("column", 3.7)
     phase_diagram(result.diagram, ax, schemes=False, published_zeros=zeros)
     return ax.figure  # type: ignore[return-value]

@@ -38,7 +38,7 @@ def test_a_slow_turn_before_a_kink_and_along_it(rtol):
     assert run.status.name == "REACHED_TIME"
     assert run.stats.events.slid == 1
     losses = run.loss / problem.zero_loss
-    np.testing.assert_allclose(losses, list(REFERENCE.values()), rtol=min(2e-3, rtol))
+    np.testing.assert_allclose(losses, list(REFERENCE.values()), rtol=0.6 * rtol)
 
 
 def test_the_case_comes_to_rest():

@@ -53,7 +53,10 @@ METHODS: dict[MethodName, type[Method]] = {
 
 #: Share of the loss that a run at rest may still lose when the time doubles.
 STATIONARITY = 1e-6
-_SMALLEST_STEP = 1e-14
+#: Shortest step, as a share of the time so far. (Below its rounding fast modes decay, at the same time.)
+_SMALLEST_STEP = 1e-24
+#: A step that was to end at a kink is not shortened below this share of the one that went across.
+_TO_KINK = 1e-6
 #: Times that neurons at rest at the origin are let go.
 _FREED = 100
 #: Below this, the rounding of sums over the particles is taken for errors of the steps.
@@ -269,7 +272,7 @@ def _march(
     h: float,
 ) -> Status:
     """Step of length h first, and on, from a state at time ``now`` until a rule fires."""
-    system, freed = recorder.system, 0
+    system, freed, beyond = recorder.system, 0, 0.0
     while True:
         # A step that would reach a time to be met ends exactly there; the length that the error
         # allows is kept for the step after it.
@@ -281,10 +284,11 @@ def _march(
             seen_next = observer.measure(attempt.state)
             error = control.error(state, attempt, seen_next, system)
         accepted = control.accepts(state, attempt, error, seen_next.rounding)
-        h = control.next_h(room if meets else h, error, accepted)
+        tried, h = room if meets else h, control.next_h(room if meets else h, error, accepted)
         if accepted:
             if meets:
                 h = max(h, allowed)
+            h, beyond = max(h, beyond), 0.0
             recorder.next_step = h / system.kappa
             now = meet if meets else now + (attempt.state.s - state.s) / system.kappa
             state = attempt.state
@@ -299,6 +303,8 @@ def _march(
                 return status
         else:
             recorder.reject()
+            if attempt.meets < tried:  # ends at a kink, and goes on from there with what this one had
+                h, beyond = max(attempt.meets, _TO_KINK * tried), max(beyond, h)
             if h <= _SMALLEST_STEP * max(state.s, 1e-300):
                 return Status.STEP_TOO_SMALL
 

@@ -105,6 +105,9 @@ class Attempt:
         What moved the particles; None for methods that do not move them under constant residuals.
     stiff : bool
         Whether its error sits in fast modes, which decay at once but may raise the loss meanwhile.
+    meets : float
+        Length of the step that would end at the first kink that this one went across, as far as is known;
+        what to try next if this was too long. No less than the step if there was none.
     """
 
     state: State
@@ -115,6 +118,7 @@ class Attempt:
     events: EventCounts = EventCounts()
     motion: Motion | None = None
     stiff: bool = False
+    meets: float = math.inf
 
 
 class Method(Protocol):

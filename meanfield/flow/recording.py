@@ -155,7 +155,11 @@ class Recorder:
         self._last = (now, state, seen)
         goes_on = self._steps == 0 and self._before is not None  # that state was kept as the end before
         kept = not goes_on and (self._steps == 0 or self._save_times.due(now))
-        if kept:
+        # Steps that are short beside the time, where fast modes decay, may end at the same time.
+        again = not kept and self._steps > 0 and self._path is None and self._rows[-1][0] == now
+        if again:
+            del self._rows[-1], self._parameters[-1:]
+        if kept or again:
             self._keep()
         if self._path is not None and not goes_on:
             self._path.add(state.e, None if attempt is None else attempt.motion, kept)

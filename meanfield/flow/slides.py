@@ -57,12 +57,14 @@ class Crossed(NamedTuple):
     """Neurons that went across kinks in a step, in which they moved as if these were further on.
 
     ``output`` (n,), times kappa, bounds what that changed of the outputs; ``moved`` is the norm of what it
-    changed of q, to first order. ``kinks`` are the samples of the kinks, by neuron.
+    changed of q, to first order. ``kinks`` are the samples of the kinks, by neuron. ``first`` is the share of
+    the step after which the first was met, were the motion straight; 1 if none was.
     """
 
     output: Array
     moved: float
     kinks: dict[int, NDArray[np.int64]]
+    first: float = 1.0
 
 
 class _Kinks(NamedTuple):
@@ -129,7 +131,8 @@ class Slides:
 
         ``e`` is the residual after the step.
         """
-        output, square, across_of = np.zeros(self.system.n), 0.0, dict[int, NDArray[np.int64]]()
+        output, square, first = np.zeros(self.system.n), 0.0, 1.0
+        across_of = dict[int, NDArray[np.int64]]()
         pull = np.abs(e) * self._lengths / self.system.n
         for start in range(0, theta.shape[1], self._block):
             block = slice(start, start + self._block)
@@ -148,12 +151,13 @@ class Slides:
             )
             beyond = np.where(across, np.abs(z_new[:, which]), 0.0)
             output += beyond @ (weight * p)
-            late = h * beyond / np.where(across, np.abs(z_new[:, which] - z[:, which]), 1.0)
-            square += float(weight @ (p * (pull @ late)) ** 2)
+            late = beyond / np.where(across, np.abs(z_new[:, which] - z[:, which]), 1.0)
+            square += float(weight @ (h * p * (pull @ late)) ** 2)
+            first = min(first, 1.0 - float(late.max()))
             across_of.update(
                 {start + int(k): np.flatnonzero(a) for k, a in zip(which, across.T, strict=True)}
             )
-        return Crossed(output, math.sqrt(square), across_of)
+        return Crossed(output, math.sqrt(square), across_of, first)
 
     def catch(self, theta: Array, e: Array, across: dict[int, NDArray[np.int64]]) -> EventCounts:
         """Put neurons that went across kinks that hold them onto these, in ``theta``; count what happened."""

@@ -119,6 +119,7 @@ class ImplicitSlides(LinearlyImplicit):
             output_error=np.abs(attempt.output_error) + system.kappa * late,
             layer_error=attempt.layer_error + np.array([0.0, moved + crossed.moved]),
             stiff=True,
+            meets=crossed.first * h if crossed.kinks else math.inf,
         )
 
     def _fresh_kernel(self, state: State) -> Array:

@@ -94,7 +94,7 @@ def test_what_a_run_says_of_its_end_holds(seed):
 
 @pytest.mark.slow
 def test_three_hundred_problems():
-    """At most one in a hundred meets the step limit. Run with -s to see how they end."""
+    """At most one in a hundred meets the step limit. Run with -n 0 -s to see how they end."""
     ends = [check(seed) for seed in range(300)]
     counts = {end: ends.count(end) for end in sorted(set(ends))}
     print(counts)

@@ -45,9 +45,9 @@ def exponents_along_gamma(
         Where to draw; by default a new figure of a column's width.
     gamma_prime : float, optional
         Which row of the diagram; needed where it has several.
-    layers : sequence of {"S_w", "S_a"}
+    layers : sequence of {"S_w", "S_a"}, default ("S_w", "S_a")
         Which exponents to draw: of the input weights, of the output weights.
-    legend : bool
+    legend : bool, default True
         Name what is drawn.
 
     Returns

@@ -74,7 +74,7 @@ def orientations(
     legend : bool, optional
         Explain the marks, which is the default if there are several kinds: in a new figure above the axes,
         else in a legend.
-    colorbar : bool or Axes
+    colorbar : bool or Axes, default True
         Explain the shades of counted neurons: beside the axes, on axes of your own, or not at all.
     cmap : str or Colormap, optional
         Shades of counted neurons.

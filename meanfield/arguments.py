@@ -37,11 +37,13 @@ LARGEST_DATUM, LARGEST_SCALE = 1e70, 1e140
 def instance(name: str, value: Any, kind: type[T], made_by: str) -> T:
     """Return a value of a type of this package, or say how such a thing is made."""
     if not isinstance(value, kind):
-        raise InputError(f"{name} is {_a(type(value))}; give {_a(kind)}, made by {made_by}")
+        raise InputError(
+            f"{name} is {with_article(type(value))}; give {with_article(kind)}, made by {made_by}"
+        )
     return value
 
 
-def _a(kind: type) -> str:
+def with_article(kind: type) -> str:
     """The name of a type after its article."""
     return f"{'an' if kind.__name__[0] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
 
@@ -359,5 +361,5 @@ def shown(value: Any) -> str:
     try:
         text = " ".join(repr(value).split())
     except Exception:  # whole numbers of thousands of digits, objects that are broken
-        text = _a(type(value))
+        text = with_article(type(value))
     return text if len(text) <= 80 else text[:77] + "..."

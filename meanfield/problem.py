@@ -37,9 +37,9 @@ class Problem:
         Append a column of ones, so that the last input weight is the neuron's bias (it counts in d).
     name : str, default "data"
         Short name for figures and tables.
-    standardise : bool
+    standardise : bool, default False
         Shift and scale every feature to mean 0 and standard deviation 1 over the samples.
-    standardise_targets : bool
+    standardise_targets : bool, default False
         The same for the targets.
     feature_names : sequence of str, optional
         Names of the d_in features; by default those of the columns of a data frame, if all are text.
@@ -137,10 +137,18 @@ class Problem:
 
         Parameters
         ----------
-        features, targets : bool
-            What to bring to mean 0 and standard deviation 1; the rest is as the user has it.
+        features : bool, default True
+            Bring every feature to mean 0 and standard deviation 1; if not, features are in the user's units.
+        targets : bool, default False
+            The same for the targets.
         name : str, optional
-            By default the same.
+            By default that of this problem.
+
+        Returns
+        -------
+        Problem
+            A new problem, made from the data in the user's units. What was standardised before does not
+            count.
 
         Raises
         ------
@@ -337,7 +345,23 @@ class Problem:
         return digest.hexdigest()
 
     def same_as(self, other: Problem) -> bool:
-        """Whether another problem has the same samples and targets, in the same units."""
+        """Whether another problem has the same samples and targets, in the same units.
+
+        Parameters
+        ----------
+        other : Problem
+            What to compare with; its name and the names of its columns do not matter.
+
+        Returns
+        -------
+        bool
+            True if ``x``, ``y``, ``bias`` and the standardisation are equal to the bit.
+
+        Raises
+        ------
+        InputError
+            If other is no problem.
+        """
         instance("other", other, Problem, "Problem(x, y) or meanfield.datasets")
         mine, theirs = (problem.described()["standardisation"] for problem in (self, other))
         return self.fingerprint == other.fingerprint and bool(mine == theirs)
@@ -362,7 +386,22 @@ class Problem:
         return float(np.dot(e, e)) / (2 * self.n)
 
     def to_target_units(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Turn outputs or targets as the network has them, of any shape, into the user's units.
+        """Turn outputs or targets as the network has them into the user's units.
+
+        Parameters
+        ----------
+        values : array_like
+            Outputs or targets in the units of ``y``, of any shape (...); what is nan or infinite stays so.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            The same in the units of the user's targets.
+
+        Raises
+        ------
+        InputError
+            If values are not real numbers.
 
         Examples
         --------
@@ -379,17 +418,13 @@ class Problem:
         Parameters
         ----------
         x : array_like or data frame, shape (k,) or (k, d_in)
-            Columns of a data frame may have any order; a row of it (a series with the names of the
-            features) is one point.
-
-        Parameters
-        ----------
-        x : array_like, shape (k,) or (k, d_in)
-            Inputs as the user gives them, without a bias column.
+            Inputs as the user gives them, without a bias column. Columns of a data frame may have any order;
+            a row of it (a series with the names of the features) is one point.
 
         Returns
         -------
-        ndarray, shape (k, d)
+        ndarray, shape (k, d_in)
+            In the user's units, with the columns in the order of the problem's features.
 
         Raises
         ------

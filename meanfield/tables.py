@@ -22,7 +22,7 @@ _MOST_NAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class UserTable:
     """Numbers with what a table knows of them.
 
     Attributes
@@ -54,7 +54,7 @@ class Table:
             raise InputError(f"y has shape {values.shape}; give one target per sample, shape (n,)")
         return array
 
-    def in_order_of(self, names: Sequence[str]) -> Table:
+    def in_order_of(self, names: Sequence[str]) -> UserTable:
         """The same columns in the order of these names; one row of a data frame becomes a table of one row.
 
         What has no names stays as it is.
@@ -67,7 +67,7 @@ class Table:
         if self.values.ndim == 1 and self._is_row(names):
             labels = [str(label) for label in self.labels]
             _check_names(labels, names, "entry", "entries")
-            return Table(self.values[[labels.index(name) for name in names]][None, :])
+            return UserTable(self.values[[labels.index(name) for name in names]][None, :])
         if self.names is None:
             return self
         _check_names(self.names, names, "column", "columns")
@@ -84,7 +84,7 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class UserSamples:
     """What features and targets hold: shapes (n, d_in) and (n,), and the names of both."""
 
     inputs: Array
@@ -93,7 +93,7 @@ class Samples:
     target_name: str | None
 
 
-def read_samples(x: Any, y: Any) -> Samples:
+def read_samples(x: Any, y: Any) -> UserSamples:
     """Return the features and targets that a user gave, row by row.
 
     Raises
@@ -116,10 +116,10 @@ def read_samples(x: Any, y: Any) -> Samples:
             f"every input of the {inputs.shape[0]} samples is zero, so nothing can be learned from "
             "them; give x with at least one non-zero entry"
         )
-    return Samples(inputs, targets, features.names, marks.names[0] if marks.names else None)
+    return UserSamples(inputs, targets, features.names, marks.names[0] if marks.names else None)
 
 
-def read_table(name: str, data: Any) -> Table:
+def read_table(name: str, data: Any) -> UserTable:
     """Return what a user gave as numbers, with the names of columns and the labels of rows if it has them.
 
     Raises
@@ -129,20 +129,20 @@ def read_table(name: str, data: Any) -> Table:
     """
     frame = _frame(name, data)
     if frame is None:
-        return Table(squarable_array(name, data))
+        return UserTable(squarable_array(name, data))
     import narwhals.stable.v2 as nw
 
     labels = nw.maybe_get_index(frame)
     if isinstance(frame, nw.Series):
         names = _names(name, [frame.name]) if isinstance(frame.name, str) else None
-        return Table(squarable_array(name, frame.to_numpy()), names, labels)
+        return UserTable(squarable_array(name, frame.to_numpy()), names, labels)
     names = _names(name, frame.columns)
     columns = [
         squarable_array(f"column {column.name!r} of {name}", column.to_numpy())
         for column in frame.iter_columns()
     ]
     values = np.column_stack(columns) if columns else np.zeros((len(frame), 0))
-    return Table(values, names, labels)
+    return UserTable(values, names, labels)
 
 
 def column_names(names: Sequence[str], count: int) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ def column_names(names: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _aligned(x: Table, y: Table) -> Table:
+def _aligned(x: UserTable, y: UserTable) -> UserTable:
     """Return the targets in the order of the features' row labels; by position where either has none.
 
     Raises

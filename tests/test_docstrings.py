@@ -106,6 +106,15 @@ def referred(thing, text):
     return getattr(module, name, None) or getattr(meanfield, name)
 
 
+def styles_are_known(text):
+    """Whether a description says whose keywords ``**kwargs`` are: ``Of :class:`matplotlib.lines.Line2D```."""
+    named = re.findall(r"\b[Oo]f :(?:class|func|meth):`~?([\w.]+)`", text)
+    try:
+        return bool(named) and all(callable(pkgutil.resolve_name(name)) for name in named)
+    except (ImportError, AttributeError):
+        return False
+
+
 def names_at_fault(thing, public):
     """Names that differ between docstring and signature, or stand in another order."""
     given = list(parameters(thing))
@@ -121,17 +130,24 @@ def names_at_fault(thing, public):
     return [f"described are {described}, there are {given}"]
 
 
+def reference_at_fault(thing, name, default, text):
+    """What is wrong with a description that has no type, but refers to another one."""
+    if parameters(thing)[name].kind is inspect.Parameter.VAR_KEYWORD and styles_are_known(text):
+        return []
+    other = referred(thing, text)
+    if other is None:
+        return [f"{name} has neither a type nor a reference (As in :func:`...`, Of :class:`...`)"]
+    there = inspect.signature(other).parameters
+    if name not in there or name not in {n for n, _, _ in documented(other)}:
+        return [f"{name} is no parameter of {other.__name__}"]
+    same = there[name].default is default or there[name].default == default
+    return [] if same else [f"{name} = {default!r} here, but not in {other.__name__}"]
+
+
 def default_at_fault(thing, name, default, kind, text, peers):
     """What a docstring says wrongly of the default of a parameter."""
     if not kind:
-        other = referred(thing, text)
-        if other is None:
-            return [f"{name} has neither a type nor a reference (As in :func:`...`)"]
-        there = inspect.signature(other).parameters
-        if name not in there or name not in {n for n, _, _ in documented(other)}:
-            return [f"{name} is no parameter of {other.__name__}"]
-        same = there[name].default is default or there[name].default == default
-        return [] if same else [f"{name} = {default!r} here, but not in {other.__name__}"]
+        return reference_at_fault(thing, name, default, text)
     said = re.search(r"default (.*)$", kind)
     if default is EMPTY:
         return [f"{name} has no default"] if said or "optional" in kind else []
@@ -199,7 +215,7 @@ def test_arrays_that_are_returned_have_a_shape(name):
     assert re.search(r"shape|\(.*\)", text), text
 
 
-def example(a, b=1, c=None, t=0.0, x=None):
+def example(a, b=1, c=None, t=0.0, x=None, **kwargs):
     """An example.
 
     Parameters
@@ -214,6 +230,8 @@ def example(a, b=1, c=None, t=0.0, x=None):
         Time (tbar).
     x : array_like, shape (n,), or None
         Something.
+    **kwargs
+        Of :class:`fractions.Fraction`, for something.
     """
 
 
@@ -232,6 +250,13 @@ example.__annotations__["x"] = "ArrayLike"
         ("c : int, optional", "c", "c has neither a type nor a reference"),
         ("Time (tbar)", "Time", "t has no unit"),
         (", shape (n,), or", " or", "x has no shape"),
+        ("Of :class:`fractions.Fraction`", "Something", "kwargs has neither a type nor a reference"),
+        ("fractions.Fraction", "fractions.Nothing", "kwargs has neither a type nor a reference"),
+        (
+            "    c : int, optional\n        Something",
+            "    c\n        Of :class:`int`",
+            "c has neither a type nor",
+        ),
     ],
 )
 def test_faults_are_seen(right, wrong, message, monkeypatch):

@@ -65,7 +65,7 @@ class TestCurves:
             ({"of": "accuracy"}, "no of is called 'accuracy'; choose one of loss, rd_w, rd_a"),
             ({"level": 2.0}, "level is 2.0; give a share between 0 and 1"),
             ({"band": "sd"}, "no band is called 'sd'|no of is called 'sd'"),
-            ({"ensemble": 3}, "ensemble is a int"),
+            ({"ensemble": 3}, "ensemble is an int"),
         ],
     )
     def test_mistakes(self, ensemble, given, message):

@@ -247,7 +247,7 @@ class TestMistakes:
             ({"executor": 0}, "executor is 0; give a whole number >= 1"),
             ({"save_at": [2.0, 1.0]}, "save_at must hold increasing"),
             ({"method": "euler"}, "no method is called .euler."),
-            ({"done": 3}, "done is a int; give a Ensemble"),
+            ({"done": 3}, "done is an int; give an Ensemble"),
         ],
     )
     def test_in_one_sentence(self, given, message):

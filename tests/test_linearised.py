@@ -115,7 +115,7 @@ class TestLinearised:
     def test_what_is_refused(self, monkeypatch):
         with pytest.raises(InputError, match="input weights of 2 entries, but the problem has d = 3"):
             Linearised(SIX, mf.Particles.sample(mf.datasets.four_points(), mf.Scaling(0.5), 10, rng=0))
-        with pytest.raises(InputError, match="network is a int; give a Particles"):
+        with pytest.raises(InputError, match="network is an int; give a Particles"):
             Linearised(SIX, 3)
 
 

@@ -211,7 +211,9 @@ class TestChoices:
                 thing = getattr(room, name)
                 methods = vars(thing) if isinstance(thing, type) else ()
                 for member in [thing, *(getattr(thing, key) for key in methods if not key.startswith("_"))]:
-                    for parameter in re.findall(r"(\w+) : \{\"", getattr(member, "__doc__", None) or ""):
+                    for parameter in re.findall(
+                        r"(\w+) : (?:sequence of )?\{\"", getattr(member, "__doc__", None) or ""
+                    ):
                         if callable(member) and not words_of(inspect.unwrap(member), parameter):
                             missing.append(f"{room.__name__}.{name}: {parameter}")
         assert not missing

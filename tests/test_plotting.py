@@ -382,7 +382,7 @@ class TestLearnedFunction:
     def test_refusals(self, runs):
         with pytest.raises(mf.InputError, match="runs is empty"):
             plot.learned_function([])
-        with pytest.raises(mf.InputError, match="holds a int"):
+        with pytest.raises(mf.InputError, match="holds an int"):
             plot.learned_function([3])
         with pytest.raises(mf.InputError, match="1 names for 2 runs"):
             plot.learned_function(runs, labels=["one"])

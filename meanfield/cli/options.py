@@ -14,6 +14,7 @@ from meanfield.cli.verb import gathered, note, of_this_command, option
 from meanfield.errors import InputError
 
 if TYPE_CHECKING:
+    from meanfield.datasets._numbers import DecimalMark, ThousandsMark
     from meanfield.problem import Problem
     from meanfield.scaling import Scaling
 
@@ -30,8 +31,8 @@ class DataOptions:
     standardise: bool
     standardise_targets: bool
     delimiter: str | None
-    decimal: str | None
-    thousands: str | None
+    decimal: DecimalMark | None
+    thousands: ThousandsMark | None
     labels: Path | None
     bias: bool
 

@@ -39,14 +39,18 @@ class Option(click.Option):
 
     Parameters
     ----------
-    section : str
+    *declarations : str
+        How it is written, such as ``--width``.
+    section : str, default "options"
         Title of the section.
-    formerly : mapping
+    formerly : mapping, optional
         Old words for it, and what they are today: they work, and a note says so.
-    called : str
+    called : str, default ""
         Its name in Python where that is another one, for messages of the library.
-    file : bool
+    file : bool, default True
         Whether files of options hold it.
+    **attributes
+        Of :class:`click.Option`.
     """
 
     def __init__(
@@ -177,7 +181,7 @@ def verb(summary: str, *, data_files: bool = False) -> Callable[[Callable[..., i
     ----------
     summary : str
         One line for the list of commands.
-    data_files : bool
+    data_files : bool, default False
         Whether the manual explains files of data.
     """
     return cast(

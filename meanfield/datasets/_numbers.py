@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, TypeAlias, get_args
 
 from meanfield.arguments import shown
 from meanfield.errors import InputError
@@ -13,15 +14,18 @@ from meanfield.errors import InputError
 #: What may stand between thousands: also spaces that do not break, and the apostrophe of typesetters.
 _ALIKE = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'"})
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
-_DECIMAL, _THOUSANDS = (".", ","), (",", ".", " ", "'")
+DecimalMark: TypeAlias = Literal[".", ","]
+ThousandsMark: TypeAlias = Literal[",", ".", " ", "'"]
+_DECIMAL: tuple[DecimalMark, ...] = get_args(DecimalMark)
+_THOUSANDS: tuple[ThousandsMark, ...] = get_args(ThousandsMark)
 
 
 @dataclass(frozen=True)
 class Format:
     """How numbers are written; ``thousands`` is None where nothing stands between thousands."""
 
-    decimal: str = "."
-    thousands: str | None = None
+    decimal: DecimalMark = "."
+    thousands: ThousandsMark | None = None
 
     def read(self, cell: str) -> float | None:
         """The number that a cell holds; None if it holds none in this format."""
@@ -48,7 +52,7 @@ PLAIN = Format()
 _KNOWN = (PLAIN, Format(","), Format(".", ","), Format(",", "."))
 
 
-def formats(decimal: str | None, thousands: str | None) -> tuple[Format, ...]:
+def formats(decimal: DecimalMark | None, thousands: ThousandsMark | None) -> tuple[Format, ...]:
     """Formats that a user leaves possible; None: to be recognised.
 
     Raises

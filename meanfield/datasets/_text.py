@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from meanfield.arguments import did_you_mean, shown
 from meanfield.datasets._checks import cannot_read
-from meanfield.datasets._numbers import PLAIN, Format, formats, is_number, recognised
+from meanfield.datasets._numbers import (
+    PLAIN,
+    DecimalMark,
+    Format,
+    ThousandsMark,
+    formats,
+    is_number,
+    recognised,
+)
 from meanfield.errors import InputError
 
 
@@ -39,8 +47,8 @@ class Marks:
     """
 
     delimiter: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
+    decimal: DecimalMark | None = None
+    thousands: ThousandsMark | None = None
 
     def __post_init__(self) -> None:
         mark = self.delimiter

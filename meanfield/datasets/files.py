@@ -11,6 +11,7 @@ from meanfield.arguments import flag, listed, shown
 from meanfield.datasets._checks import cannot_read, problem_of, regular_file
 from meanfield.datasets._idx import GZIP, looks_like_idx
 from meanfield.datasets._npz import read_npz
+from meanfield.datasets._numbers import DecimalMark, ThousandsMark
 from meanfield.datasets._text import Marks, read_table
 from meanfield.datasets.images import load_idx
 from meanfield.errors import InputError
@@ -26,8 +27,8 @@ def load(
     standardise_targets: bool = False,
     targets: str | os.PathLike[str] | None = None,
     delimiter: str | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
+    decimal: DecimalMark | None = None,
+    thousands: ThousandsMark | None = None,
 ) -> Problem:
     """Load a problem from a file; its name is the file's, without the ending.
 
@@ -57,7 +58,7 @@ def load(
         features such as temperatures in kelvin lie far from where random neurons bend. The problem keeps
         the shift and the scale (``problem.standardisation``), so that ``predict`` takes and gives the units
         of the file.
-    standardise_targets : bool
+    standardise_targets : bool, default False
         The same for the targets.
     targets : path, optional
         The file of the labels; for IDX only.

@@ -275,6 +275,16 @@ class PhaseDiagram:
     def load(cls, path: str | os.PathLike[str]) -> PhaseDiagram:
         """Read a diagram written by :meth:`save`; :func:`meanfield.load` reads any result.
 
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        PhaseDiagram
+            The diagram that was saved.
+
         Raises
         ------
         InputError

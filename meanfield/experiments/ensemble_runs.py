@@ -73,19 +73,19 @@ def ensemble(
         The scaling.
     width : int
         Number of neurons.
-    seeds : int or sequence of int
+    seeds : int or sequence of int, default 20
         Random draws: how many, or which. The same seeds are the same draws at any scaling (paired) and
         width (nested), as in :func:`meanfield.phase_diagram`.
-    save_at : array_like, optional
+    save_at : array_like, shape (T,), optional
         Times (tbar) of the curves, met exactly by all runs. By default the first seed is trained to see how
         long it takes, and all are then trained with the time 0 and 120 times from 1e-5 of that to four times
         as long.
     loss_tol, loss_atol, t_end, rtol, atol, method, max_steps, save_parameters
         As in :func:`meanfield.gradient_flow`. A run stops once its own loss is reached: after that its
         curves are nan. With ``loss_tol=0`` and ``save_at`` runs go on to the last time.
-    antisymmetric : bool
+    antisymmetric : bool, default True
         Pair every neuron with a twin, so that the initial output is zero.
-    rng : int
+    rng : int, default 0
         Root of the random numbers.
     executor : int, optional
         Number of worker processes; by default this one.

@@ -56,14 +56,46 @@ class Training:
     entropy: int = 0
 
     def particles(self, problem: Problem, scaling: Scaling, width: int, seed: int) -> Particles:
-        """The network of a seed at time 0."""
+        """The network of a seed at time 0.
+
+        Parameters
+        ----------
+        problem : Problem
+            The data.
+        scaling : Scaling
+            The scaling.
+        width : int
+            Number of neurons.
+        seed : int
+            Which draw, from 0 on.
+
+        Returns
+        -------
+        Particles
+            The same for the same arguments, to the bit.
+        """
         rng = np.random.SeedSequence(self.entropy, spawn_key=(seed,))
         return Particles.sample(problem, scaling, width, antisymmetric=self.antisymmetric, rng=rng)
 
     def run(
         self, problem: Problem, scaling: Scaling, width: int, save_at: Array | None, seed: int
     ) -> Trajectory:
-        """Train the network of a seed; a pure function of its arguments but for the wall time."""
+        """Train the network of a seed; a pure function of its arguments but for the wall time.
+
+        Parameters
+        ----------
+        problem, scaling, width
+            As in :meth:`particles`.
+        save_at : ndarray, shape (T,), or None
+            Times (tbar) to keep; None keeps at most 32 for each factor of ten in time.
+        seed
+            As in :meth:`particles`.
+
+        Returns
+        -------
+        Trajectory
+            What :func:`meanfield.gradient_flow` returns for that network.
+        """
         options = asdict(self)
         del options["antisymmetric"], options["entropy"]
         network = self.particles(problem, scaling, width, seed)
@@ -147,12 +179,12 @@ class Ensemble:
         x : array_like, shape (k,) or (k, d_in)
             Inputs as the user gives them, without a bias column.
         at : float, optional
-            A saved time, with ``save_parameters=True``; by default the end of each run.
+            A saved time (tbar), with ``save_parameters=True``; by default the end of each run.
 
         Returns
         -------
         Spread
-            Of shape (S, k).
+            Of shape (S, k), in the units of the user's targets.
         """
         return Spread(np.array([run.predict(x, at) for run in self.runs]))
 

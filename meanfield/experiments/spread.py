@@ -70,7 +70,28 @@ class Spread:
         return np.asarray(self.std / math.sqrt(len(self.values)))
 
     def quantile(self, q: ArrayLike) -> Array:
-        """Quantiles between the seeds, of shape (...), or (Q, ...) for several q from 0 to 1."""
+        """Quantiles between the seeds.
+
+        Parameters
+        ----------
+        q : float or array_like, shape (Q,)
+            A share of the seeds from 0 to 1, or several: 0.5 is the median.
+
+        Returns
+        -------
+        ndarray, shape (...) or (Q, ...)
+            In the units of the values; nan where some run had ended.
+
+        Raises
+        ------
+        InputError
+            If q is not from 0 to 1, or has more than one dimension.
+
+        Examples
+        --------
+        >>> Spread(np.array([1.0, 2.0, 4.0])).quantile([0.0, 0.5, 1.0])
+        array([1., 2., 4.])
+        """
         shares = real_array("q", q)
         if shares.ndim > 1 or not np.all((shares >= 0.0) & (shares <= 1.0)):
             raise InputError("q must be a share from 0 to 1, or a list of them")
@@ -79,19 +100,25 @@ class Spread:
             return np.asarray(np.quantile(self.values, shares, axis=0))
 
     def band(self, level: float = 0.9, *, of: Band = "seeds") -> tuple[Array, Array]:
-        """Lower and upper end of a band, both of shape (...).
+        """Lower and upper end of a band.
 
         Parameters
         ----------
-        level : float
+        level : float, default 0.9
             Share of the seeds, or level of confidence, between 0 and 1.
-        of : {"seeds", "mean"}
+        of : {"seeds", "mean"}, default "seeds"
             "seeds": the central share of the seeds lies inside (quantiles). "mean": the confidence interval
             of the mean by Student's law, which narrows as seeds are added.
 
         Returns
         -------
-        low, high : ndarray
+        low, high : ndarray, shape (...)
+            In the units of the values; nan where some run had ended.
+
+        Raises
+        ------
+        InputError
+            If level is not between 0 and 1, of is none of these words, or the mean of one seed is asked for.
         """
         level = number("level", level, "a share between 0 and 1, such as 0.9", above=0.0, below=1.0)
         if one_of("of", of, BANDS) == "seeds":

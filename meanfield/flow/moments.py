@@ -42,7 +42,19 @@ class Moment:
 
     @classmethod
     def of(cls, run: Trajectory, row: int) -> Moment:
-        """A saved state of a run."""
+        """A saved state of a run.
+
+        Parameters
+        ----------
+        run : Trajectory
+            The run.
+        row : int
+            Which of its saved times, counted from 0; negative from the end, as in NumPy.
+
+        Returns
+        -------
+        Moment
+        """
         loss, rd_w, rd_a = float(run.loss[row]), float(run.rd_w[row]), float(run.rd_a[row])
         return cls(float(run.time[row]), loss, run.output[row], rd_w, rd_a)
 

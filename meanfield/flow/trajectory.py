@@ -217,7 +217,12 @@ class Trajectory:
         Parameters
         ----------
         at : float, optional
-            0, the end, or one of :attr:`time`; the latter needs ``save_parameters=True`` in the run.
+            A time (tbar): 0, the end, or one of :attr:`time`; the latter needs ``save_parameters=True`` in
+            the run. By default the end.
+
+        Returns
+        -------
+        Particles
 
         Raises
         ------

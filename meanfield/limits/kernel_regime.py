@@ -48,6 +48,8 @@ _BLOCK = 1 << 22
 class Displacement:
     """Relative displacements of both layers and what they are made of.
 
+    All are arrays of shape (S,) where S times were asked for.
+
     Attributes
     ----------
     rd_w, rd_a : float
@@ -59,8 +61,6 @@ class Displacement:
     rounding : float
         Estimated relative error of the first order by rounding: large where samples nearly coincide so that
         not even 32 digits tell them apart.
-
-    All are arrays of shape (S,) where S times were asked for.
     """
 
     first_w: float
@@ -218,7 +218,18 @@ class KernelRegime:
     def loss(self, t: ArrayLike) -> float | Array: ...
 
     def loss(self, t: ArrayLike) -> float | Array:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t; shape (S,) at S times."""
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
+
+        Parameters
+        ----------
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
+
+        Returns
+        -------
+        float or ndarray, shape (S,)
+            In the units of the squared targets.
+        """
         found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
         return found
 

@@ -135,7 +135,18 @@ class Linearised:
     def loss(self, t: ArrayLike) -> float | Array: ...
 
     def loss(self, t: ArrayLike) -> float | Array:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t (may be infinite); shape (S,) at S times."""
+        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
+
+        Parameters
+        ----------
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
+
+        Returns
+        -------
+        float or ndarray, shape (S,)
+            In the units of the squared targets.
+        """
         found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
         return found
 
@@ -170,9 +181,17 @@ class Linearised:
         return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
 
     def impulse_products(self, t: ArrayLike) -> Array:
-        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order, shape (n, n).
+        """``int_0^t T_i dT_j``, by which the layers follow each other in the second order.
 
-        At S times the shape is (S, n, n).
+        Parameters
+        ----------
+        t : float or array_like, shape (S,)
+            Time (tbar), may be infinite; or several.
+
+        Returns
+        -------
+        ndarray, shape (n, n) or (S, n, n)
+            Of T as in :meth:`impulse`.
         """
         vectors = self._modes.vectors
         return np.asarray(

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from meanfield.arguments import text
+from meanfield.arguments import text, with_article
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary
 from meanfield.plotting.guests import name_axes
@@ -71,7 +71,7 @@ def boundary(
     '$\\\\gamma$'
     """
     if not isinstance(found, Boundary):
-        raise InputError(f"found is a {type(found).__name__}; give the result of meanfield.boundary")
+        raise InputError(f"found is {with_article(type(found))}; give the result of meanfield.boundary")
     named = explained(legend, on_axes_of_others=False)
     name = f"measured: $S_w=0$ ({100 * found.confidence:g} %)" if label is None else text("label", label)
     ax = new_axes("column", 2.7) if ax is None else ax

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import listed, text
+from meanfield.arguments import listed, text, with_article
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.plotting.guests import is_guest, name_axes, view
@@ -236,9 +236,9 @@ def as_runs(runs: Trajectory | Sequence[Trajectory]) -> list[Trajectory]:
     if isinstance(runs, Trajectory):
         return [runs]
     series = listed("runs", runs, "one Trajectory or several")
-    strangers = [type(run).__name__ for run in series if not isinstance(run, Trajectory)]
+    strangers = [type(run) for run in series if not isinstance(run, Trajectory)]
     if strangers or not series:
-        given = f"holds a {strangers[0]}" if strangers else "is empty"
+        given = f"holds {with_article(strangers[0])}" if strangers else "is empty"
         raise InputError(f"runs {given}; give one Trajectory or several")
     return series
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,8 +18,10 @@ from meanfield.plotting.style import COLOURS, new_axes, settle, styled
 
 Array = NDArray[np.float64]
 
-#: Curves that an ensemble has, with their labels.
-_CURVES = {"loss": "loss $R$", "rd_w": r"$\mathrm{RD}_w$", "rd_a": r"$\mathrm{RD}_a$"}
+#: Curves that an ensemble has.
+Curve: TypeAlias = Literal["loss", "rd_w", "rd_a"]
+#: The same with their labels.
+_CURVES: dict[Curve, str] = {"loss": "loss $R$", "rd_w": r"$\mathrm{RD}_w$", "rd_a": r"$\mathrm{RD}_a$"}
 #: Seeds that are drawn one by one at most: more are a cloud.
 _SEEDS = 50
 
@@ -29,7 +31,7 @@ def ensemble_curves(
     ensemble: Ensemble,
     ax: Axes | None = None,
     *,
-    of: str = "loss",
+    of: Curve = "loss",
     level: float = 0.9,
     band: Band = "seeds",
     seeds: bool = True,
@@ -47,18 +49,18 @@ def ensemble_curves(
         The result of :func:`meanfield.ensemble`.
     ax : Axes, optional
         Where to draw; by default a new figure of a column's width.
-    of : {"loss", "rd_w", "rd_a"}
+    of : {"loss", "rd_w", "rd_a"}, default "loss"
         What to draw.
-    level : float
+    level : float, default 0.9
         Share of the seeds inside the band, or its level of confidence.
-    band : {"seeds", "mean"}
+    band : {"seeds", "mean"}, default "seeds"
         "seeds": the central share of the seeds, around the median. "mean": the interval of the mean, around
         the mean (see :meth:`meanfield.experiments.Spread.band`).
-    seeds : bool
+    seeds : bool, default True
         Draw single seeds as thin lines, at most 50.
     label : str, optional
         Name of the line; by default "median" or "mean".
-    legend : bool
+    legend : bool, default True
         Name what is drawn.
     **kwargs
         Of :class:`matplotlib.lines.Line2D`, for the line; the band has its colour.

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from meanfield.arguments import text
+from meanfield.arguments import text, with_article
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.limits import Linearised
@@ -75,7 +75,7 @@ def loss_and_kernel(
     ['loss $R$', 'kernel change', 'alignment']
     """
     if not isinstance(run, Trajectory):
-        raise InputError(f"run is a {type(run).__name__}; give a Trajectory")
+        raise InputError(f"run is {with_article(type(run))}; give a Trajectory")
     run = run.with_ends()
     if run.saved_a is None or len(run.time) < 2:
         raise InputError("the run holds no states between its ends; run again with save_parameters=True")

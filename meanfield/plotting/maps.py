@@ -100,7 +100,7 @@ def phase_diagram(
     legend : bool, optional
         Explain the marks; by default in a new figure, where the key stands below the axes with the ensemble
         and its agreement with theory. On given axes it is a legend inside.
-    colorbar : bool or Axes
+    colorbar : bool or Axes, default True
         Explain the colours: beside the axes, on axes of your own, or not at all.
     cmap : str or Colormap, optional
         Colours of S_w; their middle stands for zero.

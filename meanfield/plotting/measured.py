@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +18,8 @@ from meanfield.regime import exponents
 Array = NDArray[np.float64]
 
 #: Layers by the name of their exponent.
-_LAYERS = ("S_w", "S_a")
+Measured: TypeAlias = Literal["S_w", "S_a"]
+_LAYERS: tuple[Measured, ...] = get_args(Measured)
 #: Both layers are seen where their exponents are the same.
 _LINES: tuple[dict[str, Any], ...] = ({"lw": 1.0, "ls": (0, (4, 2))}, {"lw": 2.5, "alpha": 0.4})
 _DOTS: tuple[dict[str, Any], ...] = ({"ms": 3.0}, {"ms": 6.0, "mfc": "none"})
@@ -32,7 +33,7 @@ def exponents_along_gamma(
     ax: Axes | None = None,
     *,
     gamma_prime: float | None = None,
-    layers: Sequence[str] = _LAYERS,
+    layers: Sequence[Measured] = _LAYERS,
     legend: bool = True,
 ) -> Axes:
     """Measured S_w and S_a with their intervals against gamma, on the exponents of the theory.
@@ -45,9 +46,9 @@ def exponents_along_gamma(
         Where to draw; by default a new figure of a column's width.
     gamma_prime : float, optional
         Which row of the diagram; needed where it has several.
-    layers : sequence of {"S_w", "S_a"}
+    layers : sequence of {"S_w", "S_a"}, default ("S_w", "S_a")
         Which exponents to draw: of the input weights, of the output weights.
-    legend : bool
+    legend : bool, default True
         Name what is drawn.
 
     Returns

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from meanfield.arguments import instance, text
+from meanfield.arguments import instance, text, with_article
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
 from meanfield.particles import Particles
@@ -74,7 +74,7 @@ def orientations(
     legend : bool, optional
         Explain the marks, which is the default if there are several kinds: in a new figure above the axes,
         else in a legend.
-    colorbar : bool or Axes
+    colorbar : bool or Axes, default True
         Explain the shades of counted neurons: beside the axes, on axes of your own, or not at all.
     cmap : str or Colormap, optional
         Shades of counted neurons.
@@ -110,7 +110,7 @@ def orientations(
     elif isinstance(neurons, Particles):
         initial, final = None, neurons
     else:
-        raise InputError(f"neurons is a {type(neurons).__name__}; give a Trajectory or Particles")
+        raise InputError(f"neurons is {with_article(type(neurons))}; give a Trajectory or Particles")
     if problem is not None:
         instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
     shades, colorbar = colour_map(cmap, FADING), bar_choice(colorbar)

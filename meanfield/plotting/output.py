@@ -12,7 +12,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from meanfield.arguments import file_path, listed, shown
+from meanfield.arguments import file_path, listed, shown, with_article
 from meanfield.errors import InputError
 from meanfield.plotting.guests import keep_ticks
 from meanfield.plotting.style import STYLE
@@ -119,7 +119,7 @@ def _figure_of(figure: Figure | Axes) -> Figure:
     while isinstance(found, SubFigure):
         found = found.figure
     if not isinstance(found, Figure):
-        raise InputError(f"a {type(figure).__name__} is no figure; give a matplotlib Figure or Axes")
+        raise InputError(f"{with_article(type(figure))} is no figure; give a matplotlib Figure or Axes")
     return found
 
 

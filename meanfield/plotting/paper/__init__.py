@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from meanfield.arguments import with_article
 from meanfield.errors import InputError
 from meanfield.experiments.figures import FigureResult
 from meanfield.experiments.figures.condensation import Condensation
@@ -66,5 +67,5 @@ def figure(result: FigureResult) -> Figure:
     6.75
     """
     if type(result) not in _DRAWINGS:
-        raise InputError(f"result is a {type(result).__name__}; give the result of meanfield.figures.run")
+        raise InputError(f"result is {with_article(type(result))}; give the result of meanfield.figures.run")
     return _DRAWINGS[type(result)](result)

@@ -284,7 +284,7 @@ class TestBadArguments:
             ({"widths": []}, r"widths holds 0 value"),
             (
                 {"widths": [100, 201]},
-                r"widths must be even for antisymmetric .* \(or count .*: per_half=True,",
+                r"widths must be even for antisymmetric .* \(or count .*: per_half=True\)",
             ),
             ({"widths": [100.5, 200]}, r"widths is .*; give positive whole numbers"),
             ({"widths": ["a", "b"]}, r"widths is .*; give positive whole numbers"),

@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 import meanfield as mf
 from meanfield import InputError, plotting
@@ -65,7 +66,7 @@ class TestCurves:
             ({"of": "accuracy"}, "no of is called 'accuracy'; choose one of loss, rd_w, rd_a"),
             ({"level": 2.0}, "level is 2.0; give a share between 0 and 1"),
             ({"band": "sd"}, "no band is called 'sd'|no of is called 'sd'"),
-            ({"ensemble": 3}, "ensemble is a int"),
+            ({"ensemble": 3}, "ensemble is an int; give an Ensemble, made by meanfield.ensemble"),
         ],
     )
     def test_mistakes(self, ensemble, given, message):
@@ -88,7 +89,31 @@ class TestFunctions:
             plotting.ensemble_function(found)
 
 
+def test_long_names_stay_in_the_figure(ensemble):
+    for name in ("median", "NTK, forty neurons", "NTK"):
+        for draw in (plotting.ensemble_function, plotting.ensemble_curves):
+            ax = draw(ensemble, band="mean", label=name)
+            ax.figure.draw_without_rendering()
+            assert ax.get_legend().get_window_extent().x1 <= ax.figure.bbox.x1, name
+
+
 class TestExponentsOfBothLayers:
+    def test_rows_one_after_the_other_on_the_axes_of_the_user(self, diagram):
+        ax = Figure().subplots()
+        for row in (0.0, 0.5):
+            plotting.exponents_along_gamma(diagram, ax, gamma_prime=row, layers=["S_w"], label="mine")
+        legend = ax.get_legend()
+        names = [text.get_text() for text in legend.get_texts()]
+        rows = ["$\\gamma$\u2032 = 0", "$\\gamma$\u2032 = 0.5"]
+        assert names == [f"{what} $S_w$, {row}" for row in rows for what in ("theory", "mine")]
+        points = [line for line in legend.findobj(Line2D) if line.get_marker() == "o"]
+        assert len(points) == 2  # also those of the legend before
+
+    def test_the_row_is_named(self, diagram):
+        ax = plotting.exponents_along_gamma(diagram, gamma_prime=0.5)
+        assert ax.get_xlabel() == "$\\gamma$ (at $\\gamma$\u2032 = 0.5)"
+        assert ax.get_title() == ""
+
     def test_measured_and_theory(self, diagram):
         ax = plotting.exponents_along_gamma(diagram, gamma_prime=0.5)
         seen = named(ax)
@@ -111,7 +136,7 @@ class TestExponentsOfBothLayers:
 
     def test_which_row(self, diagram):
         with pytest.raises(
-            InputError, match=r"the diagram has 2 values of gamma_prime; give one \[0.0, 0.5\]"
+            InputError, match=r"has 2 values of gamma_prime; give one of \[0.0, 0.5\] as gamma_p"
         ):
             plotting.exponents_along_gamma(diagram)
         with pytest.raises(InputError, match=r"gamma_prime is 0.3; give one of \[0.0, 0.5\]"):

@@ -14,6 +14,7 @@ from meanfield.experiments import PhaseDiagram
 from meanfield.plotting.guests import is_guest
 from meanfield.plotting.placing import Room, key_outside
 from meanfield.plotting.style import SMALL, THEORY, number
+from meanfield.plotting.texts import verbatim
 from meanfield.plotting.theory import CONTOUR
 
 #: Distances in points: from the axes' left edge, and below the axes, where its numbers and label are.
@@ -59,7 +60,7 @@ def note(diagram: PhaseDiagram) -> str:
     verdicts = [row.regime_agrees for row in diagram.rows]
     counts = [f"{verdicts.count(True)} of {len(verdicts)} points on theory's side of the boundary"]
     counts += [f"{count} {word}" for count, word in _exceptions(diagram, verdicts) if count]
-    lines = [f"{diagram.problem.name}; $m$ = {shown} {what}; {draws}", ", ".join(counts)]
+    lines = [f"{verbatim(diagram.problem.name)}; $m$ = {shown} {what}; {draws}", ", ".join(counts)]
     inside = [row.agrees for row in diagram.rows if row.agrees is not None]
     if inside:
         lines.append(

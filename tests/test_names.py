@@ -166,6 +166,7 @@ CHOICES = {
     "symbolic.TwoLayer": ("law", "gaussian", ("gaussian", "discrete")),
     "symbolic.Exponents.latex": ("layer", "w", ("w", "a")),
     "plotting.exponent_map": ("layer", "w", ("w", "a")),
+    "plotting.phase_diagram": ("layer", "w", ("w", "a")),
     "plotting.new_axes": ("width", "column", ("column", "page")),
     "plotting.save": ("formats", "png", ("png", "pdf", "svg")),
 }

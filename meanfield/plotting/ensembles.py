@@ -188,11 +188,12 @@ def _draw(
     meaning = f"{100 * level:g} % interval of the mean" if of_mean else f"{100 * level:g} % of the seeds"
     shown = spread.values[:_SEEDS] if flag("seeds", seeds) else spread.values[:0]
     (line,) = ax.plot(x, middle, **merged(Line2D, {"color": COLOURS[0], "zorder": 3.5, "label": name}, looks))
-    colour, entries = line.get_color(), {name: line}
+    colour = line.get_color()
+    entries: dict[str, Any] = {name: line}
     entries[meaning] = ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0.0, zorder=2, label=meaning)
     for k, values in enumerate(shown):
-        thin = {"color": colour, "lw": 0.4, "alpha": 0.35, "zorder": 2.5}
-        (one,) = ax.plot(x, values, label="seeds" if k == 0 else "_seeds", **thin)
+        once = "seeds" if k == 0 else "_seeds"
+        (one,) = ax.plot(x, values, color=colour, lw=0.4, alpha=0.35, zorder=2.5, label=once)
         entries.setdefault("seeds", one)
     return entries
 

@@ -1,13 +1,17 @@
 """Figures of ensembles and of both layers' exponents show the numbers of their results."""
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 import meanfield as mf
 from meanfield import InputError, plotting
+from meanfield.plotting.maps import short
 
 FOUR = mf.datasets.four_points()
 NTK = mf.Scaling.named("ntk")
@@ -141,3 +145,72 @@ class TestExponentsOfBothLayers:
             plotting.exponents_along_gamma(diagram)
         with pytest.raises(InputError, match=r"gamma_prime is 0.3; give one of \[0.0, 0.5\]"):
             plotting.exponents_along_gamma(diagram, gamma_prime=0.3)
+
+
+class TestMapOfTheOutputLayer:
+    def test_colours_numbers_and_words_follow_the_layer(self, diagram):
+        ax = plotting.phase_diagram(diagram, layer="a")
+        seen = named(ax)
+        assert not {"measured S_w", "measured zeros", "theory: boundary", "theory: these widths"} & set(seen)
+        cells = seen["measured S_a"]
+        np.testing.assert_array_equal(cells.get_array(), diagram.S_a)
+        assert cells.norm.vmax == pytest.approx(np.ceil(10 * np.abs(diagram.S_a).max()) / 10)
+        ax.figure.draw_without_rendering()
+        words = {text.get_text() for text in ax.findobj(Text)}
+        assert {short(value) for value in diagram.S_a.ravel()} <= words
+        assert not {"linear", "condensed", "critical"} & words
+        (bar,) = [other for other in ax.figure.axes if other is not ax]
+        assert bar.get_ylabel() == "measured exponent $S_a$"
+        key = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert key[:2] == [r"theory: $S_a=0$, $m\to\infty$", r"theory: $S_a$, $m\to\infty$ (at frame)"]
+        assert any("on theory's side of $S_a=0$" in text.get_text() for text in ax.texts)
+
+    @pytest.mark.parametrize("derived", [False, True])
+    @pytest.mark.parametrize("gamma_prime", [[-0.5, 0.25], [-0.75, -0.25], [0.25, 0.5]])
+    def test_the_heavy_line_is_where_the_theory_s_exponent_is_zero(self, derived, gamma_prime):
+        theory = mf.symbolic.derive_exponents() if derived else None
+        grid = mf.limit_diagram(FOUR, gamma=[0.5, 1.0, 1.5], gamma_prime=gamma_prime, progress=False)
+        seen = named(plotting.phase_diagram(grid, layer="a", theory=theory, schemes=False))
+        heavy = seen["theory: zeros of S_a"]
+        line = heavy.get_paths()[0].vertices if derived else np.column_stack(heavy.get_data())
+        _, S_a = mf.exponents(line[:, 0], line[:, 1])
+        np.testing.assert_allclose(S_a, 0.0, atol=5e-3 if derived else 1e-12)
+        np.testing.assert_allclose(line[:, 0], 1.0 + np.maximum(-line[:, 1], 0.0), atol=5e-3)
+        assert np.ptp(line[:, 1]) > 0.9 * np.ptp(gamma_prime)
+        contours = seen["theory: contours of S_a"]
+        for level, path in zip(contours.levels, contours.get_paths(), strict=True):
+            if len(path.vertices):
+                np.testing.assert_allclose(mf.exponents(*path.vertices.T)[1], level, atol=0.02)
+
+    def test_marks_are_those_of_the_layer(self, diagram):
+        wrong = replace(
+            diagram, rd_w=diagram.rd_a, rd_a=diagram.rd_a[:, ::-1] * np.array([1.0, 4.0])[:, None]
+        )
+        for layer, sign in (("w", 1.0), ("a", -1.0)):
+            ax = plotting.phase_diagram(wrong, layer=layer)
+            rows = [row.S_w if layer == "w" else row.S_a for row in wrong.rows]
+            undecided = sum(slope.verdict.value == "undecided" for slope in rows)
+            expected = [mf.Regime.classify(r.gamma, sign * r.gamma_prime).value for r in wrong.rows]
+            framed = sum(
+                slope.verdict.value in ("linear", "condensed") and slope.verdict.value != there
+                for slope, there in zip(rows, expected, strict=True)
+            )
+            counts = {"undecided": undecided, "disagrees with theory": framed}
+            seen = named(ax)
+            assert {name: len(seen[name].get_paths()) for name in counts if name in seen} == {
+                name: count for name, count in counts.items() if count
+            }
+        assert framed > 0
+
+    def test_mistakes(self, diagram):
+        with pytest.raises(InputError, match="no layer is called 'b'; choose one of w, a"):
+            plotting.phase_diagram(diagram, layer="b")
+        with pytest.raises(
+            InputError, match="boundary and published_zeros are zeros of S_w; leave them out for"
+        ):
+            plotting.phase_diagram(diagram, layer="a", published_zeros=[(1.0, 0.0)])
+
+    def test_on_axes_of_the_user(self, diagram):
+        ax = Figure().subplots()
+        plotting.phase_diagram(diagram, ax, layer="a", colorbar=False, legend=True)
+        assert r"theory: $S_a=0$, $m\to\infty$" in [text.get_text() for text in ax.get_legend().get_texts()]

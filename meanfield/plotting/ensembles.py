@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,8 +22,9 @@ from meanfield.plotting.texts import name_function
 
 Array = NDArray[np.float64]
 
-#: Curves that an ensemble has, with their labels.
-_CURVES = {"loss": "loss $R$", "rd_w": r"$\mathrm{RD}_w$", "rd_a": r"$\mathrm{RD}_a$"}
+#: Curves that an ensemble has, and their labels.
+Curve: TypeAlias = Literal["loss", "rd_w", "rd_a"]
+_CURVES: dict[Curve, str] = {"loss": "loss $R$", "rd_w": r"$\mathrm{RD}_w$", "rd_a": r"$\mathrm{RD}_a$"}
 #: Seeds that are drawn one by one at most: more are a cloud.
 _SEEDS = 50
 #: Room of a column's width for a key, and what an entry takes beside its text, in letters.
@@ -35,7 +36,7 @@ def ensemble_curves(
     ensemble: Ensemble,
     ax: Axes | None = None,
     *,
-    of: str = "loss",
+    of: Curve | str = "loss",
     level: float = 0.9,
     band: Band = "seeds",
     seeds: bool = True,
@@ -53,7 +54,7 @@ def ensemble_curves(
         The result of :func:`meanfield.ensemble`.
     ax : Axes, optional
         Where to draw, in the style that it has; by default a new figure of a column's width.
-    of : {"loss", "rd_w", "rd_a"}
+    of : {"loss", "rd_w", "rd_a"} or str, default "loss"
         What to draw.
     level : float
         Share of the seeds inside the band, or its level of confidence.
@@ -88,7 +89,8 @@ def ensemble_curves(
     ('median', '90 % of the seeds')
     """
     instance("ensemble", ensemble, Ensemble, "meanfield.ensemble")
-    spread: Spread = getattr(ensemble, one_of("of", of, _CURVES))
+    curve: Curve = one_of("of", of, get_args(Curve))
+    spread: Spread = getattr(ensemble, curve)
     later = ensemble.time > 0.0  # time zero has no place on a logarithmic axis
     if not later.any():
         raise InputError(
@@ -98,7 +100,7 @@ def ensemble_curves(
     time, shown = ensemble.time[later], Spread(spread.values[:, later])
     ax = new_axes("column", 2.2) if ax is None else ax
     entries = _draw(ax, time, shown, level, band, seeds=seeds, label=label, looks=kwargs)
-    name_times(ax, _CURVES[of])
+    name_times(ax, _CURVES[curve])
     if named:
         key_outside(ax, entries, columns=_columns(entries), above=3.0)
     settle(ax)

@@ -238,7 +238,7 @@ ENTRIES = {
     "plotting.phase_diagram": (
         plotting.phase_diagram,
         {
-            "diagram": DIAGRAM, "ax": None, "schemes": True, "numbers": True, "legend": None,
+            "diagram": DIAGRAM, "ax": None, "layer": "w", "schemes": True, "numbers": True, "legend": None,
             "colorbar": True, "cmap": None, "label": None, "key": None, "limit": None, "theory": None,
             "boundary": None, "published_zeros": [(0.0, 1.0)],
         },
@@ -264,16 +264,17 @@ ENTRIES = {
     "plotting.ensemble_curves": (
         plotting.ensemble_curves,
         {"ensemble": ENSEMBLE, "ax": None, "of": "loss", "level": 0.9, "band": "seeds", "seeds": True,
-         "label": None, "legend": True},
+         "label": None, "legend": None},
     ),
     "plotting.ensemble_function": (
         plotting.ensemble_function,
         {"ensemble": ENSEMBLE, "ax": None, "x": None, "level": 0.9, "band": "seeds", "seeds": True,
-         "label": None, "legend": True},
+         "label": None, "legend": None},
     ),
     "plotting.exponents_along_gamma": (
         plotting.exponents_along_gamma,
-        {"diagram": DIAGRAM, "ax": None, "gamma_prime": None, "layers": ["S_w"], "legend": True},
+        {"diagram": DIAGRAM, "ax": None, "gamma_prime": None, "layers": ["S_w"], "label": None,
+         "legend": None},
     ),
     "plotting.figure": (plotting.figure, {"result": TABLE}),
     "plotting.approach": (

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 import meanfield as mf
@@ -37,11 +38,16 @@ def arguments():
     limits = {m: mf.infinite_width(FOUR, scaling, width=m, nodes=64, tol=0.5, **quick) for m in (20, 40, 80)}
     sweep = {"gamma_prime": [-0.2, 0.2], "widths": [20, 80], "progress": False}
     diagram = mf.phase_diagram(FOUR, gamma=[0.5, 1.5], seeds=2, **sweep)
+    row = mf.phase_diagram(FOUR, gamma=[0.5, 1.5], seeds=2, **sweep | {"gamma_prime": [0.2]})
+    ensemble = mf.ensemble(FOUR, scaling, 20, seeds=3, save_at=[0.1, 1.0, 10.0], loss_tol=1e-2)
     return {
         "approach": (runs[::2][:2], limits[20]),
         "boundary": (mf.boundary(FOUR, **sweep, max_points=1),),
         "convergence": ([mf.limits.compare(run, limits[run.initial.width]) for run in runs],),
-        "exponent_map": (mf.symbolic.exponents(),),
+        "ensemble_curves": (ensemble,),
+        "ensemble_function": (ensemble,),
+        "exponent_map": (mf.symbolic.derive_exponents(),),
+        "exponents_along_gamma": (row,),
         "learned_function": (runs[0],),
         "loss": (runs[0],),
         "loss_and_kernel": (runs[0],),
@@ -181,6 +187,15 @@ class TestOptions:
         names = [text.get_text() for text in ax.get_legend().get_texts()]
         assert names == ["linear interpolant", "first", "data", "second"]
 
+    def test_a_legend_of_the_user_keeps_what_it_shows(self, arguments):
+        (ax, *_) = panels()
+        ax.errorbar([1.0], [1.0], yerr=[0.5], fmt="D", label="measured")
+        ax.legend()
+        plot.loss(*arguments["loss"], ax, label="run")
+        legend = ax.get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == ["measured", "run"]
+        assert [line.get_marker() for line in legend.findobj(Line2D)].count("D") == 1
+
     def test_colour_maps(self, arguments):
         runs, limit = arguments["approach"]
         viridis = [matplotlib.colormaps["viridis"](end) for end in (0.0, 1.0)]
@@ -240,6 +255,75 @@ class TestOptions:
         content = file.read_text()
         assert "STIX" not in content
         assert "DejaVu Sans" in content
+
+
+FEATURE, TARGET, FILE = "price_$_per_$_kg", "yield_50%_$a", "my_$x$_100%"
+
+
+@pytest.fixture(scope="module")
+def frame():
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame({FEATURE: [300.0, 310.0, 330.0], TARGET: [0.2, 0.9, 0.4]})
+
+
+@pytest.fixture(scope="module")
+def problem(frame):
+    return mf.Problem(frame[[FEATURE]], frame[TARGET], standardise=True, name=FILE)
+
+
+@pytest.fixture(scope="module")
+def functions(problem):
+    """Figures of functions of one feature, and what they draw."""
+    ensemble = mf.ensemble(problem, mf.Scaling.named("ntk"), 20, seeds=2, loss_tol=1e-1)
+    return [(plot.learned_function, ensemble.runs[0]), (plot.ensemble_function, ensemble)]
+
+
+class TestNamesOfColumns:
+    """What a user calls columns and data is drawn as it is, whatever TeX would make of it."""
+
+    def test_axes_are_named_and_drawn_as_written(self, functions, tmp_path):
+        for function, what in functions:
+            (file,) = plot.save(function(what), tmp_path / "own.svg")
+            (ax, *_) = panels()
+            function(what, ax)
+            with matplotlib.rc_context({"svg.fonttype": "none"}):
+                ax.figure.savefig(tmp_path / "panel.svg")
+            for content in (file.read_text(), (tmp_path / "panel.svg").read_text()):
+                for name in (FEATURE, TARGET):
+                    assert f">{name}</text>" in content
+            assert "mathit" not in ax.get_xlabel()
+
+    def test_labels_of_the_user_stay(self, functions):
+        for function, what in functions:
+            (ax, *_) = panels()
+            ax.set_xlabel("mine")
+            function(what, ax)
+            assert ax.get_xlabel() == "mine"
+            assert "yield" in ax.get_ylabel()
+
+    def test_without_names(self, frame):
+        x, y = frame[FEATURE].to_numpy(), frame[TARGET]
+        for given, labels in (
+            ((x, y), ("input $x$", "yield_50%_\\$a")),
+            ((x, y.to_numpy()), ("input $x$", "output $f(x)$")),
+        ):
+            problem = mf.Problem(*given, standardise=True)
+            network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), 20, rng=0)
+            ax = plot.learned_function(mf.gradient_flow(problem, network, loss_tol=1e-1))
+            assert (ax.get_xlabel(), ax.get_ylabel()) == labels
+
+    def test_name_of_the_data_below_a_map(self, problem):
+        grid = {"gamma": [0.5, 1.5], "gamma_prime": [0.0], "widths": [20, 40], "seeds": 2, "loss_tol": 1e-1}
+        diagram = mf.phase_diagram(problem, **grid, progress=False)
+        ax = plot.phase_diagram(diagram)
+        ax.figure.draw_without_rendering()
+        assert [note for note in ax.texts if note.get_text().startswith(r"my_\$x\$_100%; $m$ = 20, 40")]
+
+    def test_tex_of_the_user(self):
+        from meanfield.plotting.texts import verbatim
+
+        with matplotlib.rc_context({"text.usetex": True}):
+            assert verbatim("a_b^$5 {50%} \\x") == r"a\_b\textasciicircum{}\$5 \{50\%\} \textbackslash{}x"
 
 
 class TestManyFigures:
@@ -330,6 +414,7 @@ assert "matplotlib" not in sys.modules
     + SETUP
     + """
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 mf.plotting.loss(run, Figure().subplots())
 assert "matplotlib.pyplot" not in sys.modules
 ax = mf.plotting.learned_function(run)

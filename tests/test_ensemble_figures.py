@@ -1,12 +1,17 @@
 """Figures of ensembles and of both layers' exponents show the numbers of their results."""
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 import meanfield as mf
 from meanfield import InputError, plotting
+from meanfield.plotting.maps import short
 
 FOUR = mf.datasets.four_points()
 NTK = mf.Scaling.named("ntk")
@@ -65,7 +70,7 @@ class TestCurves:
             ({"of": "accuracy"}, "no of is called 'accuracy'; choose one of loss, rd_w, rd_a"),
             ({"level": 2.0}, "level is 2.0; give a share between 0 and 1"),
             ({"band": "sd"}, "no band is called 'sd'|no of is called 'sd'"),
-            ({"ensemble": 3}, "ensemble is an int"),
+            ({"ensemble": 3}, "ensemble is an int; give an Ensemble, made by meanfield.ensemble"),
         ],
     )
     def test_mistakes(self, ensemble, given, message):
@@ -88,7 +93,31 @@ class TestFunctions:
             plotting.ensemble_function(found)
 
 
+def test_long_names_stay_in_the_figure(ensemble):
+    for name in ("median", "NTK, forty neurons", "NTK"):
+        for draw in (plotting.ensemble_function, plotting.ensemble_curves):
+            ax = draw(ensemble, band="mean", label=name)
+            ax.figure.draw_without_rendering()
+            assert ax.get_legend().get_window_extent().x1 <= ax.figure.bbox.x1, name
+
+
 class TestExponentsOfBothLayers:
+    def test_rows_one_after_the_other_on_the_axes_of_the_user(self, diagram):
+        ax = Figure().subplots()
+        for row in (0.0, 0.5):
+            plotting.exponents_along_gamma(diagram, ax, gamma_prime=row, layers=["S_w"], label="mine")
+        legend = ax.get_legend()
+        names = [text.get_text() for text in legend.get_texts()]
+        rows = ["$\\gamma$\u2032 = 0", "$\\gamma$\u2032 = 0.5"]
+        assert names == [f"{what} $S_w$, {row}" for row in rows for what in ("theory", "mine")]
+        points = [line for line in legend.findobj(Line2D) if line.get_marker() == "o"]
+        assert len(points) == 2  # also those of the legend before
+
+    def test_the_row_is_named(self, diagram):
+        ax = plotting.exponents_along_gamma(diagram, gamma_prime=0.5)
+        assert ax.get_xlabel() == "$\\gamma$ (at $\\gamma$\u2032 = 0.5)"
+        assert ax.get_title() == ""
+
     def test_measured_and_theory(self, diagram):
         ax = plotting.exponents_along_gamma(diagram, gamma_prime=0.5)
         seen = named(ax)
@@ -111,8 +140,77 @@ class TestExponentsOfBothLayers:
 
     def test_which_row(self, diagram):
         with pytest.raises(
-            InputError, match=r"the diagram has 2 values of gamma_prime; give one \[0.0, 0.5\]"
+            InputError, match=r"has 2 values of gamma_prime; give one of \[0.0, 0.5\] as gamma_p"
         ):
             plotting.exponents_along_gamma(diagram)
         with pytest.raises(InputError, match=r"gamma_prime is 0.3; give one of \[0.0, 0.5\]"):
             plotting.exponents_along_gamma(diagram, gamma_prime=0.3)
+
+
+class TestMapOfTheOutputLayer:
+    def test_colours_numbers_and_words_follow_the_layer(self, diagram):
+        ax = plotting.phase_diagram(diagram, layer="a")
+        seen = named(ax)
+        assert not {"measured S_w", "measured zeros", "theory: boundary", "theory: these widths"} & set(seen)
+        cells = seen["measured S_a"]
+        np.testing.assert_array_equal(cells.get_array(), diagram.S_a)
+        assert cells.norm.vmax == pytest.approx(np.ceil(10 * np.abs(diagram.S_a).max()) / 10)
+        ax.figure.draw_without_rendering()
+        words = {text.get_text() for text in ax.findobj(Text)}
+        assert {short(value) for value in diagram.S_a.ravel()} <= words
+        assert not {"linear", "condensed", "critical"} & words
+        (bar,) = [other for other in ax.figure.axes if other is not ax]
+        assert bar.get_ylabel() == "measured exponent $S_a$"
+        key = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert key[:2] == [r"theory: $S_a=0$, $m\to\infty$", r"theory: $S_a$, $m\to\infty$ (at frame)"]
+        assert any("on theory's side of $S_a=0$" in text.get_text() for text in ax.texts)
+
+    @pytest.mark.parametrize("derived", [False, True])
+    @pytest.mark.parametrize("gamma_prime", [[-0.5, 0.25], [-0.75, -0.25], [0.25, 0.5]])
+    def test_the_heavy_line_is_where_the_theory_s_exponent_is_zero(self, derived, gamma_prime):
+        theory = mf.symbolic.derive_exponents() if derived else None
+        grid = mf.limit_diagram(FOUR, gamma=[0.5, 1.0, 1.5], gamma_prime=gamma_prime, progress=False)
+        seen = named(plotting.phase_diagram(grid, layer="a", theory=theory, schemes=False))
+        heavy = seen["theory: zeros of S_a"]
+        line = heavy.get_paths()[0].vertices if derived else np.column_stack(heavy.get_data())
+        _, S_a = mf.exponents(line[:, 0], line[:, 1])
+        np.testing.assert_allclose(S_a, 0.0, atol=5e-3 if derived else 1e-12)
+        np.testing.assert_allclose(line[:, 0], 1.0 + np.maximum(-line[:, 1], 0.0), atol=5e-3)
+        assert np.ptp(line[:, 1]) > 0.9 * np.ptp(gamma_prime)
+        contours = seen["theory: contours of S_a"]
+        for level, path in zip(contours.levels, contours.get_paths(), strict=True):
+            if len(path.vertices):
+                np.testing.assert_allclose(mf.exponents(*path.vertices.T)[1], level, atol=0.02)
+
+    def test_marks_are_those_of_the_layer(self, diagram):
+        wrong = replace(
+            diagram, rd_w=diagram.rd_a, rd_a=diagram.rd_a[:, ::-1] * np.array([1.0, 4.0])[:, None]
+        )
+        for layer, sign in (("w", 1.0), ("a", -1.0)):
+            ax = plotting.phase_diagram(wrong, layer=layer)
+            rows = [row.S_w if layer == "w" else row.S_a for row in wrong.rows]
+            undecided = sum(slope.verdict.value == "undecided" for slope in rows)
+            expected = [mf.Regime.classify(r.gamma, sign * r.gamma_prime).value for r in wrong.rows]
+            framed = sum(
+                slope.verdict.value in ("linear", "condensed") and slope.verdict.value != there
+                for slope, there in zip(rows, expected, strict=True)
+            )
+            counts = {"undecided": undecided, "disagrees with theory": framed}
+            seen = named(ax)
+            assert {name: len(seen[name].get_paths()) for name in counts if name in seen} == {
+                name: count for name, count in counts.items() if count
+            }
+        assert framed > 0
+
+    def test_mistakes(self, diagram):
+        with pytest.raises(InputError, match="no layer is called 'b'; choose one of w, a"):
+            plotting.phase_diagram(diagram, layer="b")
+        with pytest.raises(
+            InputError, match="boundary and published_zeros are zeros of S_w; leave them out for"
+        ):
+            plotting.phase_diagram(diagram, layer="a", published_zeros=[(1.0, 0.0)])
+
+    def test_on_axes_of_the_user(self, diagram):
+        ax = Figure().subplots()
+        plotting.phase_diagram(diagram, ax, layer="a", colorbar=False, legend=True)
+        assert r"theory: $S_a=0$, $m\to\infty$" in [text.get_text() for text in ax.get_legend().get_texts()]

@@ -256,7 +256,7 @@ class TestMistakes:
 
     def test_a_scaling_that_cannot_be_sent(self):
         scaling = mf.Scaling(alpha=lambda m: m, beta1=1, beta2=1)
-        with pytest.raises(InputError, match="Can.t pickle .* give functions that a module defines"):
+        with pytest.raises(InputError, match=r"Can.t pickle .* give functions that a module defines"):
             made(scaling=scaling, executor=2, save_at=TIMES)
 
     def test_memory(self, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the limit promises, measured at full size; `pytest -m slow -n 0 -s tests/test_limits_bars.py` prints it.
+"""What the limit promises, at full size; `pytest -m slow -n 0 -s tests/test_limits_bars.py` prints it.
 
 Quick, reduced versions of all of these are in test_limits.py.
 """

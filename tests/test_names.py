@@ -165,7 +165,9 @@ CHOICES = {
     "figures.entry": ("name", "schemes", meanfield.figures.FIGURES),
     "symbolic.TwoLayer": ("law", "gaussian", ("gaussian", "discrete")),
     "symbolic.Exponents.latex": ("layer", "w", ("w", "a")),
+    "plotting.ensemble_curves": ("of", "loss", ("loss", "rd_w", "rd_a")),
     "plotting.exponent_map": ("layer", "w", ("w", "a")),
+    "plotting.phase_diagram": ("layer", "w", ("w", "a")),
     "plotting.new_axes": ("width", "column", ("column", "page")),
     "plotting.save": ("formats", "png", ("png", "pdf", "svg")),
 }

@@ -64,6 +64,8 @@ class TestExponentMap:
                 # Piecewise linear: contours on a mesh of 2/240 err at kinks only
                 assert np.max(np.abs(S_a - level)) < 2 * 2 / 240
         assert "critical" not in {text.get_text() for text in ax.texts}
+        assert 0.0 in contours.levels  # the heavy line is that of S_w
+        assert {text.get_text() for text in ax.texts if text.get_position()[0] == 1.0} >= {"0.5"}
 
     def test_a_frozen_layer_has_no_contours(self):
         ax = mf.plotting.exponent_map(derive_exponents(TwoLayer(train_input=False)))

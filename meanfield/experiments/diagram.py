@@ -319,7 +319,7 @@ class PhaseDiagram:
             verdict=S_w.verdict,
             regime=regime,
             agrees=None if at_widths is None else holds(S_w, at_widths.S_w, at_widths.S_w_error),
-            regime_agrees=_agreement(S_w.verdict, regime, float(predicted_w)),
+            regime_agrees=agreement(S_w.verdict, regime, float(predicted_w)),
             at_widths=at_widths,
         )
 
@@ -357,8 +357,8 @@ def _widths(widths: NDArray[Any]) -> str:
     return f"[{widths[0]:.0f}, ..., {widths[-1]:.0f}] ({len(widths)})"
 
 
-def _agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None:
-    """Whether a verdict is what theory says, as far as a band around zero can tell."""
+def agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None:
+    """Whether a verdict is what the theory says, as far as a band around zero can tell."""
     if verdict is Verdict.UNDECIDED:
         return None
     if verdict is Verdict.CRITICAL:

@@ -13,11 +13,11 @@ from meanfield.errors import InputError
 from meanfield.experiments import Boundary
 from meanfield.plotting.guests import name_axes
 from meanfield.plotting.guests import view as show
-from meanfield.plotting.maps import AT_WIDTHS, draw_zeros, draw_zeros_at_widths
 from meanfield.plotting.placing import Obstacles, explained, key_outside
 from meanfield.plotting.style import GAMMA_PRIME, THEORY, new_axes, settle, styled
 from meanfield.plotting.theory import CONTOUR, View, draw_boundary, draw_contours, draw_regimes
 from meanfield.plotting.ticks import tick_at
+from meanfield.plotting.zeros import AT_WIDTHS, draw_zeros, draw_zeros_at_widths
 
 #: Room around the zeros, in units of the plane; height of the strip with the regimes' names, as a share.
 _AROUND, _ABOVE, _STRIP = 0.12, 0.06, 0.1

@@ -30,6 +30,7 @@ from meanfield.plotting.style import (
     settle,
     styled,
 )
+from meanfield.plotting.texts import name_function
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -52,6 +53,9 @@ def learned_function(
     **kwargs: Any,
 ) -> Axes:
     """Learned functions of one-dimensional inputs, with the data and their linear interpolant.
+
+    The axes are named after the columns of the data (``feature_names`` and ``target_name`` of the problem),
+    if these have names.
 
     Parameters
     ----------
@@ -101,7 +105,7 @@ def learned_function(
     problem = _same_problem([run for run, _ in named])
     if problem.d_in != 1:
         raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
-    at = _inputs(problem, x)
+    at = inputs_of(problem, x)
     ax = new_axes("column", 2.3) if ax is None else ax
     knots, values = linear_interpolant(problem)
     drawn = ax.plot(
@@ -112,18 +116,9 @@ def learned_function(
         f = run.predict(at)
         drawn += ax.plot(at, f, label=name, **merged(Line2D, {"color": colour, "zorder": 3}, kwargs))
         ends.append((float(f[-1]), name, drawn[-1].get_color()))
-    drawn += ax.plot(
-        problem.features[:, 0],
-        problem.targets,
-        ls="none",
-        marker="o",
-        ms=4.0,
-        color="black",
-        zorder=4,
-        label="data",
-    )
+    drawn += draw_data(ax, problem)
     view(ax, x=(min(at[0], knots[0]), max(at[-1], knots[-1])))
-    name_axes(ax, "input $x$", "output $f(x)$")
+    name_function(ax, problem)
     if shown and is_guest():
         key_inside(ax, {str(line.get_label()): line for line in drawn})
     elif shown:
@@ -205,16 +200,29 @@ def loss(
         shown = (run.time > 0) & (run.loss > 0)
         looks = merged(Line2D, {"color": colour, "label": names[int(index)]}, kwargs)
         drawn += ax.plot(run.time[shown], run.loss[shown], **looks)
-    ax.set(xscale="log", yscale="log")
-    name_axes(ax, r"normalised time $\bar t$", "loss $R$")
-    low, high = ax.get_xlim()
-    if high > 10 * low:
-        ax.xaxis.set_minor_formatter(NullFormatter())
+    name_times(ax, "loss $R$")
     if named:
         key_outside(ax, {str(line.get_label()): line for line in drawn}, above=3.0,
                     columns=4 if max(map(len, names)) <= 12 else 2)  # fmt: skip
     settle(ax)
     return ax
+
+
+def name_times(ax: Axes, quantity: str) -> None:
+    """Make the axes of a quantity against the normalised time logarithmic, and label them."""
+    ax.set(xscale="log", yscale="log")
+    name_axes(ax, r"normalised time $\bar t$", quantity)
+    low, high = ax.get_xlim()
+    if high > 10 * low:
+        ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def draw_data(ax: Axes, problem: Problem) -> list[Line2D]:
+    """Draw samples of one feature as black dots, in the user's units."""
+    return ax.plot(
+        problem.features[:, 0], problem.targets,
+        ls="none", marker="o", ms=4.0, color="black", zorder=4, label="data",
+    )  # fmt: skip
 
 
 def linear_interpolant(problem: Problem) -> tuple[Array, Array]:
@@ -276,8 +284,8 @@ def _same_problem(runs: Sequence[Trajectory]) -> Problem:
     return problem
 
 
-def _inputs(problem: Problem, x: ArrayLike | None) -> Array:
-    """Where to evaluate: as given, or the range of the data and a little more."""
+def inputs_of(problem: Problem, x: ArrayLike | None) -> Array:
+    """Where to evaluate, shape (k,): as given, or the range of the data and a little more."""
     if x is not None:
         return np.sort(problem.inputs(x)[:, 0])
     own = problem.features[:, 0]

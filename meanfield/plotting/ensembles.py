@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import flag, instance, one_of, text
 from meanfield.errors import InputError
 from meanfield.experiments import Ensemble, Spread
 from meanfield.experiments.spread import BANDS, Band
-from meanfield.plotting.curves import _inputs
-from meanfield.plotting.style import COLOURS, new_axes, settle, styled
+from meanfield.plotting.curves import draw_data, inputs_of, name_times
+from meanfield.plotting.guests import view
+from meanfield.plotting.placing import explained, key_outside
+from meanfield.plotting.style import COLOURS, merged, new_axes, settle, styled
+from meanfield.plotting.texts import name_function
 
 Array = NDArray[np.float64]
 
@@ -24,6 +28,8 @@ Curve: TypeAlias = Literal["loss", "rd_w", "rd_a"]
 _CURVES: dict[Curve, str] = {"loss": "loss $R$", "rd_w": r"$\mathrm{RD}_w$", "rd_a": r"$\mathrm{RD}_a$"}
 #: Seeds that are drawn one by one at most: more are a cloud.
 _SEEDS = 50
+#: Room of a column's width for a key, and what an entry takes beside its text, in letters.
+_LINE, _HANDLE = 62, 7
 
 
 @styled
@@ -36,7 +42,7 @@ def ensemble_curves(
     band: Band = "seeds",
     seeds: bool = True,
     label: str | None = None,
-    legend: bool = True,
+    legend: bool | None = None,
     **kwargs: Any,
 ) -> Axes:
     """Loss or displacements of an ensemble against the normalised time, on logarithmic axes.
@@ -48,8 +54,8 @@ def ensemble_curves(
     ensemble : Ensemble
         The result of :func:`meanfield.ensemble`.
     ax : Axes, optional
-        Where to draw; by default a new figure of a column's width.
-    of : {"loss", "rd_w", "rd_a"}, default "loss"
+        Where to draw, in the style that it has; by default a new figure of a column's width.
+    of : {"loss", "rd_w", "rd_a"} or str, default "loss"
         What to draw.
     level : float, default 0.9
         Share of the seeds inside the band, or its level of confidence.
@@ -60,8 +66,8 @@ def ensemble_curves(
         Draw single seeds as thin lines, at most 50.
     label : str, optional
         Name of the line; by default "median" or "mean".
-    legend : bool, default True
-        Name what is drawn.
+    legend : bool, optional
+        Name what is drawn, which is the default: in a new figure above the axes, else in a legend.
     **kwargs
         Of :class:`matplotlib.lines.Line2D`, for the line; the band has its colour.
 
@@ -80,25 +86,24 @@ def ensemble_curves(
     >>> import meanfield as mf
     >>> found = mf.ensemble(mf.datasets.four_points(), mf.Scaling.named("ntk"), 50, seeds=5, loss_tol=1e-2)
     >>> ax = mf.plotting.ensemble_curves(found)
-    >>> ax.lines[-1].get_label(), ax.collections[0].get_label()
+    >>> ax.lines[0].get_label(), ax.collections[0].get_label()
     ('median', '90 % of the seeds')
     """
     instance("ensemble", ensemble, Ensemble, "meanfield.ensemble")
-    spread: Spread = getattr(ensemble, one_of("of", of, _CURVES))
+    curve: Curve = one_of("of", of, get_args(Curve))
+    spread: Spread = getattr(ensemble, curve)
     later = ensemble.time > 0.0  # time zero has no place on a logarithmic axis
     if not later.any():
         raise InputError(
             "the ensemble holds no time after 0, so it has no curve; give later times to save_at"
         )
+    named = explained(legend)
     time, shown = ensemble.time[later], Spread(spread.values[:, later])
     ax = new_axes("column", 2.2) if ax is None else ax
-    _draw(ax, time, shown, level, band, seeds=seeds, label=label, looks=kwargs)
-    ax.set(xscale="log", yscale="log", xlabel=r"normalised time $\bar t$", ylabel=_CURVES[of])
-    low, high = ax.get_xlim()
-    if high > 10 * low:
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    if flag("legend", legend):
-        ax.legend()
+    entries = _draw(ax, time, shown, level, band, seeds=seeds, label=label, looks=kwargs)
+    name_times(ax, _CURVES[curve])
+    if named:
+        key_outside(ax, entries, columns=_columns(entries), above=3.0)
     settle(ax)
     return ax
 
@@ -113,17 +118,19 @@ def ensemble_function(
     band: Band = "seeds",
     seeds: bool = True,
     label: str | None = None,
-    legend: bool = True,
+    legend: bool | None = None,
     **kwargs: Any,
 ) -> Axes:
     """Functions of one-dimensional inputs that an ensemble has learned, with the data.
+
+    The axes are named after the columns of the data, as those of :func:`learned_function`.
 
     Parameters
     ----------
     ensemble : Ensemble
         The result of :func:`meanfield.ensemble`.
     ax : Axes, optional
-        Where to draw; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     x : array_like, shape (k,), optional
         Where to evaluate the functions; by default the range of the data and a little more.
     level, band, seeds, label, legend, **kwargs
@@ -144,29 +151,22 @@ def ensemble_function(
     >>> import meanfield as mf
     >>> found = mf.ensemble(mf.datasets.four_points(), mf.Scaling.named("ntk"), 50, seeds=5, loss_tol=1e-2)
     >>> ax = mf.plotting.ensemble_function(found, band="mean", level=0.95)
-    >>> [line.get_label() for line in ax.lines][-2:]
-    ['mean', 'data']
+    >>> [line.get_label() for line in ax.lines if line.get_label()[0] != "_"]
+    ['mean', 'seeds', 'data']
     """
     instance("ensemble", ensemble, Ensemble, "meanfield.ensemble")
     problem = ensemble.problem
     if problem.d_in != 1:
         raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
-    at = _inputs(problem, x)
+    named, at = explained(legend), inputs_of(problem, x)
     ax = new_axes("column", 2.3) if ax is None else ax
-    _draw(ax, at, ensemble.predict(at), level, band, seeds=seeds, label=label, looks=kwargs)
-    ax.plot(
-        problem.features[:, 0],
-        problem.targets,
-        ls="none",
-        marker="o",
-        ms=4.0,
-        color="black",
-        zorder=4,
-        label="data",
-    )
-    ax.set(xlabel="input $x$", ylabel="output $f(x)$")
-    if flag("legend", legend):
-        ax.legend()
+    entries = _draw(ax, at, ensemble.predict(at), level, band, seeds=seeds, label=label, looks=kwargs)
+    (entries["data"],) = draw_data(ax, problem)
+    data = problem.features[:, 0]
+    view(ax, x=(min(at[0], data.min()), max(at[-1], data.max())))
+    name_function(ax, problem)
+    if named:
+        key_outside(ax, entries, columns=_columns(entries), above=3.0)
     settle(ax)
     return ax
 
@@ -181,18 +181,27 @@ def _draw(
     seeds: bool,
     label: str | None,
     looks: dict[str, Any],
-) -> None:
-    """Single seeds, the line of all and the band around it."""
+) -> dict[str, Any]:
+    """Draw single seeds, the line of all and the band around it; return them by name."""
     one_of("band", band, BANDS)
     low, high = spread.band(level, of=band)
     of_mean = band == "mean"
     middle, name = (spread.mean, "mean") if of_mean else (spread.median, "median")
-    line: dict[str, Any] = {"color": COLOURS[0], "zorder": 3.5} | looks
-    colour = line.get("c", line["color"])
-    if flag("seeds", seeds):
-        for k, values in enumerate(spread.values[:_SEEDS]):
-            once = "seeds" if k == 0 else None
-            ax.plot(x, values, color=colour, lw=0.4, alpha=0.35, zorder=2.5, label=once)
+    name = name if label is None else text("label", label)
     meaning = f"{100 * level:g} % interval of the mean" if of_mean else f"{100 * level:g} % of the seeds"
-    ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0.0, zorder=2, label=meaning)
-    ax.plot(x, middle, label=name if label is None else text("label", label), **line)
+    shown = spread.values[:_SEEDS] if flag("seeds", seeds) else spread.values[:0]
+    (line,) = ax.plot(x, middle, **merged(Line2D, {"color": COLOURS[0], "zorder": 3.5, "label": name}, looks))
+    colour = line.get_color()
+    entries: dict[str, Any] = {name: line}
+    entries[meaning] = ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0.0, zorder=2, label=meaning)
+    for k, values in enumerate(shown):
+        once = "seeds" if k == 0 else "_seeds"
+        (one,) = ax.plot(x, values, color=colour, lw=0.4, alpha=0.35, zorder=2.5, label=once)
+        entries.setdefault("seeds", one)
+    return entries
+
+
+def _columns(entries: Mapping[str, Any]) -> int:
+    """Columns of a key: one row if it has room above the axes."""
+    size = sum(len(name) + _HANDLE for name in entries)
+    return len(entries) if size <= _LINE else 2

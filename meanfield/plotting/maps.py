@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection, QuadMesh
 from matplotlib.colors import Colormap, Normalize
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from meanfield.arguments import flag, instance, number, pairs, shown, text
+from meanfield.arguments import Layer, flag, instance, number, one_of, pairs, shown, text
 from meanfield.errors import InputError
-from meanfield.experiments import Boundary, PhaseDiagram, Zero
+from meanfield.experiments import Boundary, PhaseDiagram
 from meanfield.experiments.slopes import Verdict
 from meanfield.plotting.colour_bars import bar_choice, colour_bar
 from meanfield.plotting.guests import name_axes, points
 from meanfield.plotting.guests import view as show
 from meanfield.plotting.key import explain
+from meanfield.plotting.layers import judge
 from meanfield.plotting.placing import Obstacles, PlacedText, explained
 from meanfield.plotting.style import (
     COLOURS,
     DIVERGING,
     GAMMA_PRIME,
-    THEORY,
-    bars,
     colour_map,
     exact,
     merged,
@@ -45,6 +43,7 @@ from meanfield.plotting.theory import (
     scheme_points,
 )
 from meanfield.plotting.ticks import tick_at
+from meanfield.plotting.zeros import draw_published, draw_zeros, draw_zeros_at_widths
 from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ def phase_diagram(
     diagram: PhaseDiagram,
     ax: Axes | None = None,
     *,
+    layer: Layer | str = "w",
     schemes: bool | Sequence[Scaling] = True,
     numbers: bool = True,
     legend: bool | None = None,
@@ -76,15 +76,15 @@ def phase_diagram(
     key: bool | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Map of the measured exponent S_w over the plane, with the theory on top.
+    """Map of a measured exponent over the plane, S_w or S_a, with the theory on top.
 
     Measured: the colour of each cell of the grid (edges midway between neighbouring points, nothing
     interpolated) and, where it fits, its value; hatched cells where the ensemble decides nothing;
     framed cells whose interval does not hold the prediction at these widths (where nothing was predicted:
-    that are on the wrong side of the boundary); stars with interval bars where the measured slope changes
-    sign. Theory: the boundary of the regimes for infinitely large widths as a heavy line, the zeros that
-    these widths have without sampling noise as a dashed one, and thin contours of the limit's exponent with
-    their values at the frame. Grey: nothing was trained there.
+    whose sign is not the theory's); stars with interval bars where S_w changes sign. Theory: the zeros of
+    the exponent for infinitely large widths as a heavy line (those of S_w are the boundary of the regimes),
+    the zeros of S_w that these widths have without sampling noise as a dashed one, and thin contours of
+    the limit's exponent with their values at the frame. Grey: nothing was trained there.
 
     Parameters
     ----------
@@ -92,30 +92,34 @@ def phase_diagram(
         The measurement.
     ax : Axes, optional
         Where to draw, in the style that it has; by default a new figure of a column's width.
+    layer : {"w", "a"} or str, default "w"
+        Whose exponent is shown: ``w`` for S_w of the input weights, ``a`` for S_a of the output weights.
+        S_a decides no regime: its map names none.
     schemes : bool or sequence of Scaling, default True
         Mark LeCun, He, Xavier, NTK and mean-field, or the scalings of your own that you give; the view
         is widened modestly to hold them.
     numbers : bool, default True
-        Write S_w into the cells that have room for it.
+        Write the exponent into the cells that have room for it.
     legend : bool, optional
         Explain the marks; by default in a new figure, where the key stands below the axes with the ensemble
         and its agreement with theory. On given axes it is a legend inside.
     colorbar : bool or Axes, default True
         Explain the colours: beside the axes, on axes of your own, or not at all.
     cmap : str or Colormap, optional
-        Colours of S_w; their middle stands for zero.
+        Colours of the exponent; their middle stands for zero.
     label : str, optional
-        What the colour bar says; by default ``measured exponent`` and S_w.
+        What the colour bar says; by default ``measured exponent`` and its name.
     limit : float, optional
-        The colours run from -limit to limit; by default the largest measured ``|S_w|``, rounded up
+        The colours run from -limit to limit; by default the largest measured size, rounded up
         to one decimal.
     theory : Exponents, optional
         A result of ``meanfield.symbolic.derive_exponents`` to draw in the place of the default theory, for
         example that of another network; its kinks are then drawn as dashed lines.
     boundary : Boundary, optional
-        Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of the map's own.
+        Zeros located by :func:`meanfield.boundary`, drawn as stars in the place of those of the map; only
+        for S_w.
     published_zeros : sequence of (gamma, gamma_prime), optional
-        Zeros of S_w known from elsewhere, drawn as hollow stars.
+        Zeros of S_w known from elsewhere, drawn as hollow stars; for S_w only.
     key : bool, optional
         The older name of ``legend``.
     **kwargs
@@ -127,12 +131,13 @@ def phase_diagram(
         Its artists carry the labels ``measured S_w``, ``undecided``, ``prediction outside the
         interval``, ``disagrees with theory``, ``theory only``, ``measured zeros``, ``published zeros``,
         ``theory: boundary``, ``theory: these widths``, ``theory: kinks``, ``theory: contours of S_w`` and
-        ``schemes``.
+        ``schemes``. For S_a they name S_a, and the heavy line is ``theory: zeros of S_a``.
 
     Raises
     ------
     InputError
-        If diagram or schemes is something else, limit is not positive, or an option cannot be used.
+        If diagram or schemes is something else, limit is not positive, there is no such layer, zeros of S_w
+        are given for S_a, or an option cannot be used.
 
     Examples
     --------
@@ -149,39 +154,54 @@ def phase_diagram(
         raise InputError(f"theory is {shown(theory)}; give a result of meanfield.symbolic.derive_exponents")
     if boundary is not None:
         instance("boundary", boundary, Boundary, "meanfield.boundary")
+    of: Layer = one_of("layer", layer, get_args(Layer))
     numbers, named, colorbar = (
         flag("numbers", numbers), explained(legend, key, on_axes_of_others=False), bar_choice(colorbar)
     )  # fmt: skip
-    means = r"measured exponent $S_w$" if label is None else text("label", label)
+    means = rf"measured exponent $S_{of}$" if label is None else text("label", label)
     looks = {"cmap": colour_map(cmap, DIVERGING)} | kwargs
     published = pairs("published_zeros", published_zeros)
-    S_w = diagram.S_w
-    bound = _colour_limit(S_w, limit)
+    if of == "a" and (boundary is not None or len(published)):
+        raise InputError("boundary and published_zeros are zeros of S_w; leave them out for layer='a'")
+    measured = diagram.S_w if of == "w" else diagram.S_a
+    bound = _colour_limit(measured, limit)
     ax = new_axes("column", 3.5) if ax is None else ax
     x_edges, y_edges = cell_edges(diagram.gamma), cell_edges(diagram.gamma_prime)
     obstacles = Obstacles(ax)
-    cells = _draw_cells(ax, x_edges, y_edges, S_w, bound, looks)
-    _mark_cells(ax, diagram, x_edges, y_edges)
-    view, strip = _view(x_edges, y_edges, list(scheme_points(schemes)))
+    cells = _draw_cells(ax, x_edges, y_edges, measured, bound, {"label": f"measured S_{of}"} | looks)
+    _mark_cells(ax, diagram, of, x_edges, y_edges)
+    view, strip = _view(x_edges, y_edges, list(scheme_points(schemes)), _STRIP if of == "w" else 0.0)
     _set_axes(ax, diagram, view)
     _draw_untrained(ax, view, x_edges, y_edges)
-    draw_boundary(ax, view, obstacles, theory)
-    contours = draw_contours(ax, view, obstacles, antisymmetric=diagram.settings.antisymmetric, theory=theory)
-    if boundary is None:
-        draw_zeros_at_widths(ax, diagram.gamma_prime, diagram.zeros_at_widths, obstacles)
-    else:
-        draw_zeros_at_widths(ax, boundary.gamma_prime, boundary.reference, obstacles)
-    draw_zeros(ax, diagram.zeros if boundary is None else boundary.zeros, obstacles, view)
-    _draw_published(ax, published, obstacles)
+    draw_boundary(ax, view, obstacles, theory, layer=of)
+    symmetric = diagram.settings.antisymmetric
+    contours = draw_contours(ax, view, obstacles, antisymmetric=symmetric, theory=theory, layer=of)
+    if of == "w":
+        _draw_zeros(ax, diagram if boundary is None else boundary, published, view, obstacles)
     draw_schemes(ax, view, obstacles, schemes)
-    draw_regimes(ax, view, strip, obstacles, theory, background=UNTRAINED)
+    if of == "w":
+        draw_regimes(ax, view, strip, obstacles, theory, background=UNTRAINED)
     if numbers:
-        _write_numbers(ax, cells, x_edges, y_edges, S_w, replace(obstacles, faint=contours))
-    _colour_bar(ax, cells, S_w, bound, colorbar, means)
+        _write_numbers(ax, cells, x_edges, y_edges, measured, replace(obstacles, faint=contours))
+    _colour_bar(ax, cells, measured, bound, colorbar, means)
     if named:
-        explain(ax, diagram, CELL_MARKS)
+        explain(ax, diagram, of, CELL_MARKS)
     settle(ax)
     return ax
+
+
+def _draw_zeros(
+    ax: Axes,
+    found: PhaseDiagram | Boundary,
+    published: Sequence[tuple[float, float]],
+    view: View,
+    obstacles: Obstacles,
+) -> None:
+    """Draw the zeros of S_w: expected at these widths, measured, and published."""
+    expected = found.zeros_at_widths if isinstance(found, PhaseDiagram) else found.reference
+    draw_zeros_at_widths(ax, found.gamma_prime, expected, obstacles)
+    draw_zeros(ax, found.zeros, obstacles, view)
+    draw_published(ax, published, obstacles)
 
 
 def cell_edges(points: Array) -> Array:
@@ -198,19 +218,21 @@ def cell_edges(points: Array) -> Array:
     return np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
 
 
-def _colour_limit(S_w: Array, limit: float | None) -> float:
+def _colour_limit(measured: Array, limit: float | None) -> float:
     if limit is not None:
         return number("limit", limit, "a positive number, from 1e-6 on", least=1e-6)
-    largest = float(np.max(np.abs(S_w[np.isfinite(S_w)]), initial=0.0))
+    largest = float(np.max(np.abs(measured[np.isfinite(measured)]), initial=0.0))
     return max(float(np.ceil(10.0 * largest - 1e-9)) / 10.0, 0.1) if largest else 1.0
 
 
-def _view(x_edges: Array, y_edges: Array, schemes: list[tuple[float, float]]) -> tuple[View, float]:
-    """The part of the plane to show, and the height of the strip at its bottom."""
+def _view(
+    x_edges: Array, y_edges: Array, schemes: list[tuple[float, float]], share: float
+) -> tuple[View, float]:
+    """The part of the plane to show, and the height of the strip at its bottom, given as a share."""
     view = View((float(x_edges[0]), float(x_edges[-1])), (float(y_edges[0]), float(y_edges[-1])))
     if schemes:
         view = view.around(schemes)
-    strip = _STRIP * view.spans[1]
+    strip = share * view.spans[1]
     return View(view.gamma, (view.gamma_prime[0] - strip, view.gamma_prime[1])), strip
 
 
@@ -222,13 +244,12 @@ def _set_axes(ax: Axes, diagram: PhaseDiagram, view: View) -> None:
 
 
 def _draw_cells(
-    ax: Axes, x_edges: Array, y_edges: Array, S_w: Array, bound: float, kwargs: Mapping[str, Any]
+    ax: Axes, x_edges: Array, y_edges: Array, measured: Array, bound: float, kwargs: Mapping[str, Any]
 ) -> QuadMesh:
     looks = {
         "norm": Normalize(-bound, bound), "edgecolors": "white", "linewidth": 0.4, "zorder": 1,
-        "label": "measured S_w",
     }  # fmt: skip
-    return ax.pcolormesh(x_edges, y_edges, np.ma.masked_invalid(S_w), **merged(QuadMesh, looks, kwargs))
+    return ax.pcolormesh(x_edges, y_edges, np.ma.masked_invalid(measured), **merged(QuadMesh, looks, kwargs))
 
 
 def _draw_untrained(ax: Axes, view: View, x_edges: Array, y_edges: Array) -> None:
@@ -242,7 +263,7 @@ def _draw_untrained(ax: Axes, view: View, x_edges: Array, y_edges: Array) -> Non
         ax.add_collection(marks, autolim=False)
 
 
-def _mark_cells(ax: Axes, diagram: PhaseDiagram, x_edges: Array, y_edges: Array) -> None:
+def _mark_cells(ax: Axes, diagram: PhaseDiagram, layer: Layer, x_edges: Array, y_edges: Array) -> None:
     """Hatch the cells that decide nothing and frame those that contradict the theory."""
     # Frames of neighbouring cells stay apart.
     inset = (0.004 * float(np.ptp(x_edges)), 0.005 * float(np.ptp(y_edges)))
@@ -250,11 +271,12 @@ def _mark_cells(ax: Axes, diagram: PhaseDiagram, x_edges: Array, y_edges: Array)
     for index, row in enumerate(diagram.rows):
         i, j = divmod(index, len(diagram.gamma))
         corners = (float(x_edges[j]), float(y_edges[i]), float(x_edges[j + 1]), float(y_edges[i + 1]))
-        if row.verdict is Verdict.UNDECIDED:
+        found = judge(row, layer)
+        if found.slope.verdict is Verdict.UNDECIDED:
             kinds["undecided"].append(_rectangle(corners, 0.0, 0.0))
-        if row.agrees is False:
+        if found.agrees is False:
             kinds["prediction outside the interval"].append(_rectangle(corners, *inset))
-        elif row.agrees is None and row.regime_agrees is False:
+        elif found.agrees is None and found.side_agrees is False:
             kinds["disagrees with theory"].append(_rectangle(corners, *inset))
     for label, rectangles in kinds.items():
         if rectangles:
@@ -278,62 +300,12 @@ CELL_MARKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_zeros_at_widths(ax: Axes, gamma_prime: Array, zeros: Array, obstacles: Obstacles) -> None:
-    """Draw the zeros that the same widths have without sampling noise, as a dashed line."""
-    known = np.isfinite(zeros)
-    if not known.any():
-        return
-    ax.plot(zeros, gamma_prime, zorder=6, label="theory: these widths", **AT_WIDTHS)
-    obstacles.add_line(zeros[known], gamma_prime[known])
-
-
-def draw_zeros(
-    ax: Axes,
-    zeros: Sequence[Zero],
-    obstacles: Obstacles,
-    view: View,
-    kwargs: Mapping[str, Any] | None = None,
-) -> None:
-    """Draw measured zeros as stars with the bars of their intervals."""
-    if not zeros:
-        return
-    gamma, gamma_prime = np.array([z.gamma for z in zeros]), np.array([z.gamma_prime for z in zeros])
-    # An interval that is open on a side reaches to the frame.
-    (left, right) = view.gamma
-    low = np.nan_to_num([z.low for z in zeros], nan=left, neginf=left)
-    high = np.nan_to_num([z.high for z in zeros], nan=right, posinf=right)
-    looks = merged(Line2D, _STAR | {"zorder": 7, "label": "measured zeros"}, kwargs or {})
-    ax.errorbar(gamma, gamma_prime, xerr=bars(gamma, low, high), **looks)
-    obstacles.points += [(float(g), float(p), 3.5) for g, p in zip(gamma, gamma_prime, strict=True)]
-    for g0, g1, p in zip(low, high, gamma_prime, strict=True):
-        obstacles.add_line([g0, g1], [p, p])
-
-
-def _draw_published(ax: Axes, zeros: Sequence[tuple[float, float]], obstacles: Obstacles) -> None:
-    if len(zeros):
-        gamma, gamma_prime = zip(*zeros, strict=True)
-        ax.plot(gamma, gamma_prime, ls="none", zorder=6.5, label="published zeros", **PUBLISHED_STAR)
-        obstacles.points += [(float(g), float(p), 3.5) for g, p in zeros]
-
-
-#: Zeros without sampling noise: light on the heavy line, dark enough on the colours.
-AT_WIDTHS: dict[str, Any] = {
-    "color": "#0fb347", "lw": 1.4, "ls": (0, (2.2, 1.1)),
-}  # fmt: skip
-#: A published zero.
-PUBLISHED_STAR: dict[str, Any] = {"marker": "*", "ms": 6.0, "mfc": "white", "mec": THEORY, "mew": 0.7}
-_STAR: dict[str, Any] = {
-    "fmt": "*", "ms": 5.0, "mfc": "#ffe34d", "mec": THEORY, "mew": 0.5, "ecolor": THEORY, "elinewidth": 0.8,
-    "capsize": 3.4, "capthick": 0.8, "barsabove": True,
-}  # fmt: skip
-
-
 def _write_numbers(
-    ax: Axes, cells: QuadMesh, x_edges: Array, y_edges: Array, S_w: Array, obstacles: Obstacles
+    ax: Axes, cells: QuadMesh, x_edges: Array, y_edges: Array, measured: Array, obstacles: Obstacles
 ) -> None:
     """Write each exponent into its cell, beside what is there already, if there is room."""
-    for i, j in np.argwhere(np.isfinite(S_w)):
-        value = float(S_w[i, j])
+    for i, j in np.argwhere(np.isfinite(measured)):
+        value = float(measured[i, j])
         colour = cells.to_rgba(np.array([value]))[0]
         box = (float(x_edges[j]), float(y_edges[i]), float(x_edges[j + 1]), float(y_edges[i + 1]))
         number = PlacedText(
@@ -369,9 +341,9 @@ def _spots(box: tuple[float, float, float, float]) -> list[tuple[float, float, f
 
 
 def _colour_bar(
-    ax: Axes, cells: QuadMesh, S_w: Array, bound: float, colorbar: bool | Axes, label: str
+    ax: Axes, cells: QuadMesh, measured: Array, bound: float, colorbar: bool | Axes, label: str
 ) -> None:
-    below, above = bool(np.any(S_w < -bound)), bool(np.any(S_w > bound))
+    below, above = bool(np.any(measured < -bound)), bool(np.any(measured > bound))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     bar = colour_bar(ax, cells, colorbar, label, pad=0.01, extend=extend)
     if bar is None:

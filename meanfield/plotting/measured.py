@@ -7,12 +7,25 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from meanfield.arguments import flag, instance, listed, number, one_of
+from meanfield.arguments import instance, listed, number, one_of, text
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram
-from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, bars, new_axes, settle, styled
+from meanfield.plotting.guests import is_guest, name_axes, view
+from meanfield.plotting.placing import explained, key_outside
+from meanfield.plotting.style import (
+    COLOURS,
+    GAMMA_PRIME,
+    MARKERS,
+    bars,
+    exact,
+    merged,
+    new_axes,
+    settle,
+    styled,
+)
 from meanfield.regime import exponents
 
 Array = NDArray[np.float64]
@@ -23,8 +36,8 @@ _LAYERS: tuple[Measured, ...] = get_args(Measured)
 #: Both layers are seen where their exponents are the same.
 _LINES: tuple[dict[str, Any], ...] = ({"lw": 1.0, "ls": (0, (4, 2))}, {"lw": 2.5, "alpha": 0.4})
 _DOTS: tuple[dict[str, Any], ...] = ({"ms": 3.0}, {"ms": 6.0, "mfc": "none"})
-#: Points of the theory's line.
-_POINTS = 401
+#: The theory is drawn this far beyond the data, as a share of their range, at this many points.
+_BEYOND, _POINTS = 0.05, 401
 
 
 @styled
@@ -34,22 +47,30 @@ def exponents_along_gamma(
     *,
     gamma_prime: float | None = None,
     layers: Sequence[Measured] = _LAYERS,
-    legend: bool = True,
+    label: str | None = None,
+    legend: bool | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Measured S_w and S_a with their intervals against gamma, on the exponents of the theory.
+
+    The theory is that of infinitely large widths.
 
     Parameters
     ----------
     diagram : PhaseDiagram
         The measurement.
     ax : Axes, optional
-        Where to draw; by default a new figure of a column's width.
+        Where to draw, in the style that it has; by default a new figure of a column's width.
     gamma_prime : float, optional
         Which row of the diagram; needed where it has several.
     layers : sequence of {"S_w", "S_a"}, default ("S_w", "S_a")
         Which exponents to draw: of the input weights, of the output weights.
-    legend : bool, default True
-        Name what is drawn.
+    label : str, optional
+        What the legend calls the measurement, before the name of the exponent; by default ``measured``.
+    legend : bool, optional
+        Name what is drawn, which is the default: in a new figure above the axes, else in a legend.
+    **kwargs
+        Of :meth:`matplotlib.axes.Axes.errorbar`, for the measured exponents.
 
     Returns
     -------
@@ -74,26 +95,39 @@ def exponents_along_gamma(
     if not names:
         raise InputError("layers is empty; give S_w, S_a or both")
     row = _row(diagram, gamma_prime)
+    named, measured = explained(legend), "measured" if label is None else text("label", label)
     ax = new_axes("column", 2.4) if ax is None else ax
+    at = f"{GAMMA_PRIME} = {exact(diagram.gamma_prime[row])}"
+    # The label of the horizontal axis may be the user's, and several rows may be drawn there.
+    where = f", {at}" if is_guest() else ""
     low, high = float(diagram.gamma[0]), float(diagram.gamma[-1])
-    fine = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), _POINTS)
+    beyond = _BEYOND * (high - low) if high > low else _BEYOND
+    fine = np.linspace(low - beyond, high + beyond, _POINTS)
     theory = exponents(fine, float(diagram.gamma_prime[row]), antisymmetric=diagram.settings.antisymmetric)
+    entries: dict[str, Any] = {}
     for name in names:
         k = _LAYERS.index(name)
-        ax.plot(fine, theory[k], color=COLOURS[k], zorder=3 - k, label=f"theory ${name}$", **_LINES[k])
+        (line,) = ax.plot(
+            fine, theory[k], color=COLOURS[k], zorder=3 - k, label=f"theory ${name}$", **_LINES[k]
+        )
         values, interval = getattr(diagram, name)[row], getattr(diagram, f"{name}_interval")[row]
         known = np.isfinite(values)
-        ax.errorbar(
-            diagram.gamma[known], values[known],
+        looks = {
+            "ls": "none", "marker": MARKERS[k], "color": COLOURS[k], "elinewidth": 0.8, "capsize": 2.0,
+            "label": f"measured ${name}$", "zorder": 5 - k,
+        }  # fmt: skip
+        dots = ax.errorbar(
+            diagram.gamma[known],
+            values[known],
             yerr=bars(values[known], interval[known, 0], interval[known, 1]),
-            ls="none", marker=MARKERS[k], color=COLOURS[k], elinewidth=0.8, capsize=2.0,
-            label=f"measured ${name}$", zorder=5 - k, **_DOTS[k],
-        )  # fmt: skip
+            **merged(Line2D, looks | _DOTS[k], kwargs),
+        )
+        entries |= {f"theory ${name}${where}": line, f"{measured} ${name}${where}": dots}
     ax.axhline(0.0, color="0.7", lw=0.5, zorder=1)
-    ax.set(xlabel=r"$\gamma$", ylabel="exponent in $m$")
-    ax.set_title(f"{GAMMA_PRIME} = {diagram.gamma_prime[row]:g}")
-    if flag("legend", legend):
-        ax.legend()
+    view(ax, x=(fine[0], fine[-1]))
+    name_axes(ax, rf"$\gamma$ (at {at})", "exponent in $m$")
+    if named:
+        key_outside(ax, entries, columns=len(names), above=3.0)
     settle(ax)
     return ax
 

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 #: Distance in points that is kept between two texts.
 _GAP = 1.0
+#: Attribute of a legend that holds what its texts stand for.
+_ENTRIES = "_meanfield_entries"
 #: Height of a row of a key, in points.
 _ROW = 10.0
 
@@ -221,8 +223,12 @@ def key_inside(ax: Axes, entries: Mapping[str, Any]) -> None:
     before = ax.get_legend()
     if before is not None:
         names = [text.get_text() for text in before.get_texts()]
-        entries = dict(zip(names, before.legend_handles, strict=True)) | dict(entries)
-    ax.legend(list(entries.values()), list(entries))
+        # The artists of a legend show only a part of what has several parts, such as points with bars.
+        whole = dict(reversed(list(zip(*reversed(ax.get_legend_handles_labels()), strict=True))))
+        kept = dict(zip(names, before.legend_handles, strict=True)) | getattr(before, _ENTRIES, whole)
+        entries = {name: kept[name] for name in names} | dict(entries)
+    legend = ax.legend(list(entries.values()), list(entries))
+    setattr(legend, _ENTRIES, dict(entries))
 
 
 def key_outside(

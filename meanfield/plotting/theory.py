@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
@@ -79,20 +80,31 @@ def scheme_points(schemes: bool | Sequence[Scaling] = True) -> dict[tuple[float,
     return {point: ", ".join(filter(None, found)) for point, found in names.items()}
 
 
-def draw_boundary(ax: Axes, view: View, obstacles: Obstacles, theory: Exponents | None = None) -> None:
-    """Draw the line where the predicted exponent changes sign; a derived theory's other lines too."""
+def draw_boundary(
+    ax: Axes, view: View, obstacles: Obstacles, theory: Exponents | None = None, *, layer: str = "w"
+) -> None:
+    """Draw the line where the predicted exponent changes sign; a derived theory's other lines too.
+
+    For S_w this is the boundary of the regimes. For S_a it is no boundary, and has another label.
+    """
+    heavy: dict[str, Any] = {"color": THEORY, "lw": 2.0, "zorder": 4}
+    heavy["label"] = "theory: boundary" if layer == "w" else "theory: zeros of S_a"
     if theory is None:
-        low, high = view.gamma_prime
+        sign = 1.0 if layer == "w" else -1.0  # S_a(gamma, gamma_prime) = S_w(gamma, -gamma_prime)
+        low, high = sorted(sign * end for end in view.gamma_prime)
         high = max(low, min(high, view.gamma[1] - 1.0 if view.gamma[1] > 1.0 else high))
-        gamma_prime = np.unique(np.clip([low, 0.0, high], low, high))
-        gamma = boundary_gamma(gamma_prime)
-        ax.plot(gamma, gamma_prime, color=THEORY, lw=2.0, zorder=4, label="theory: boundary")
+        mirrored = np.unique(np.clip([low, 0.0, high], low, high))
+        gamma, gamma_prime = boundary_gamma(mirrored), sign * mirrored
+        ax.plot(gamma, gamma_prime, **heavy)
         obstacles.add_line(gamma, gamma_prime)
         return
     kinds: dict[bool, dict[str, Any]] = {
-        True: {"label": "theory: boundary", "color": THEORY, "lw": 2.0, "zorder": 4},
+        True: heavy,
         False: {"label": "theory: kinks", "color": CONTOUR, "lw": 0.9, "ls": (0, (4, 2)), "zorder": 3.5},
     }
+    if layer == "a":
+        del kinds[True]
+        _draw_zeros_of_output(ax, view, obstacles, theory, heavy["label"])
     for regime, looks in kinds.items():
         lines = [line for line in theory.boundaries if line.regime is regime]
         segments = [line.segment(view.gamma, view.gamma_prime) for line in lines]
@@ -102,6 +114,34 @@ def draw_boundary(ax: Axes, view: View, obstacles: Obstacles, theory: Exponents 
             ax.plot(pieces[:, 0], pieces[:, 1], **looks)
         for segment in drawn:
             obstacles.add_line(segment[:, 0], segment[:, 1])
+
+
+def _draw_zeros_of_output(ax: Axes, view: View, obstacles: Obstacles, theory: Exponents, label: str) -> None:
+    """Draw the lines where a derived S_a changes sign."""
+    gamma, gamma_prime, S = _on_mesh(view, theory, "a")
+    if not (np.all(np.isfinite(S)) and S.min() < 0.0 < S.max()):
+        return
+    lines = ax.contour(gamma, gamma_prime, S, levels=[0.0], colors=THEORY, linewidths=2.0, zorder=4)
+    lines.set_label(label)
+    obstacles.lines += _pieces(lines)
+
+
+def _pieces(lines: ContourSet) -> list[Array]:
+    """Polylines of contours, each of shape (k, 2)."""
+    pieces = (piece for path in lines.get_paths() for piece in path.to_polygons(closed_only=False))
+    return [np.asarray(piece, dtype=np.float64) for piece in pieces]
+
+
+def _on_mesh(
+    view: View, theory: Exponents | None, layer: str, *, antisymmetric: bool = True
+) -> tuple[Array, Array, Array]:
+    """Coordinates and predicted exponents on a mesh over the view, shapes (k,), (k,) and (k, k)."""
+    gamma, gamma_prime = np.linspace(*view.gamma, _MESH), np.linspace(*view.gamma_prime, _MESH)
+    if theory is None:
+        both = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
+        return gamma, gamma_prime, both[0 if layer == "w" else 1]
+    (S,) = theory.numeric(f"S_{layer}")(gamma[None, :], gamma_prime[:, None])
+    return gamma, gamma_prime, S
 
 
 def draw_contours(
@@ -114,16 +154,14 @@ def draw_contours(
     layer: str = "w",
     looks: Mapping[str, Any] | None = None,
 ) -> list[Array]:
-    """Draw thin contours of the predicted exponent (S_w), with their values at the frame.
+    """Draw thin contours of the predicted exponent of a layer, with their values at the frame.
 
     They are no obstacles for names, but for whom they are, they are returned: polylines of shape (k, 2).
     """
-    gamma, gamma_prime = np.linspace(*view.gamma, _MESH), np.linspace(*view.gamma_prime, _MESH)
-    if theory is None:
-        S, _ = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
-    else:
-        (S,) = theory.numeric(f"S_{layer}")(gamma[None, :], gamma_prime[:, None])
-    levels = contour_levels(float(S.min()), float(S.max())) if np.all(np.isfinite(S)) else np.empty(0)
+    gamma, gamma_prime, S = _on_mesh(view, theory, layer, antisymmetric=antisymmetric)
+    low, high = float(S.min()), float(S.max())
+    # The zeros of S_w are the boundary, which is drawn as a line of its own.
+    levels = contour_levels(low, high, zero=layer != "w") if np.all(np.isfinite(S)) else np.empty(0)
     drawn: list[Array] = []
     if len(levels):
         thin: dict[str, Any] = {"colors": CONTOUR, "linewidths": 0.5, "linestyles": "solid", "zorder": 3}
@@ -131,27 +169,26 @@ def draw_contours(
             del thin["colors"]
         lines = ax.contour(gamma, gamma_prime, S, **{"levels": levels, **thin, **(looks or {})})
         lines.set_label(f"theory: contours of S_{layer}")
-        pieces = (piece for path in lines.get_paths() for piece in path.to_polygons(closed_only=False))
-        drawn = [np.asarray(piece, dtype=np.float64) for piece in pieces]
+        drawn = _pieces(lines)
     zero = Regime.CRITICAL.value if layer == "w" else None  # only S_w decides the regime
     _label_frame(ax, gamma, S[-1], levels, obstacles, top=True, zero=zero)
     _label_frame(ax, gamma_prime, S[:, -1], levels, obstacles, top=False, zero=zero)
     return drawn
 
 
-def contour_levels(low: float, high: float) -> Array:
-    """Multiples of a round step between two exponents, zero left out (it is the boundary)."""
+def contour_levels(low: float, high: float, *, zero: bool = False) -> Array:
+    """Multiples of a round step between two exponents; zero is left out unless it is asked for."""
     for step in _STEPS:
         multiples = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
         if len(multiples) <= _MOST_CONTOURS:
             break
-    return np.asarray(multiples[multiples != 0] * step, dtype=np.float64)
+    return np.asarray(multiples[(multiples != 0) | zero] * step, dtype=np.float64)
 
 
 def _label_frame(
     ax: Axes,
     along: Array,
-    S_w: Array,
+    S: Array,
     levels: Array,
     obstacles: Obstacles,
     *,
@@ -172,18 +209,19 @@ def _label_frame(
         beside |= {"ha": "right" if guest else "left", "va": "center"}
     if guest:
         beside["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-    order = slice(None) if top else slice(None, None, -1)
-    rising = S_w[order]
+    order = slice(None) if S[0] <= S[-1] else slice(None, None, -1)
+    rising = S[order]
     decimals = 2 if any(abs(10 * level - round(10 * level)) > 1e-9 for level in levels) else 1
-    texts = {float(level): f"{level:.{decimals}f}".replace("-", "\u2212") for level in levels}
+    texts = {float(level) + 0.0: f"{level + 0.0:.{decimals}f}".replace("-", "\u2212") for level in levels}
     for level, text in {**({0.0: zero} if zero else {}), **texts}.items():
+        named = text == zero
         if not rising[0] < level < rising[-1]:
             continue
         at = float(np.interp(level, rising, along[order]))
-        looks: dict[str, Any] = {"color": CONTOUR} if level else {"color": THEORY, "fontstyle": "italic"}
+        looks: dict[str, Any] = {"color": THEORY, "fontstyle": "italic"} if named else {"color": CONTOUR}
         label = PlacedText(
-            text, [(at, 1.0, 0.0) if top else (1.0, at, 0.0 if level else 90.0)], obstacles,
-            transform=base + shift, fontsize=points(SMALL if level else TEXT), **beside, **looks,
+            text, [(at, 1.0, 0.0) if top else (1.0, at, 90.0 if named else 0.0)], obstacles,
+            transform=base + shift, fontsize=points(TEXT if named else SMALL), **beside, **looks,
         )  # fmt: skip
         ax.add_artist(label)
         label.set_clip_on(guest)

@@ -37,11 +37,16 @@ def arguments():
     limits = {m: mf.infinite_width(FOUR, scaling, width=m, nodes=64, tol=0.5, **quick) for m in (20, 40, 80)}
     sweep = {"gamma_prime": [-0.2, 0.2], "widths": [20, 80], "progress": False}
     diagram = mf.phase_diagram(FOUR, gamma=[0.5, 1.5], seeds=2, **sweep)
+    row = mf.limit_diagram(FOUR, gamma=[0.5, 1.0, 1.5], gamma_prime=[0.0])
+    ensemble = mf.ensemble(FOUR, scaling, 20, seeds=3, loss_tol=1e-2)
     return {
         "approach": (runs[::2][:2], limits[20]),
         "boundary": (mf.boundary(FOUR, **sweep, max_points=1),),
         "convergence": ([mf.limits.compare(run, limits[run.initial.width]) for run in runs],),
-        "exponent_map": (mf.symbolic.exponents(),),
+        "ensemble_curves": (ensemble,),
+        "ensemble_function": (ensemble,),
+        "exponent_map": (mf.symbolic.derive_exponents(),),
+        "exponents_along_gamma": (row,),
         "learned_function": (runs[0],),
         "loss": (runs[0],),
         "loss_and_kernel": (runs[0],),

@@ -28,6 +28,20 @@ def named(ax):
     return {artist.get_label(): artist for artist in artists if not str(artist.get_label()).startswith("_")}
 
 
+class TestNames:
+    def test_columns_of_a_table_name_the_axes(self):
+        names = {"feature_names": ["temperature"], "target_name": "cost in $"}
+        problem = mf.Problem([280.0, 300.0, 320.0], [0.0, 1.0, 0.0], **names).standardised()
+        found = mf.ensemble(problem, NTK, 20, seeds=2, loss_tol=1e-1)
+        for ax in (plotting.ensemble_function(found), plotting.learned_function(found.runs[0])):
+            assert (ax.get_xlabel(), ax.get_ylabel()) == ("temperature", r"cost in \$")
+            ax.figure.draw_without_rendering()
+        ax = Figure().subplots()
+        ax.set_ylabel("mine")
+        plotting.ensemble_function(found, ax)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("temperature", "mine")
+
+
 class TestCurves:
     @pytest.mark.parametrize("of", ["loss", "rd_w", "rd_a"])
     @pytest.mark.parametrize(("band", "middle"), [("seeds", "median"), ("mean", "mean")])
@@ -65,7 +79,7 @@ class TestCurves:
             ({"of": "accuracy"}, "no of is called 'accuracy'; choose one of loss, rd_w, rd_a"),
             ({"level": 2.0}, "level is 2.0; give a share between 0 and 1"),
             ({"band": "sd"}, "no band is called 'sd'|no of is called 'sd'"),
-            ({"ensemble": 3}, "ensemble is a int"),
+            ({"ensemble": 3}, "ensemble is an int"),
         ],
     )
     def test_mistakes(self, ensemble, given, message):
@@ -111,7 +125,8 @@ class TestExponentsOfBothLayers:
 
     def test_which_row(self, diagram):
         with pytest.raises(
-            InputError, match=r"the diagram has 2 values of gamma_prime; give one \[0.0, 0.5\]"
+            InputError,
+            match=r"has 2 values of gamma_prime; give one of \[0.0, 0.5\] as gamma_prime",
         ):
             plotting.exponents_along_gamma(diagram)
         with pytest.raises(InputError, match=r"gamma_prime is 0.3; give one of \[0.0, 0.5\]"):

@@ -112,18 +112,8 @@ def learned_function(
         f = run.predict(at)
         drawn += ax.plot(at, f, label=name, **merged(Line2D, {"color": colour, "zorder": 3}, kwargs))
         ends.append((float(f[-1]), name, drawn[-1].get_color()))
-    drawn += ax.plot(
-        problem.features[:, 0],
-        problem.targets,
-        ls="none",
-        marker="o",
-        ms=4.0,
-        color="black",
-        zorder=4,
-        label="data",
-    )
+    drawn += draw_samples(ax, problem)
     view(ax, x=(min(at[0], knots[0]), max(at[-1], knots[-1])))
-    name_axes(ax, "input $x$", "output $f(x)$")
     if shown and is_guest():
         key_inside(ax, {str(line.get_label()): line for line in drawn})
     elif shown:
@@ -215,6 +205,17 @@ def loss(
                     columns=4 if max(map(len, names)) <= 12 else 2)  # fmt: skip
     settle(ax)
     return ax
+
+
+def draw_samples(ax: Axes, problem: Problem) -> list[Line2D]:
+    """Samples of one feature, on axes that say what they are: by the problem's names, if it has any."""
+    names = problem.feature_names[0] if problem.feature_names else None, problem.target_name
+    plain = [None if name is None else name.replace("$", r"\$") for name in names]
+    name_axes(ax, plain[0] or "input $x$", plain[1] or "output $f(x)$")
+    return ax.plot(
+        problem.features[:, 0], problem.targets,
+        ls="none", marker="o", ms=4.0, color="black", zorder=4, label="data",
+    )  # fmt: skip
 
 
 def linear_interpolant(problem: Problem) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,9 @@ from meanfield.arguments import flag, instance, one_of, text
 from meanfield.errors import InputError
 from meanfield.experiments import Ensemble, Spread
 from meanfield.experiments.spread import BANDS, Band
-from meanfield.plotting.curves import _inputs
+from meanfield.plotting.curves import _inputs, draw_samples
+from meanfield.plotting.guests import name_axes
+from meanfield.plotting.placing import key_inside
 from meanfield.plotting.style import COLOURS, new_axes, settle, styled
 
 Array = NDArray[np.float64]
@@ -90,13 +93,14 @@ def ensemble_curves(
         )
     time, shown = ensemble.time[later], Spread(spread.values[:, later])
     ax = new_axes("column", 2.2) if ax is None else ax
-    _draw(ax, time, shown, level, band, seeds=seeds, label=label, looks=kwargs)
-    ax.set(xscale="log", yscale="log", xlabel=r"normalised time $\bar t$", ylabel=_CURVES[of])
+    drawn = _draw(ax, time, shown, level, band, seeds=seeds, label=label, looks=kwargs)
+    ax.set(xscale="log", yscale="log")
+    name_axes(ax, r"normalised time $\bar t$", _CURVES[of])
     low, high = ax.get_xlim()
     if high > 10 * low:
         ax.xaxis.set_minor_formatter(NullFormatter())
     if flag("legend", legend):
-        ax.legend()
+        key_inside(ax, {str(artist.get_label()): artist for artist in drawn})
     settle(ax)
     return ax
 
@@ -151,20 +155,10 @@ def ensemble_function(
         raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
     at = _inputs(problem, x)
     ax = new_axes("column", 2.3) if ax is None else ax
-    _draw(ax, at, ensemble.predict(at), level, band, seeds=seeds, label=label, looks=kwargs)
-    ax.plot(
-        problem.features[:, 0],
-        problem.targets,
-        ls="none",
-        marker="o",
-        ms=4.0,
-        color="black",
-        zorder=4,
-        label="data",
-    )
-    ax.set(xlabel="input $x$", ylabel="output $f(x)$")
+    drawn = _draw(ax, at, ensemble.predict(at), level, band, seeds=seeds, label=label, looks=kwargs)
+    drawn += draw_samples(ax, problem)
     if flag("legend", legend):
-        ax.legend()
+        key_inside(ax, {str(artist.get_label()): artist for artist in drawn})
     settle(ax)
     return ax
 
@@ -179,18 +173,21 @@ def _draw(
     seeds: bool,
     label: str | None,
     looks: dict[str, Any],
-) -> None:
-    """Single seeds, the line of all and the band around it."""
+) -> list[Artist]:
+    """Draw single seeds, the line of all and the band around it; return one artist of each for a legend."""
     one_of("band", band, BANDS)
     low, high = spread.band(level, of=band)
     of_mean = band == "mean"
     middle, name = (spread.mean, "mean") if of_mean else (spread.median, "median")
     line: dict[str, Any] = {"color": COLOURS[0], "zorder": 3.5} | looks
     colour = line.get("c", line["color"])
+    drawn: list[Artist] = []
     if flag("seeds", seeds):
         for k, values in enumerate(spread.values[:_SEEDS]):
-            once = "seeds" if k == 0 else None
-            ax.plot(x, values, color=colour, lw=0.4, alpha=0.35, zorder=2.5, label=once)
+            (one,) = ax.plot(x, values, color=colour, lw=0.4, alpha=0.35, zorder=2.5)
+            if k == 0:
+                one.set_label("seeds")
+                drawn.append(one)
     meaning = f"{100 * level:g} % interval of the mean" if of_mean else f"{100 * level:g} % of the seeds"
-    ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0.0, zorder=2, label=meaning)
-    ax.plot(x, middle, label=name if label is None else text("label", label), **line)
+    shade = ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0.0, zorder=2, label=meaning)
+    return [*drawn, shade, *ax.plot(x, middle, label=name if label is None else text("label", label), **line)]

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from meanfield.arguments import flag, instance, listed, number, one_of
+from meanfield.arguments import flag, instance, listed, number, one_of, text
 from meanfield.errors import InputError
 from meanfield.experiments import PhaseDiagram
-from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, bars, new_axes, settle, styled
+from meanfield.plotting.guests import is_guest, name_axes
+from meanfield.plotting.placing import key_inside
+from meanfield.plotting.style import COLOURS, GAMMA_PRIME, MARKERS, bars, merged, new_axes, settle, styled
 from meanfield.regime import exponents
 
 Array = NDArray[np.float64]
@@ -33,7 +36,9 @@ def exponents_along_gamma(
     *,
     gamma_prime: float | None = None,
     layers: Sequence[str] = _LAYERS,
+    label: str | None = None,
     legend: bool = True,
+    **kwargs: Any,
 ) -> Axes:
     """Measured S_w and S_a with their intervals against gamma, on the exponents of the theory.
 
@@ -47,8 +52,12 @@ def exponents_along_gamma(
         Which row of the diagram; needed where it has several.
     layers : sequence of {"S_w", "S_a"}
         Which exponents to draw: of the input weights, of the output weights.
+    label : str, optional
+        Name of the measurement in the legend; by default ``measured``.
     legend : bool
         Name what is drawn.
+    **kwargs
+        Of :class:`matplotlib.lines.Line2D`, for the measured points.
 
     Returns
     -------
@@ -72,27 +81,31 @@ def exponents_along_gamma(
     names = [one_of("layers", name, _LAYERS) for name in listed("layers", layers, "S_w, S_a or both")]
     if not names:
         raise InputError("layers is empty; give S_w, S_a or both")
-    row = _row(diagram, gamma_prime)
+    row, measured = _row(diagram, gamma_prime), "measured" if label is None else text("label", label)
     ax = new_axes("column", 2.4) if ax is None else ax
     low, high = float(diagram.gamma[0]), float(diagram.gamma[-1])
     fine = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), _POINTS)
     theory = exponents(fine, float(diagram.gamma_prime[row]), antisymmetric=diagram.settings.antisymmetric)
+    drawn: dict[str, Any] = {}
     for name in names:
         k = _LAYERS.index(name)
-        ax.plot(fine, theory[k], color=COLOURS[k], zorder=3 - k, label=f"theory ${name}$", **_LINES[k])
+        (drawn[f"theory ${name}$"],) = ax.plot(
+            fine, theory[k], color=COLOURS[k], zorder=3 - k, label=f"theory ${name}$", **_LINES[k]
+        )
         values, interval = getattr(diagram, name)[row], getattr(diagram, f"{name}_interval")[row]
         known = np.isfinite(values)
-        ax.errorbar(
+        looks = {"ls": "none", "marker": MARKERS[k], "color": COLOURS[k], "zorder": 5 - k, **_DOTS[k]}
+        drawn[f"{measured} ${name}$"] = ax.errorbar(
             diagram.gamma[known], values[known],
             yerr=bars(values[known], interval[known, 0], interval[known, 1]),
-            ls="none", marker=MARKERS[k], color=COLOURS[k], elinewidth=0.8, capsize=2.0,
-            label=f"measured ${name}$", zorder=5 - k, **_DOTS[k],
+            elinewidth=0.8, capsize=2.0, label=f"{measured} ${name}$", **merged(Line2D, looks, kwargs),
         )  # fmt: skip
     ax.axhline(0.0, color="0.7", lw=0.5, zorder=1)
-    ax.set(xlabel=r"$\gamma$", ylabel="exponent in $m$")
-    ax.set_title(f"{GAMMA_PRIME} = {diagram.gamma_prime[row]:g}")
+    name_axes(ax, r"$\gamma$", "exponent in $m$")
+    if not (is_guest() and ax.get_title()):
+        ax.set_title(f"{GAMMA_PRIME} = {diagram.gamma_prime[row]:g}")
     if flag("legend", legend):
-        ax.legend()
+        key_inside(ax, drawn)
     settle(ax)
     return ax
 

@@ -287,6 +287,8 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
     --------
     >>> did_you_mean("lecunn", ["lecun", "he"])
     "; did you mean 'lecun'?"
+    >>> did_you_mean("nkt", ["lecun", "ntk"])
+    "; did you mean 'ntk'?"
     >>> did_you_mean("x", ["lecun", "he"])
     ''
     """
@@ -294,7 +296,7 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
 
     words = {word.lower().lstrip("-"): word for word in known}
     plain = given.lower().lstrip("-") if isinstance(given, str) else ""
-    close = get_close_matches(plain, words, n=2, cutoff=0.7)
+    close = get_close_matches(plain, words, n=2, cutoff=0.65)
     return f"; did you mean {' or '.join(repr(words[word]) for word in close)}?" if close else ""
 
 

@@ -430,10 +430,8 @@ class TestDeath:
         message = process.stderr.read()
         kept = finished_cells(store)
         assert before <= kept < LONG_CELLS
-        assert (
-            f"interrupted after {kept} cells, which are kept in {store}; the same call resumes there"
-            in message
-        )
+        cells = "1 cell, which is" if kept == 1 else f"{kept} cells, which are"
+        assert f"interrupted after {cells} kept in {store}; the same call resumes there" in message
         again = start(executor)
         assert again.wait(120) == 0, again.stderr.read()
         assert (tmp_path / "runs.csv").read_bytes() == undisturbed

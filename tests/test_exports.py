@@ -109,6 +109,14 @@ class TestValues:
         assert data["w"].shape == (2, 20, 2)
         assert data["output"].dims == ("time", "sample")
         np.testing.assert_array_equal(data["input"][:, 0], FOUR.x[:, 0])
+        assert "feature" not in data.coords
+
+    def test_of_a_run_on_features_with_names(self):
+        problem = mf.Problem([[0.0, 1.0], [2.0, 5.0]], [0.5, -0.5], feature_names=["kelvin", "bar"])
+        data = mf.gradient_flow(
+            problem, mf.Particles.sample(problem, NTK, 20, rng=0), loss_tol=1e-1
+        ).to_xarray()
+        assert data["input"].sel(feature="bar").values.tolist() == [1.0, 5.0]
 
     def test_of_a_limit(self, results):
         attributes = results["limit"].to_xarray().attrs

@@ -20,7 +20,14 @@ from meanfield.experiments.grid import Grid, as_exponents, as_seeds, as_widths
 from meanfield.experiments.origin import Outcome
 from meanfield.experiments.reference import ReferenceSlope
 from meanfield.experiments.slopes import Slope
-from meanfield.experiments.sweep import assemble, checked_means, checked_settings, train_cells, whereabouts
+from meanfield.experiments.sweep import (
+    after_cells,
+    assemble,
+    checked_means,
+    checked_settings,
+    train_cells,
+    whereabouts,
+)
 from meanfield.experiments.zeros import Zero, locate
 from meanfield.exporting import dataset, frame
 from meanfield.problem import Problem
@@ -298,9 +305,7 @@ def boundary(
                 progress=progress,
             )  # fmt: skip
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"interrupted after {len(finished)} cells, which are {whereabouts(store)}"
-            ) from None
+            raise KeyboardInterrupt(after_cells(len(finished), whereabouts(store))) from None
         return [assemble(problem, settings, point, finished, confidence).rows[0].S_w for point in points]
 
     evaluations = _search(rows, grid, measured, tol, max_points)

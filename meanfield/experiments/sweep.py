@@ -47,7 +47,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
     def __init__(self, diagram: PhaseDiagram, store: str | os.PathLike[str] | None) -> None:
         where = whereabouts(store, "in .diagram (no store was given)")
-        super().__init__(f"interrupted after {len(diagram.results)} cells, which are {where}")
+        super().__init__(after_cells(len(diagram.results), where))
         self.diagram = diagram
 
 
@@ -312,6 +312,17 @@ def checked_means(executor: AnyExecutor, memory: float | None, progress: bool | 
 def whereabouts(store: str | os.PathLike[str] | None, otherwise: str = "lost; give a store") -> str:
     """Where the finished cells of a sweep are that did not end, for the error that says so."""
     return f"kept in {store}; the same call resumes there" if store else otherwise
+
+
+def after_cells(count: int, where: str) -> str:
+    """Say that a sweep was interrupted, after how many cells, and where they are.
+
+    Examples
+    --------
+    >>> after_cells(1, "kept in sweep.sqlite")
+    'interrupted after 1 cell, which is kept in sweep.sqlite'
+    """
+    return f"interrupted after {count} {'cell, which is' if count == 1 else 'cells, which are'} {where}"
 
 
 def _check_ensemble(grid: Grid, *, antisymmetric: bool, per_half: bool) -> None:

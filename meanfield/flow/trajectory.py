@@ -437,6 +437,8 @@ class Trajectory:
             variables |= {"a": (("time", "neuron"), self.saved_a)}
             variables |= {"w": (("time", "neuron", "weight"), self.saved_w)}
         coordinates = {"time": self.time, "sample": np.arange(self.problem.n)}
+        if self.problem.feature_names is not None:
+            coordinates["feature"] = np.array(self.problem.feature_names)
         return dataset(variables, coordinates, self._attributes())
 
     def _attributes(self) -> dict[str, Any]:

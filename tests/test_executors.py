@@ -386,8 +386,11 @@ class TestWhereSweepsAreStarted:
         assert "InputError: what the worker processes are to compute is defined in this session" in error
         assert "__name__" not in error.splitlines()[-1]
 
-    def test_other_processes_still_import_main(self):
+    def test_other_processes_still_import_main(self, monkeypatch):
         """What is hidden from our workers is hidden from nobody else."""
+        main = sys.modules["__main__"]  # that of a worker of the tests has no file
+        monkeypatch.setattr(main, "__file__", __file__, raising=False)
+        monkeypatch.setattr(main, "__spec__", None)
         with own_processes(1, abs) as pool:
             assert pool.outcome(pool.submit(-2)) == 2
         data = multiprocessing.spawn.get_preparation_data("of someone else")

@@ -921,7 +921,8 @@ class TestFile:
         with np.load(run.save(path)) as archive:
             arrays = dict(archive) | changes
         known = json.loads(str(arrays["meta"]))
-        known |= {key: known[key] | value if key == "stats" else value for key, value in (meta or {}).items()}
+        parts = (meta or {}).items()
+        known |= {key: known[key] | value if isinstance(value, dict) else value for key, value in parts}
         np.savez(path, **arrays | {"meta": np.array(json.dumps(known))})
         return path
 
@@ -940,9 +941,11 @@ class TestFile:
     @pytest.mark.parametrize(
         "meta",
         [
-            {"bias": 5},
-            {"bias": "no"},
-            {"name": 5},
+            {"problem": {"bias": 5}},
+            {"problem": {"bias": "no"}},
+            {"problem": {"name": 5}},
+            {"problem": {"feature_names": [5]}},
+            {"problem": {"standardisation": 5}},
             {"time_unit": None},
             {"stats": {"steps": "many"}},
             {"stats": {"method": 5}},

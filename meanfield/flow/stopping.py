@@ -15,8 +15,9 @@ from meanfield.flow.tangent import Array
 
 #: Foldings of a particle, at a rate that it may have, in which anything that grows would have been seen.
 _BEYOND_MEASURE = 1e4
-#: Accepted steps in which a flow that is not at rest has moved, were it by one folding.
-_STANDSTILL = 500
+#: Accepted steps in which a flow that is not at rest has moved, were it by one folding; and by what share
+#: time has gone on meanwhile. Where steps are short for other reasons nothing moves, and nothing is at rest.
+_STANDSTILL, _MEANWHILE = 500, 0.1
 #: Share of the zero function's loss below which something was learned.
 _LEARNED = 1e-3
 
@@ -113,8 +114,8 @@ class Stationary:
     the loss falls by less than the share ``tol`` when the time doubles, by its rate and as seen, and that
     time holds ten thousand foldings of a particle at the rate ``growth``. Exponential convergence to zero
     loss never satisfies the first. Where rounding, or neurons that are held at the origin, keep steps so
-    short that no such time is reached, it rests if five hundred steps changed neither the loss by the
-    share ``tol`` nor the displacements by its root.
+    short that no such time is reached, it rests if five hundred steps, and a tenth of the time, changed
+    neither the loss by the share ``tol`` nor the displacements by its root.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class Stationary:
         self.tol = tol
         self._growth = growth
         self._mark = (0.0, np.inf)  # a time, and the loss then
-        self._seen = (0, np.full(3, np.inf))  # a number of steps; the loss, rd_w and rd_a then
+        self._seen = (0, 0.0, np.full(3, np.inf))  # steps and time; the loss, rd_w and rd_a then
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
@@ -146,11 +147,11 @@ class Stationary:
         return Status.STATIONARY if rests else None
 
     def _stands_still(self, now: Snapshot) -> bool:
-        steps, seen = self._seen
-        if now.steps < steps + _STANDSTILL:
+        steps, then, seen = self._seen
+        if now.steps < steps + _STANDSTILL or now.time < (1.0 + _MEANWHILE) * then:
             return False
         found = np.array([now.loss, now.rd_w, now.rd_a])
-        self._seen = (now.steps, found)
+        self._seen = (now.steps, now.time, found)
         allowed = np.array([self.tol, np.sqrt(self.tol), np.sqrt(self.tol)])
         return bool(np.all(np.abs(found - seen) <= allowed * found))
 

@@ -1,6 +1,8 @@
 """Other processes, for tests that kill, interrupt or share with them."""
 
 import contextlib
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -125,3 +127,12 @@ def undisturbed_table(path, sweep):
 def worker_threads():
     """Threads of the kernels and of each numerical library in this process."""
     return kernels.get_threads(), [pool["num_threads"] for pool in threadpool_info()]
+
+
+def dies_once(item):
+    """Kills its process the first time that it gets the item 1."""
+    mark, number = item
+    if number == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number, worker_threads()[0]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import alive, finished_cells, needs_proc, wait_until, worker_threads
+from processes import alive, dies_once, finished_cells, needs_proc, wait_until, worker_threads
 from sweeps import FOUR, SMALL, numbers
 
 from meanfield import InputError, Problem, limit_diagram, phase_diagram
@@ -401,19 +401,10 @@ class TestWhereSweepsAreStarted:
             dict(over_processes(lambda item: item, [1, 2], 2))
 
 
-def _victim(item):
-    """Kills its process the first time that it gets the item 1."""
-    mark, number = item
-    if number == 1 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number, worker_threads()[0]
-
-
 class TestOverProcesses:
     def test_a_lost_item_is_done_again(self, tmp_path):
         items = [(tmp_path / "mark", number) for number in range(4)]
-        assert dict(over_processes(_victim, items, 2)) == {k: (k, 1) for k in range(4)}
+        assert dict(over_processes(dies_once, items, 2)) == {k: (k, 1) for k in range(4)}
         assert (tmp_path / "mark").exists()
 
     def test_nothing_to_do(self):

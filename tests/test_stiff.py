@@ -5,7 +5,13 @@ import pytest
 from numba import njit
 
 import meanfield as mf
+from meanfield import Status
+from meanfield.flow.control import StepControl
+from meanfield.flow.method import Attempt, State
+from meanfield.flow.slides import Slides
 from meanfield.flow.stiff import ImplicitSlides
+from meanfield.flow.stopping import Snapshot, Stationary
+from meanfield.flow.system import CanonicalSystem
 
 X = [[0.35, 0.82], [0.33, -1.3], [0.91, 0.45]]
 Y = np.array([-0.00054, 0.00058, 0.00036])
@@ -108,3 +114,64 @@ def test_where_the_end_may_hang_on_rtol_the_remedy_says_so():
     assert run.status.name in ("STATIONARY", "HELD")
     assert "rtol" in mf.Status.STATIONARY.remedy
     assert "rtol" in mf.Status.HELD.remedy
+
+
+class TestAcrossKinks:
+    """What a step of one neuron (p = 2, weight 3) from z = (1, 1) to (-1/2, 2) says of the kink between."""
+
+    def slides(self):
+        problem = mf.Problem([[4.0, 0.0], [1.0, 1.0]], [1.0, 1.0], bias=False)
+        network = mf.Particles.from_arrays([2.0], [[0.25, 0.75]], kappa=1.0, kappa_prime=1.0, weight=[3.0])
+        system = CanonicalSystem(problem, network)
+        new = system.theta0.copy()
+        new[1:, 0] = np.linalg.solve(system.x, [-0.5, 2.0])
+        return Slides(system), system.theta0, new
+
+    def test_way_beyond_by_hand(self):
+        slides, theta, new = self.slides()
+        found = slides.crossed(theta, new, np.array([0.5, 7.0]), h=0.1)
+        assert list(found.kinks) == [0]
+        np.testing.assert_array_equal(found.kinks[0], [0])
+        np.testing.assert_allclose(found.output, [3.0 * 2.0 * 0.5, 0.0], rtol=1e-12)
+        assert found.first == pytest.approx(2 / 3, rel=1e-12)
+        # |p e_0| |x_0| / n for a third of the step, times the root of the weight.
+        assert found.moved == pytest.approx(np.sqrt(3.0) * 2.0 * 0.5 * 4.0 / 2 * 0.1 / 3, rel=1e-12)
+
+    @pytest.mark.parametrize(
+        ("e", "caught"),
+        [([0.5, -1.0], True), ([0.5, 1.0], False), ([0.5, -3.0], False), ([-0.5, -1.0], False)],
+    )
+    def test_caught_where_both_sides_push_back(self, e, caught):
+        """Filippov: lambda = -e_1 (x_0 . x_1) / (e_0 |x_0|^2) = -e_1 / (4 e_0) in (0, 1), and p e_0 > 0."""
+        slides, theta, new = self.slides()
+        e, before = np.array(e), new.copy()
+        kinks = slides.crossed(theta, new, e, h=0.1).kinks
+        events = slides.catch(new, e, kinks)
+        z = slides.system.x @ new[1:, 0]
+        assert (events.slid, events.crossed) == ((1, 0) if caught else (0, 1))
+        if caught:
+            np.testing.assert_allclose(z, [0.0, 2.0 + 0.5 * 4 / 16], atol=1e-12)  # along x_0
+        else:
+            np.testing.assert_array_equal(new, before)
+
+
+def test_no_rest_while_time_stands_still():
+    """A thousand steps in which nothing changes are a rest if time goes on by a tenth in five hundred."""
+    for growth, ends in ((1e-6, False), (1e-3, True)):
+        rule, time = Stationary(1e-6, 0.0), 1.0
+        found = []
+        for step in range(1, 1501):
+            time *= 1.0 + growth
+            found.append(rule.check(Snapshot(time, 1.0, np.zeros(1), 0.5, 0.5, step, 0.0, 1.0, 0.0)))
+        assert (Status.STATIONARY in found) is ends
+
+
+def test_rounding_of_outputs_may_raise_the_loss():
+    """To first order: the loss of e is uncertain by rms(e) times the rounding of an output."""
+    system = CanonicalSystem(*case())
+    e = np.array([3.0, 3.0, 3.0])
+    before = State(1.0, system.theta0, e)
+    for rise, accepted in ((0.9e-7, True), (1.1e-7, False)):
+        after = State(2.0, system.theta0, np.sqrt(e**2 + 2.0 * 3.0 * rise))
+        attempt = Attempt(after, 0.0, np.zeros(3), np.zeros(2))
+        assert StepControl(1e-3, 1e-6, 3).accepts(before, attempt, 0.5, rounding=1e-7) is accepted

@@ -239,6 +239,10 @@ class TestGoingOn:
 
 
 class TestMistakes:
+    def test_a_share_beyond_one(self):
+        with pytest.raises(InputError, match="q is 3; give a share from 0 to 1"):
+            Spread(np.array([1.0, 2.0])).quantile(3)
+
     @pytest.mark.parametrize(
         ("given", "message"),
         [

@@ -989,7 +989,7 @@ class TestFile:
             Trajectory.load(path)
 
     def test_missing(self, tmp_path):
-        with pytest.raises(InputError, match=r"there is no file .*; give the path of a run saved by"):
+        with pytest.raises(InputError, match=r"there is no file .*; give that of a result, written by"):
             Trajectory.load(tmp_path / "nothing.npz")
 
     def test_folder_that_does_not_exist(self, run, tmp_path):

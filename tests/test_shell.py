@@ -76,7 +76,7 @@ class TestOneStyleOfErrors:
             ("regime --alpha foo(m) --beta1 1 --beta2 1", "foo"),
             ("shard", "I/N is missing; see meanfield shard --help"),
             ("merge", "FILE... is missing; see meanfield merge --help"),
-            ("completion tcsh", "tcsh"),
+            ("completion tcsh", "shell is 'tcsh'; give bash or zsh or fish"),
         ],
     )  # fmt: skip
     def test_sentence(self, capsys, tmp_path, monkeypatch, argv, sentence):

@@ -275,6 +275,8 @@ def sentence(error: BaseException, ctx: click.Context | None) -> str:
         if ctx.get_parameter_source(error.param.name or "") is FROM_FILE:
             return f"{error.param.key} in {file_of(ctx)} {error.message}"
         return f"{error.param.flag} {error.message}"
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument):
+        return f"{error.param.name} {error.message}" if error.message.startswith("is ") else error.message
     return error.message
 
 

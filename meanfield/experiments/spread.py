@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from meanfield.arguments import number, one_of, real_array
+from meanfield.arguments import number, one_of, real_array, shown
 from meanfield.errors import InputError
 
 Array = NDArray[np.float64]
@@ -94,7 +94,7 @@ class Spread:
         """
         shares = real_array("q", q)
         if shares.ndim > 1 or not np.all((shares >= 0.0) & (shares <= 1.0)):
-            raise InputError("q must be a share from 0 to 1, or a list of them")
+            raise InputError(f"q is {shown(q)}; give a share from 0 to 1, or a list of them")
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)  # infinite values beside finite ones
             return np.asarray(np.quantile(self.values, shares, axis=0))

@@ -498,11 +498,11 @@ def load_saved(path: str | os.PathLike[str], readers: Mapping[str, Reader[Result
             return readers[meta["kind"]](meta, arrays)
     except FileNotFoundError:
         raise InputError(
-            f"there is no file {shown(path)}; give the path of a run saved by Trajectory.save"
+            f"there is no file {shown(path)}; give that of a result, written by its save method"
         ) from None
     except Exception as error:
         raise InputError(
             f"{shown(path)} does not hold a saved run, or is damaged ({type(error).__name__}: {error}); "
-            "give a file written by Trajectory.save"
+            "give a file written by the save method of a result"
         ) from None
     raise InputError(f"{shown(path)} holds {what}; read it with meanfield.load or {reader}")

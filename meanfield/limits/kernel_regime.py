@@ -28,7 +28,7 @@ from meanfield.arguments import instance, number, over_times, scale
 from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
-from meanfield.limits.linear_flow import LinearFlow, a_time
+from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -103,7 +103,7 @@ def _hypot(one: float, other: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelRegime:
+class KernelRegime(LinearLaw):
     """Predictions of the kernel regime for a network of width m with zero initial output.
 
     Parameters
@@ -185,69 +185,6 @@ class KernelRegime:
         modes, rate = self._modes, self.width * self.kappa**2 / self.problem.n
         return LinearFlow(rate, modes.values, modes.vectors, modes.initial, modes.rest)
 
-    @property
-    def rates(self) -> Array:
-        """Rates of decay of the residual's modes in 1/tbar, ascending, shape (n,); 0: never learned."""
-        return self._flow.rates
-
-    @property
-    def unlearnable(self) -> float:
-        """Loss that is left at infinite time: of the targets' part in the kernel's null space."""
-        return self._flow.unlearnable
-
-    def residual(self, t: ArrayLike) -> Array:
-        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
-
-        All laws with a time take several, too, as an array of shape (S,): results are stacked, here (S, n).
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (S, n)
-        """
-        return np.asarray(over_times("t", t, lambda s: self._flow.residual(a_time(s))))
-
-    @overload
-    def loss(self, t: float) -> float: ...
-
-    @overload
-    def loss(self, t: ArrayLike) -> float | Array: ...
-
-    def loss(self, t: ArrayLike) -> float | Array:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        float or ndarray, shape (S,)
-            In the units of the squared targets.
-        """
-        found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
-        return found
-
-    def impulse(self, t: ArrayLike) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,); (S, n) at S times.
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (S, n)
-        """
-        vectors = self._modes.vectors
-        return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
-
     def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
         """Output on new inputs at the time tbar = t.
 
@@ -309,21 +246,6 @@ class KernelRegime:
             second_a=math.sqrt(a_square),
             rounding=rounding,
         )
-
-    def time_to(self, loss: float) -> float:
-        """Time tbar at which the loss has fallen to a value; infinite if it never does.
-
-        Parameters
-        ----------
-        loss : float
-            A value of ``R``, in the units of the squared targets.
-
-        Returns
-        -------
-        float
-            Time (tbar).
-        """
-        return self._flow.time_to(loss)
 
     @overload
     def nonlinearity(self, t: float = math.inf) -> float: ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +14,7 @@ from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.kernel_regime import Displacement, empirical_kernels
-from meanfield.limits.linear_flow import LinearFlow, a_time
+from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -27,7 +26,7 @@ _MATRICES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Linearised:
+class Linearised(LinearLaw):
     """A finite network to first order in its weights, in closed form at any time.
 
     With the features ``df/dtheta`` of the initial network the flow is linear: the residual obeys
@@ -102,84 +101,6 @@ class Linearised:
             self._factor / self.problem.n, modes.values, modes.vectors, modes.initial, modes.rest
         )
 
-    @property
-    def rates(self) -> Array:
-        """Rates of decay of the residual's modes in 1/tbar, ascending, shape (n,); 0: never learned."""
-        return self._flow.rates
-
-    @property
-    def unlearnable(self) -> float:
-        """Loss that is left at infinite time."""
-        return self._flow.unlearnable
-
-    def residual(self, t: ArrayLike) -> Array:
-        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
-
-        All laws with a time take several, too, as an array of shape (S,): results are stacked, here (S, n).
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (S, n)
-        """
-        return np.asarray(over_times("t", t, lambda s: self._flow.residual(a_time(s))))
-
-    @overload
-    def loss(self, t: float) -> float: ...
-
-    @overload
-    def loss(self, t: ArrayLike) -> float | Array: ...
-
-    def loss(self, t: ArrayLike) -> float | Array:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        float or ndarray, shape (S,)
-            In the units of the squared targets.
-        """
-        found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
-        return found
-
-    def time_to(self, loss: float) -> float:
-        """Time tbar at which the loss has fallen to a value; infinite if it never does.
-
-        Parameters
-        ----------
-        loss : float
-            A value of ``R``, in the units of the squared targets.
-
-        Returns
-        -------
-        float
-            Time (tbar).
-        """
-        return self._flow.time_to(loss)
-
-    def impulse(self, t: ArrayLike) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,); (S, n) at S times.
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (S, n)
-        """
-        vectors = self._modes.vectors
-        return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
-
     def impulse_products(self, t: ArrayLike) -> Array:
         """``int_0^t T_i dT_j``, by which the layers follow each other in the second order.
 
@@ -193,7 +114,7 @@ class Linearised:
         ndarray, shape (n, n) or (S, n, n)
             Of T as in :meth:`impulse`.
         """
-        vectors = self._modes.vectors
+        vectors = self._flow.vectors
         return np.asarray(
             over_times("t", t, lambda s: vectors @ self._flow.impulse_products(a_time(s)) @ vectors.T)
         )

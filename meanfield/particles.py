@@ -1,8 +1,9 @@
 """Weighted neurons in the paper's normalised units: one object for finite and infinite width.
 
 ``f(x) = kappa sum_k weight_k a_k relu(w_k . x)`` with ``a ~ N(0, 1)`` and ``w ~ N(0, I_d)`` at the
-start. A random network of width m has m particles of weight 1; quadrature nodes of the
-infinite-width dynamics have weights whose sum is m, any real number.
+start; for any other activation sigma, ``sigma(beta2 w . x) / beta2`` takes the place of the ReLU.
+A random network of width m has m particles of weight 1; quadrature nodes of the infinite-width
+dynamics have weights whose sum is m, any real number.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import displays
+from meanfield.activations import RELU, Activation, as_activation
 from meanfield.arguments import (
     RNG,
     flag,
@@ -70,6 +72,10 @@ class Particles:
         Energetic and dynamical scale at this width.
     span : Span or None
         Given for reduced particles (see :meth:`sample`).
+    activation : Activation
+        The nonlinearity.
+    beta2 : float
+        The unit of w. It counts where the activation is not homogeneous of degree one only.
 
     See Also
     --------
@@ -91,6 +97,8 @@ class Particles:
     kappa: float
     kappa_prime: float
     span: Span | None = None
+    activation: Activation = RELU
+    beta2: float = 1.0
 
     @classmethod
     def sample(
@@ -101,6 +109,8 @@ class Particles:
         *,
         antisymmetric: bool = True,
         reduced: bool = False,
+        activation: Activation | str = RELU,
+        beta2: float | None = None,
         rng: RNG = None,
     ) -> Particles:
         """Draw a random network.
@@ -124,6 +134,12 @@ class Particles:
             Keep of every w only its coordinates in the span of the samples, and the length of the rest:
             N r numbers instead of N d. The run is the same to rounding; the network can be evaluated
             in the span only.
+        activation : Activation or str, default ReLU
+            The nonlinearity: a name of ``meanfield.activations.available()``, or your own.
+        beta2 : float, optional
+            Spread of the initial input weights at this width. Where the activation is not homogeneous of
+            degree one, as tanh is not, it decides with kappa and kappa_prime, and has to be given; by
+            default it is that of the scaling, if the scaling has one.
         rng : int, SeedSequence, Generator or None
             Source of randomness.
 
@@ -134,7 +150,8 @@ class Particles:
         Raises
         ------
         InputError
-            If the width is not a positive (for twins: even) whole number.
+            If the width is not a positive (for twins: even) whole number, the activation is not known, or
+            ``beta2`` is needed and missing.
 
         Examples
         --------
@@ -147,6 +164,7 @@ class Particles:
         _check(problem, scaling)
         antisymmetric, reduced = flag("antisymmetric", antisymmetric), flag("reduced", reduced)
         count = _as_count(width, even=antisymmetric)
+        chosen, size = _sized(activation, beta2, scaling, count, problem.d)
         source = generator(rng)
         each = 2 if antisymmetric else 1
         a, w = np.empty(count), np.empty((count, problem.rank if reduced else problem.d))
@@ -172,6 +190,8 @@ class Particles:
             kappa=scaling.kappa(count, problem.d),
             kappa_prime=scaling.kappa_prime(count, problem.d),
             span=Span(problem.basis, outside) if reduced else None,
+            activation=chosen,
+            beta2=size,
         )
 
     @classmethod
@@ -263,6 +283,8 @@ class Particles:
         kappa: float,
         kappa_prime: float,
         weight: ArrayLike | None = None,
+        activation: Activation | str = RELU,
+        beta2: float | None = None,
     ) -> Particles:
         """Build particles from the user's own arrays, in normalised units.
 
@@ -276,11 +298,16 @@ class Particles:
             ``beta1 beta2 / alpha`` and ``beta1 / beta2``.
         weight : array_like, shape (N,), optional
             Multiplicities; by default 1 each.
+        activation : Activation or str, default ReLU
+            The nonlinearity: a name of ``meanfield.activations.available()``, or your own.
+        beta2 : float, optional
+            The unit of w; needed where the activation is not homogeneous of degree one.
 
         Raises
         ------
         InputError
-            If shapes do not match, entries are not finite, or scales are not positive.
+            If shapes do not match, entries are not finite, scales are not positive, the activation is not
+            known, or ``beta2`` is needed and missing.
 
         Examples
         --------
@@ -296,7 +323,9 @@ class Particles:
                 f"weight has shape {weights.shape} and minimum {weights.min(initial=0.0):g}; "
                 f"give {a.size} numbers >= 0 with a positive sum"
             )
-        return cls(a, w, weights, _as_scale("kappa", kappa), _as_scale("kappa_prime", kappa_prime))
+        chosen, size = _sized(activation, beta2)
+        scales = _as_scale("kappa", kappa), _as_scale("kappa_prime", kappa_prime)
+        return cls(a, w, weights, *scales, activation=chosen, beta2=size)
 
     @property
     def size(self) -> int:
@@ -430,8 +459,14 @@ class Particles:
         step = max(1, _BLOCK // max(1, points.shape[0]))
         for start in range(0, self.size, step):
             chunk = slice(start, start + step)
-            f += np.maximum(points @ self.w[chunk].T, 0.0) @ coefficient[chunk]
+            f += self._activated(points @ self.w[chunk].T) @ coefficient[chunk]
         return f
+
+    def _activated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``sigma(beta2 z) / beta2``, the activation in normalised units."""
+        if self.activation.homogeneous:
+            return self.activation.value(z)
+        return self.activation.value(self.beta2 * z) / self.beta2
 
     def _points(self, x: ArrayLike) -> NDArray[np.float64]:
         """Inputs in the coordinates that w has."""
@@ -498,6 +533,8 @@ class Particles:
             "d": self.d,
             "kappa": self.kappa,
             "kappa'": self.kappa_prime,
+            "activation": self.activation.name,
+            "beta2": None if self.activation.homogeneous else self.beta2,
             "pairs of twins": "yes" if self.antisymmetric else "no",
             "reduced to the samples' span": "no" if self.span is None else "yes",
         }
@@ -506,8 +543,14 @@ class Particles:
     def __repr__(self) -> str:
         return (
             f"<Particles: N={self.size}, d={self.d}, width={self.width:g}, kappa={self.kappa:g}, "
-            f"kappa_prime={self.kappa_prime:g}>"
+            f"kappa_prime={self.kappa_prime:g}{self._nonlinearity()}>"
         )
+
+    def _nonlinearity(self) -> str:
+        if self.activation == RELU:
+            return ""
+        size = "" if self.activation.homogeneous else f", beta2={self.beta2:g}"
+        return f", activation={self.activation.name}{size}"
 
 
 def _as_count(width: float, *, even: bool) -> int:
@@ -522,6 +565,27 @@ def _as_count(width: float, *, even: bool) -> int:
 
 def _as_scale(name: str, value: Any) -> float:
     return number(name, value, "a positive finite number", above=0.0)
+
+
+def _sized(
+    activation: Activation | str,
+    beta2: float | None,
+    scaling: Scaling | None = None,
+    width: float = 1.0,
+    d: int = 1,
+) -> tuple[Activation, float]:
+    """The activation and the unit of w, which homogeneous ones of degree one do not need."""
+    chosen = as_activation(activation)
+    if beta2 is not None:
+        return chosen, _as_scale("beta2", beta2)
+    known = None if scaling is None or chosen.homogeneous else scaling.beta2(width, d)
+    if known is None and not chosen.homogeneous:
+        raise InputError(
+            f"{chosen.name} is not homogeneous of degree one, so that kappa and kappa_prime do not decide "
+            "how the network trains; give beta2, the spread of the initial input weights"
+            + ("" if scaling is None else ", or a scaling by alpha, beta1 and beta2")
+        )
+    return chosen, 1.0 if known is None else known
 
 
 def _check(problem: Problem, scaling: Scaling) -> None:

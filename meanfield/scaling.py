@@ -253,6 +253,22 @@ class Scaling:
         _, beta1, beta2 = self._values(m, d)
         return _in_range("kappa_prime", beta1 / beta2, m)
 
+    def beta2(self, m: float, d: float | None = None) -> float | None:
+        """Spread of the initial input weights at width m; None for a scaling given by gamma and gamma_prime.
+
+        Parameters
+        ----------
+        m : float
+            Width.
+        d : float, optional
+            Input dimension, the bias included; needed where a law depends on it.
+
+        Returns
+        -------
+        float or None
+        """
+        return None if self._laws is None else self._values(_width(m), d)[2]
+
     def tbar(self, steps: float, learning_rate: float, m: float, d: float | None = None) -> float:
         """Normalised time reached by gradient descent: ``steps * learning_rate / (beta1 beta2)``.
 

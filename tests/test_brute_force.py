@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 
 
 def compare(problem, gamma, width, horizon, rtol, *, reference_rtol):
     network = mf.Particles.sample(problem, mf.Scaling(gamma, 0.0), width, rng=0)
-    system = CanonicalSystem(problem, network)
+    system = ReluSystem(problem, network)
     largest = np.linalg.eigvalsh(system.gram(system.theta0))[-1] / problem.n
     times = np.geomspace(horizon / largest / 1e4, horizon / largest, 30)
     losses, states, evaluations = brute_force.integrate(

@@ -32,7 +32,7 @@ from meanfield.flow import METHODS, FlowInterrupted, Snapshot
 from meanfield.flow.linearly_implicit import ALPHA, B_EMBEDDED, COUPLING, GAMMA, B, LinearlyImplicit
 from meanfield.flow.method import State
 from meanfield.flow.stopping import SecondsReached
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 
 EPS = np.finfo(float).eps
 #: Order of each method on smooth problems.
@@ -174,7 +174,7 @@ class TestOrder:
     @every_method
     def test_fixed_steps(self, method, system_of):
         system = system_of("kink-free")
-        flow, errors = CanonicalSystem(system.problem, system.particles), []
+        flow, errors = ReluSystem(system.problem, system.particles), []
         t, counts = (2.0, [8, 16, 32]) if ORDER[method] == 5 else (20.0, [20, 40, 80, 160, 320])
         exact = system.exact(t).output
         for steps in counts:
@@ -189,7 +189,7 @@ class TestOrder:
     @every_method
     def test_error_estimate_falls_with_its_order(self, method, system_of):
         system = system_of("kink-free")
-        flow = CanonicalSystem(system.problem, system.particles)
+        flow = ReluSystem(system.problem, system.particles)
         state = State(0.0, flow.theta0.copy(), flow.residual(flow.theta0))
         steps = flow.kappa * 0.4 / 2.0 ** np.arange(5, 8)
         estimates = [rms(METHODS[method](flow).step(state, h).output_error) for h in steps]
@@ -232,7 +232,7 @@ class TestOrder:
             rng.standard_normal(9), rng.standard_normal((9, 4)), kappa=0.3, kappa_prime=0.7,
             weight=rng.uniform(0.5, 2, 9),
         )  # fmt: skip
-        flow, h, n = CanonicalSystem(problem, particles), 0.8, problem.n
+        flow, h, n = ReluSystem(problem, particles), 0.8, problem.n
         theta, weight, kappa = flow.theta0, flow.weight, flow.kappa
         phi = naive.features(theta, problem.x)
         J = -(kappa / n) * phi.reshape(n, -1).T @ (phi * weight).reshape(n, -1)
@@ -277,7 +277,7 @@ class TestSlidesInDoubt:
     def start(self, felt, e):
         particles = Particles.from_arrays([1.0], [[1.0, 0.0]], kappa=1.0, kappa_prime=1.0)
         targets = np.maximum(self.X @ particles.w[0], 0.0) - e
-        flow = CanonicalSystem(Problem(self.X, targets, bias=False), particles)
+        flow = ReluSystem(Problem(self.X, targets, bias=False), particles)
         return METHODS["residual"](flow), State(1.0, flow.theta0.copy(), np.array(e), np.array(felt))
 
     def test_before_the_step_is_no_reason_for_a_shorter_one(self):

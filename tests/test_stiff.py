@@ -11,7 +11,7 @@ from meanfield.flow.method import Attempt, State
 from meanfield.flow.slides import Slides
 from meanfield.flow.stiff import ImplicitSlides
 from meanfield.flow.stopping import Snapshot, Stationary
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 
 X = [[0.35, 0.82], [0.33, -1.3], [0.91, 0.45]]
 Y = np.array([-0.00054, 0.00058, 0.00036])
@@ -122,7 +122,7 @@ class TestAcrossKinks:
     def slides(self):
         problem = mf.Problem([[4.0, 0.0], [1.0, 1.0]], [1.0, 1.0], bias=False)
         network = mf.Particles.from_arrays([2.0], [[0.25, 0.75]], kappa=1.0, kappa_prime=1.0, weight=[3.0])
-        system = CanonicalSystem(problem, network)
+        system = ReluSystem(problem, network)
         new = system.theta0.copy()
         new[1:, 0] = np.linalg.solve(system.x, [-0.5, 2.0])
         return Slides(system), system.theta0, new
@@ -168,7 +168,7 @@ def test_no_rest_while_time_stands_still():
 
 def test_rounding_of_outputs_may_raise_the_loss():
     """To first order: the loss of e is uncertain by rms(e) times the rounding of an output."""
-    system = CanonicalSystem(*case())
+    system = ReluSystem(*case())
     e = np.array([3.0, 3.0, 3.0])
     before = State(1.0, system.theta0, e)
     for rise, accepted in ((0.9e-7, True), (1.1e-7, False)):

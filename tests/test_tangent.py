@@ -5,7 +5,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.flow import passes, tangent
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 from meanfield.flow.tangent import Spectrum
 
 
@@ -62,7 +62,7 @@ def test_runs_in_krylov_spaces_are_the_same(kind, monkeypatch):
 
 def test_products_are_those_of_the_matrix(monkeypatch):
     problem = mf.Problem(np.random.default_rng(2).standard_normal((12, 3)), np.ones(12))
-    system = CanonicalSystem(problem, mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), 100, rng=0))
+    system = ReluSystem(problem, mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), 100, rng=0))
     e = system.residual(system.theta0)
     K = system.tangent_kernel(system.theta0, e, e).matrix()
     monkeypatch.setattr(passes, "DIRECT", 1)

@@ -99,7 +99,7 @@ def gradient_descent(
     learning_rate = number("learning_rate", learning_rate, "a positive number", above=0.0)
     max_steps = whole_number("max_steps", max_steps)
     deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
-    system = CanonicalSystem(problem, particles)
+    system = CanonicalSystem.of(problem, particles)
     now, state = first_state(system, before)
     rules: list[StopRule] = [
         _LossAbove(1e6 * (state.loss + problem.zero_loss)),  # first: infinity is below its own rounding

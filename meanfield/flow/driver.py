@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield import kernels
+from meanfield.activations import RELU, Activation
 from meanfield.arguments import called, flag, number, one_of, progress_choice, whole_number
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
@@ -38,7 +39,7 @@ from meanfield.flow.stopping import (
     TimeReached,
     UserRule,
 )
-from meanfield.flow.system import CanonicalSystem, check_pair
+from meanfield.flow.system import CanonicalSystem, ReluSystem, check_pair
 from meanfield.flow.target import LossTarget, loss_target
 from meanfield.flow.trajectory import Trajectory
 from meanfield.particles import Particles
@@ -84,7 +85,7 @@ def gradient_flow(
     save_at: ArrayLike | None = None,
     rtol: float = 1e-3,
     atol: float = 1e-6,
-    method: MethodName = "residual",
+    method: MethodName | None = None,
     max_steps: int = 20_000,
     max_seconds: float | None = None,
     stationarity: float = STATIONARITY,
@@ -93,7 +94,7 @@ def gradient_flow(
     save_path: bool = False,
     progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> Trajectory:
-    """Train a two-layer ReLU network by gradient flow on ``R = (1/2n) sum (f - y)**2``.
+    """Train a two-layer network by gradient flow on ``R = (1/2n) sum (f - y)**2``.
 
     Parameters
     ----------
@@ -122,8 +123,9 @@ def gradient_flow(
     rtol, atol : float, default 1e-3, 1e-6
         Tolerated error of one step: of the outputs relative to the residual (and, for ``atol``, to
         the targets), and of the particles relative to three times their displacement so far.
-    method : {"residual", "linearly-implicit", "runge-kutta"}, default "residual"
-        Method of integration; see ``meanfield.flow.METHODS``.
+    method : {"residual", "linearly-implicit", "runge-kutta"}, optional
+        Method of integration; see ``meanfield.flow.METHODS``. By default the one that suits the network:
+        "residual" for the ReLU; ``run.stats.method`` names it.
     max_steps : int, default 20_000
         Stop after this many steps.
     max_seconds : float, optional
@@ -185,14 +187,14 @@ def gradient_flow(
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
         end_after(before, t_end)
-    method = one_of("method", method, get_args(MethodName))
+    method = chosen_method(particles, method)
     if flag("save_path", save_path) and method != Residual.name:
         raise InputError(f"save_path needs method={Residual.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at, 0.0 if before is None else float(before.time[-1]))
     if t_end is None and target is None and save_times.last < math.inf:
         t_end = save_times.last
-    _compile(method, min(problem.rank, 3))  # other kernels serve a plane, and all else
-    system = CanonicalSystem(problem, particles)
+    _compile(method, min(problem.rank, 3), particles.activation)  # other kernels serve a plane, and all else
+    system = METHODS[method].needs.of(problem, particles)
     observer = Observer(system)
     control = StepControl(rtol, atol, METHODS[method].error_order)
     horizon = math.inf if t_end is None else t_end
@@ -215,7 +217,10 @@ def gradient_flow(
 
     try:
         with kernels.one_blas_thread():
-            stepper = ResidualSpace(system) if save_path else METHODS[method](system)
+            stepper = METHODS[method](system)
+            if save_path:
+                assert isinstance(system, ReluSystem)
+                stepper = ResidualSpace(system)
             status = _integrate(stepper, control, observer, recorder, save_times, horizon, before, deadline)
         return finish(status)
     except kernels.OutOfTime:
@@ -226,12 +231,34 @@ def gradient_flow(
         raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
 
 
+def chosen_method(particles: Particles, method: MethodName | None) -> MethodName:
+    """The method that was asked for, or the one that suits a network.
+
+    Raises
+    ------
+    InputError
+        If there is no such method, or it does not serve the network's activation.
+    """
+    relu = particles.activation == RELU
+    if method is None:
+        return Residual.name if relu else LinearlyImplicit.name
+    name: MethodName = one_of("method", method, get_args(MethodName))
+    if not relu and METHODS[name].needs is ReluSystem:
+        raise InputError(
+            f"method is {name!r}, which moves networks of ReLUs only, but the activation is "
+            f"{particles.activation.name}; leave method out"
+        )
+    return name
+
+
 @functools.cache
-def _compile(method: MethodName, rank: int) -> None:
+def _compile(method: MethodName, rank: int, activation: Activation) -> None:
     """Step a single neuron once, so that compiling the kernels is not on the clock of any run."""
     problem = Problem(np.eye(rank), np.ones(rank), bias=False)
-    neuron = Particles.from_arrays([1.0], np.ones((1, rank)), kappa=1.0, kappa_prime=1.0)
-    system = CanonicalSystem(problem, neuron)
+    neuron = Particles.from_arrays(
+        [1.0], np.ones((1, rank)), kappa=1.0, kappa_prime=1.0, activation=activation, beta2=1.0
+    )
+    system = METHODS[method].needs.of(problem, neuron)
     state = State(0.0, system.theta0, system.residual(system.theta0))
     METHODS[method](system).step(state, 1e-3)
     Observer(system).measure(state)
@@ -294,7 +321,7 @@ def _march(
             state = attempt.state
             status = recorder.accept(now, state, seen_next, attempt.loss_rate * system.kappa, attempt)
             if status is Status.STATIONARY:
-                rest = test_rest(system, state)
+                rest = test_rest(system, state) if isinstance(system, ReluSystem) else Rest.STABLE
                 freed += rest is Rest.FREED
                 if rest is not Rest.FREED or freed > _FREED:
                     return status if rest is Rest.STABLE else Status.HELD

@@ -51,6 +51,7 @@ class LinearlyImplicit:
 
     name: ClassVar[MethodName] = "linearly-implicit"
     error_order: ClassVar[int] = 3
+    needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system

@@ -128,6 +128,8 @@ class Method(Protocol):
     name: ClassVar[MethodName]
     #: Power of h with which the estimated error of a step falls.
     error_order: ClassVar[int]
+    #: What it must know of a system: all of them, or the kind of system that serves it.
+    needs: ClassVar[type[CanonicalSystem]]
 
     def __init__(self, system: CanonicalSystem) -> None:
         """Bind the method to a system and allocate its buffers."""

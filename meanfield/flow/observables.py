@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield.activations import RELU
 from meanfield.flow.method import State
 from meanfield.flow.system import CanonicalSystem
 
@@ -24,9 +25,11 @@ class Observation:
     rd_w, rd_a : float
         Relative displacement of all input and of all output weights.
     drift : float
-        Weighted mean change of the conserved ``p**2 - |q|**2`` over the mean of ``p**2 + |q|**2``.
+        Weighted mean change of the conserved ``p**2 - |q|**2`` over the mean of ``p**2 + |q|**2``; nan where
+        the activation is not homogeneous of degree one, and nothing is conserved.
     capacity : float
-        Largest ``|f(x_i)|`` over its bound by the weights' norms (at most 1, up to rounding).
+        Largest ``|f(x_i)|`` over its bound by the weights' norms (at most 1, up to rounding); nan for
+        activations other than the ReLU.
     rounding : float
         Uncertainty of an output by rounding: outputs are sums of terms that cancel.
     """
@@ -57,6 +60,8 @@ class Observer:
         sums = system.observe(system.theta0)
         self._q2_outside = max(self._q2_initial - float(sums[3]), 0.0)
         self._lengths = np.linalg.norm(system.x, axis=1)
+        self._homogeneous = particles.activation.homogeneous
+        self._relu = particles.activation == RELU
 
     def measure(self, state: State) -> Observation:
         """Measure a state."""
@@ -69,8 +74,8 @@ class Observer:
             q_size=math.sqrt(q2),
             rd_w=_ratio(math.sqrt(dq2), math.sqrt(self._q2_initial)),
             rd_a=_ratio(math.sqrt(dp2), math.sqrt(self._p2_initial)),
-            drift=_ratio(drift, p2 + q2 + self._q2_outside),
-            capacity=self._capacity(state, q2 + self._q2_outside),
+            drift=_ratio(drift, p2 + q2 + self._q2_outside) if self._homogeneous else math.nan,
+            capacity=self._capacity(state, q2 + self._q2_outside) if self._relu else math.nan,
             rounding=np.finfo(np.float64).eps * (largest_sum + self.system.y_scale),
         )
 

@@ -17,7 +17,7 @@ from meanfield.arguments import flag, number, real_array
 from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
-from meanfield.flow.system import CanonicalSystem, check_pair
+from meanfield.flow.system import ReluSystem, check_pair
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -125,7 +125,7 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
     check_pair(problem, particles)
     n = problem.n
     check_fits(f"tangent kernels between {n} samples, {n} x {n} numbers each,", _KERNELS * 8.0 * n**2)
-    system = CanonicalSystem(problem, particles)
+    system = ReluSystem(problem, particles)
     theta = system.theta0.copy()
     for x in system.x:
         square = float(x @ x)

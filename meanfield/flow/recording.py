@@ -150,8 +150,8 @@ class Recorder:
             self._energy = math.nan
         self._rd_w_max = max(self._rd_w_max, seen.rd_w)
         self._rd_a_max = max(self._rd_a_max, seen.rd_a)
-        self._drift = max(self._drift, seen.drift)
-        self._capacity = max(self._capacity, seen.capacity)
+        self._drift = float(np.maximum(self._drift, seen.drift))  # nan stays
+        self._capacity = float(np.maximum(self._capacity, seen.capacity))
         self._last = (now, state, seen)
         goes_on = self._steps == 0 and self._before is not None  # that state was kept as the end before
         kept = not goes_on and (self._steps == 0 or self._save_times.due(now))
@@ -230,7 +230,7 @@ class Recorder:
         )
 
     def _loss(self, state: State) -> float:
-        return state.loss + self.system.problem.rays.lost
+        return state.loss + self.system.lost
 
     def _keep(self) -> None:
         assert self._last is not None

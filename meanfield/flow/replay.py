@@ -17,7 +17,7 @@ from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.flow.method import Motion, State
 from meanfield.flow.observables import Observer
-from meanfield.flow.system import CanonicalSystem, check_pair
+from meanfield.flow.system import ReluSystem, check_pair
 from meanfield.flow.tangent import Array
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -193,7 +193,7 @@ class Replayed:
     output: Array
     rd_w: float
     rd_a: float
-    _system: CanonicalSystem
+    _system: ReluSystem
     _theta: Array
 
     __repr__ = brief
@@ -209,7 +209,7 @@ def replayed(problem: Problem, particles: Particles, path: ResidualPath) -> Iter
     """The states of :func:`replay` one by one, so that only one of them is held."""
     check_pair(problem, particles)
     instance("path", path, ResidualPath, "run.path of a run with save_path=True")
-    system = CanonicalSystem(problem, particles)
+    system = ReluSystem(problem, particles)
     if len(path.start) != system.n:
         raise InputError(
             f"the path has residuals on {len(path.start)} samples but the problem has {system.n}; give the "

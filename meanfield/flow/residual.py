@@ -25,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 
 from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion, State
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import CanonicalSystem, ReluSystem
 from meanfield.flow.tangent import Array, Expansion, Spectrum
 from meanfield.kernels import phi_functions
 
@@ -38,8 +38,9 @@ class ResidualSpace:
 
     name: ClassVar[MethodName] = "residual"
     error_order: ClassVar[int] = 3
+    needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
-    def __init__(self, system: CanonicalSystem) -> None:
+    def __init__(self, system: ReluSystem) -> None:
         self.system = system
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._results: list[Array] = []

@@ -20,7 +20,7 @@ import numpy as np
 
 from meanfield import kernels
 from meanfield.flow.method import State
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 from meanfield.flow.tangent import Array
 
 #: A neuron is at the origin if |q| is below this share of |p|: kernels leave it at half of that.
@@ -45,7 +45,7 @@ class Rest(enum.Enum):
     FREED = "neurons that descent would move on were let go"
 
 
-def test_rest(system: CanonicalSystem, state: State) -> Rest:
+def test_rest(system: ReluSystem, state: State) -> Rest:
     """Push neurons at the origin and on kinks whose sides push away; let go those that only rested.
 
     Of the neurons at the origin those that are active somewhere step around it under descent, and
@@ -81,7 +81,7 @@ def is_active(q: Array, size: Array, x: Array) -> Array:
     return active
 
 
-def _held_on_kinks(system: CanonicalSystem, state: State, candidates: Array) -> bool:
+def _held_on_kinks(system: ReluSystem, state: State, candidates: Array) -> bool:
     """Whether some neuron on a kink would lower the loss on the side of it that it does not see."""
     x, e, lengths = system.x, state.e / system.n, np.linalg.norm(system.x, axis=1)
     looked_at = 0

@@ -35,6 +35,7 @@ class RungeKutta:
 
     name: ClassVar[MethodName] = "runge-kutta"
     error_order: ClassVar[int] = 5
+    needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system

@@ -21,7 +21,7 @@ from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
 
 #: Format of the files that are written; :func:`upgraded` brings older ones to it.
-FORMAT = 3
+FORMAT = 4
 #: What a file may hold, in words, and what reads it.
 KINDS = {
     "run": ("the run of a network", "Trajectory.load"),
@@ -86,7 +86,7 @@ def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     """What a file says of itself, in today's format.
 
     Format 1 did not name its kind: a limit is a file with an array of that name. Format 2 knew no
-    standardisation and no names of columns.
+    standardisation and no names of columns, format 3 the ReLU only.
 
     Raises
     ------
@@ -101,6 +101,8 @@ def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     if version < 3:
         plain = {"feature_names": None, "target_name": None, "standardisation": None}
         meta = {**meta, "format": 3, "problem": {"bias": meta["bias"], "name": meta["name"], **plain}}
+    if version < 4:
+        meta = {**meta, "format": 4, "activation": "relu", "beta2": 1.0}
     return meta
 
 
@@ -157,5 +159,11 @@ def final_particles(initial: Particles, a: NDArray[Any], w: NDArray[Any], status
     if status is Status.DIVERGED:
         return initial.moved(a, w)
     return Particles.from_arrays(
-        a, w, kappa=initial.kappa, kappa_prime=initial.kappa_prime, weight=initial.weight
+        a,
+        w,
+        kappa=initial.kappa,
+        kappa_prime=initial.kappa_prime,
+        weight=initial.weight,
+        activation=initial.activation,
+        beta2=initial.beta2,
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from meanfield import kernels
 from meanfield.flow.method import EventCounts
 from meanfield.flow.rest import AT_ORIGIN, is_active
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 from meanfield.flow.tangent import Array
 
 #: Most neurons on kinks that are looked at.
@@ -79,11 +79,11 @@ class Slides:
 
     Parameters
     ----------
-    system : CanonicalSystem
+    system : ReluSystem
         The system.
     """
 
-    def __init__(self, system: CanonicalSystem) -> None:
+    def __init__(self, system: ReluSystem) -> None:
         self.system = system
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._block = max(1, _BLOCK // system.n)

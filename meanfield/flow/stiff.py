@@ -24,7 +24,7 @@ from meanfield.flow.linearly_implicit import LinearlyImplicit
 from meanfield.flow.method import Attempt, MethodName, State
 from meanfield.flow.residual import ResidualSpace, felt
 from meanfield.flow.slides import Slide, Slides
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import CanonicalSystem, ReluSystem
 from meanfield.flow.tangent import DIRECT, Array
 
 #: A step is short if it is shorter than this share of the time so far, although the fastest mode decays by so
@@ -42,8 +42,9 @@ class Residual:
 
     name: ClassVar[MethodName] = ResidualSpace.name
     error_order: ClassVar[int] = ResidualSpace.error_order
+    needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
-    def __init__(self, system: CanonicalSystem) -> None:
+    def __init__(self, system: ReluSystem) -> None:
         self.system = system
         self._exact = ResidualSpace(system)
         self._implicit: ImplicitSlides | None = None
@@ -87,7 +88,10 @@ class Residual:
 class ImplicitSlides(LinearlyImplicit):
     """Linearly implicit steps of neurons that cross no kinks but may slide on some."""
 
-    def __init__(self, system: CanonicalSystem) -> None:
+    needs: ClassVar[type[CanonicalSystem]] = ReluSystem
+    system: ReluSystem
+
+    def __init__(self, system: ReluSystem) -> None:
         super().__init__(system)
         self._slides = Slides(system)
         self._lengths = np.linalg.norm(system.x, axis=1)

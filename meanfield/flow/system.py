@@ -7,17 +7,23 @@ With ``p = sqrt(kappa') a``, ``q = w / sqrt(kappa')`` and ``s = kappa tbar`` the
 with the residual ``e_i = kappa sum_k weight_k p_k relu(q_k . x_i) - y_i``: kappa' has left the
 equations. In terms of the feature map Phi (see :mod:`meanfield.kernels.dense`) the velocity is
 ``-Phi^T e / n`` and the residual obeys ``de/ds = -(1/n) K e`` with ``K = kappa Phi W Phi^T``.
+
+Any other activation sigma takes the place of the ReLU as ``sigma_c(z) = sigma(c z) / c`` with
+``c = beta2 sqrt(kappa') = sqrt(beta1 beta2)``: where sigma is homogeneous of degree one, c drops out.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
 from meanfield import kernels
+from meanfield.activations import RELU
 from meanfield.arguments import instance, scale
 from meanfield.errors import InputError
+from meanfield.flow.elementwise import ElementwisePasses, Forward
 from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
 from meanfield.flow.tangent import Array, TangentKernel
@@ -29,6 +35,30 @@ from meanfield.resources import check_fits
 _AT_ORIGIN = 1e-13
 #: Matrices (n, n) held at a time while a Gram matrix is made.
 _GRAM_MATRICES = 8
+
+
+class Passes(Protocol):
+    """Passes over all particles: :class:`~meanfield.flow.passes.DensePasses` says what each returns."""
+
+    count: int
+    chunks: int
+
+    def output(self, theta: Array) -> Array:
+        """Outputs in units of kappa, shape (n,)."""
+
+    def pullback(self, theta: Array, c: Array, out: Array) -> Array:
+        """``out = Phi^T c``."""
+
+    def tangent(self, theta: Array, v: Array) -> Array:
+        """``Phi W v``, shape (n,)."""
+
+    def gram(self, theta: Array) -> Array:
+        """``Phi W Phi^T``, shape (n, n)."""
+
+    def run(
+        self, flops: float, call: kernels.ChunkCall, *, passes: int = 1, chunks: int | None = None
+    ) -> None:
+        """Run a kernel over all chunks."""
 
 
 class CanonicalSystem:
@@ -47,13 +77,21 @@ class CanonicalSystem:
     Attributes
     ----------
     x, y : ndarray, shapes (n, r) and (n,)
-        Samples and targets, one for each ray of samples: see :class:`~meanfield.rays.Rays`. Losses here
-        lack the rays' constant ``lost``.
+        Samples and targets.
+    lost : float
+        What losses here lack.
     theta0 : ndarray, shape (1 + r, N)
         Initial state.
     y_scale : float
         Root mean square of the larger of targets and initial residual: the unit of output errors.
     """
+
+    _passes: Passes
+
+    @classmethod
+    def of(cls, problem: Problem, particles: Particles) -> CanonicalSystem:
+        """The system of this kind for a network; of any kind, the one that knows most of its activation."""
+        return (ReluSystem if particles.activation == RELU else SmoothSystem)(problem, particles)
 
     def __init__(self, problem: Problem, particles: Particles) -> None:
         check_pair(problem, particles)
@@ -62,16 +100,15 @@ class CanonicalSystem:
         self.kappa = scale("kappa", particles.kappa)
         scale("kappa_prime", particles.kappa_prime)
         scale("kappa times the width", particles.kappa * particles.width)
-        # Samples on one ray share their kink and are one sample to every neuron. Copies: kernels are compiled
-        # for writable arrays only, wherever the problem came from.
-        self.x, self.y = problem.rays.x.copy(), problem.rays.y.copy()
+        x, y, self.lost = self._samples()
+        # Copies: kernels are compiled for writable arrays only, wherever the problem came from.
+        self.x, self.y = x.copy(), y.copy()
         self.n = len(self.y)
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size
         self.root = math.sqrt(particles.kappa_prime)
         self.theta0 = self.canonical(particles)
-        passes = PlanarPasses if problem.rank == 2 else DensePasses
-        self._passes: DensePasses = passes(self.x, self.weight)
+        self._passes = self._make_passes()
         with np.errstate(over="ignore", invalid="ignore"):
             e0 = self.residual(self.theta0)
             if not math.isfinite(float(e0 @ e0)):
@@ -80,6 +117,13 @@ class CanonicalSystem:
                     "or scales closer to one"
                 )
         self.y_scale = max(_rms(self.y), _rms(e0))
+
+    def _samples(self) -> tuple[Array, Array, float]:
+        """Samples, targets and ``lost``."""
+        return self.problem.reduced, self.problem.y, 0.0
+
+    def _make_passes(self) -> Passes:
+        raise NotImplementedError
 
     @property
     def passes(self) -> int:
@@ -94,18 +138,13 @@ class CanonicalSystem:
         theta[1:] /= self.root
         return theta
 
-    @property
-    def samples(self) -> kernels.Samples:
-        """The samples and their kinks, as the motion knows them."""
-        return self._passes.samples
-
     def residual(self, theta: Array) -> Array:
         """Residual ``e = f - y`` on the samples, shape (n,)."""
         return self.kappa * self._passes.output(theta) - self.y
 
     def output(self, e: Array) -> Array:
-        """Outputs on all samples of the problem that a residual on the rays belongs to."""
-        return self.problem.rays.expand(e + self.y)
+        """Outputs on all samples of the problem that a residual belongs to, shape (n,)."""
+        return e + self.y
 
     def pullback(self, theta: Array, c: Array, out: Array) -> Array:
         """``out = Phi^T c``, shape (1 + r, N), for a vector c on the samples."""
@@ -123,34 +162,6 @@ class CanonicalSystem:
             "give fewer samples, or leave a flow's method at its default",
         )
         return self.kappa * self._passes.gram(theta)
-
-    def tangent_kernel(self, theta: Array, e: Array, before: Array) -> TangentKernel:
-        """K for the motion under e, which was ``before`` until now; sliding counts with what is left."""
-        return self._passes.tangent_kernel(theta, e, before, self.kappa)
-
-    def move(self, theta: Array, e: Array, h: Array, out: Array) -> tuple[Array, Moved]:
-        """Move all particles under one constant residual after another, kinks included.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (1 + r, N)
-            The state to start from.
-        e : ndarray, shape (1 + stages, n)
-            The residual that particles felt until now, and those to move under.
-        h : ndarray, shape (stages,)
-            Canonical times for which they are held.
-        out : ndarray, shape (1 + r, N)
-            Gets the new state.
-
-        Returns
-        -------
-        residual : ndarray, shape (stages, n)
-            After each stage.
-        moved : Moved
-            Distances from what ``out`` held, and events.
-        """
-        moved = self._passes.move(theta, e, h, out)
-        return self.kappa * moved.output - self.y, moved
 
     def combine(self, base: Array, increments: Array, coefficients: Array, out: Array) -> Array:
         """``out = base + sum_j coefficients_j increments_j``."""
@@ -200,6 +211,99 @@ class CanonicalSystem:
     def _stream(self, flops: float, call: kernels.ChunkCall) -> None:
         """Run a kernel that only streams through the state: not counted as a pass."""
         self._passes.run(flops, call, passes=0)
+
+
+class ReluSystem(CanonicalSystem):
+    """Neurons with the ReLU, which move exactly under a constant residual, kinks included.
+
+    Samples and targets are one for each ray of samples, which share their kink and are one sample to every
+    neuron: see :class:`~meanfield.rays.Rays`. Losses lack the rays' constant ``lost``.
+    """
+
+    _passes: DensePasses
+
+    @classmethod
+    def of(cls, problem: Problem, particles: Particles) -> ReluSystem:
+        """See :meth:`CanonicalSystem.of`."""
+        return cls(problem, particles)
+
+    def __init__(self, problem: Problem, particles: Particles) -> None:
+        check_relu(particles)
+        super().__init__(problem, particles)
+
+    def _samples(self) -> tuple[Array, Array, float]:
+        rays = self.problem.rays
+        return rays.x, rays.y, rays.lost
+
+    def _make_passes(self) -> DensePasses:
+        passes = PlanarPasses if self.problem.rank == 2 else DensePasses
+        return passes(self.x, self.weight)
+
+    def output(self, e: Array) -> Array:
+        """Outputs on all samples of the problem that a residual on the rays belongs to."""
+        return self.problem.rays.expand(e + self.y)
+
+    @property
+    def samples(self) -> kernels.Samples:
+        """The samples and their kinks, as the motion knows them."""
+        return self._passes.samples
+
+    def tangent_kernel(self, theta: Array, e: Array, before: Array) -> TangentKernel:
+        """K for the motion under e, which was ``before`` until now; sliding counts with what is left."""
+        return self._passes.tangent_kernel(theta, e, before, self.kappa)
+
+    def move(self, theta: Array, e: Array, h: Array, out: Array) -> tuple[Array, Moved]:
+        """Move all particles under one constant residual after another, kinks included.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (1 + r, N)
+            The state to start from.
+        e : ndarray, shape (1 + stages, n)
+            The residual that particles felt until now, and those to move under.
+        h : ndarray, shape (stages,)
+            Canonical times for which they are held.
+        out : ndarray, shape (1 + r, N)
+            Gets the new state.
+
+        Returns
+        -------
+        residual : ndarray, shape (stages, n)
+            After each stage.
+        moved : Moved
+            Distances from what ``out`` held, and events.
+        """
+        moved = self._passes.move(theta, e, h, out)
+        return self.kappa * moved.output - self.y, moved
+
+
+class SmoothSystem(CanonicalSystem):
+    """Neurons with any activation, which methods see by values, slopes and second derivatives."""
+
+    _passes: ElementwisePasses
+
+    @classmethod
+    def of(cls, problem: Problem, particles: Particles) -> SmoothSystem:
+        """See :meth:`CanonicalSystem.of`."""
+        return cls(problem, particles)
+
+    def _make_passes(self) -> ElementwisePasses:
+        scale = self.particles.beta2 * self.root
+        return ElementwisePasses(self.x, self.weight, self.particles.activation, scale)
+
+    def forward(self, theta: Array) -> Forward:
+        """The state as the samples see it, in units of kappa: see :class:`Forward`."""
+        return self._passes.forward(theta)
+
+
+def check_relu(particles: Particles) -> None:
+    """Refuse networks with another activation where everything rests on the ReLU."""
+    instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
+    if particles.activation != RELU:
+        raise InputError(
+            f"the activation is {particles.activation.name}, but this is for networks of ReLUs only; draw "
+            "the network without activation="
+        )
 
 
 def _rms(values: Array) -> float:

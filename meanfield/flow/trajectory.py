@@ -318,6 +318,8 @@ class Trajectory:
             "problem": self.problem.described(),
             "kappa": self.initial.kappa,
             "kappa_prime": self.initial.kappa_prime,
+            "activation": self.initial.activation.name,
+            "beta2": self.initial.beta2,
             "status": self.status.name,
             "stats": asdict(self.stats),
             "time_unit": self.time_unit,
@@ -364,7 +366,8 @@ class Trajectory:
         if type(meta["time_unit"]) is not str:
             raise InputError(f"its time_unit is {shown(meta['time_unit'])}")
         problem = Problem.restored(arrays["x"], arrays["y"], meta["problem"])
-        scales = {"kappa": meta["kappa"], "kappa_prime": meta["kappa_prime"], "weight": arrays["weight"]}
+        scales = {name: meta[name] for name in ("kappa", "kappa_prime", "activation", "beta2")}
+        scales["weight"] = arrays["weight"]
         initial, status = Particles.from_arrays(arrays["a0"], arrays["w0"], **scales), Status[meta["status"]]
         final = final_particles(initial, arrays["a1"], arrays["w1"], status)
         stats = Stats(**{**meta["stats"], "events": EventCounts(**meta["stats"]["events"])})
@@ -449,6 +452,8 @@ class Trajectory:
             "width": network.width,
             "kappa": network.kappa,
             "kappa_prime": network.kappa_prime,
+            "activation": network.activation.name,
+            "beta2": network.beta2,
             "status": self.status.name,
             "time_of_end": self.end.time,
             "loss_at_end": self.end.loss,

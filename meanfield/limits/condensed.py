@@ -20,7 +20,7 @@ from meanfield import displays
 from meanfield.arguments import instance, number, root
 from meanfield.displays import brief
 from meanfield.exporting import dataset, frame
-from meanfield.flow.system import CanonicalSystem
+from meanfield.flow.system import ReluSystem
 from meanfield.nodes import kink_angles
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -187,7 +187,7 @@ class EarlyAlignment:
             In the order of ``directions``.
         """
         particles = Particles.quadrature(self.problem, scaling, width, nodes=nodes)
-        system = CanonicalSystem(self.problem, particles)
+        system = ReluSystem(self.problem, particles)
         s = self.escape_time(scaling, width) * system.kappa
         theta = _moved(system, system.theta0, s) if 0.0 < s < math.inf else system.theta0
         size = np.linalg.norm(theta[1:], axis=0)
@@ -333,7 +333,7 @@ def _unit(angle: Array) -> Array:
 def _search(problem: Problem, rng: int) -> list[Extremal]:
     """Let balanced neurons go under the residual -y, and collect where those that grow point to."""
     half = Particles.quadrature(problem, Scaling(0.0, 0.0), 2.0, nodes=_STARTS, rng=rng)
-    system = CanonicalSystem(problem, half)
+    system = ReluSystem(problem, half)
     theta = system.theta0.copy()
     theta[0] = np.sign(theta[0]) * np.linalg.norm(theta[1:], axis=0)
     for _ in range(_ROUNDS):
@@ -342,7 +342,7 @@ def _search(problem: Problem, rng: int) -> list[Extremal]:
         size = np.linalg.norm(theta[1:], axis=0)
         grown = size > 0.0
         theta, before = theta[:, grown] / size[grown], before[:, grown]
-        system = CanonicalSystem(problem, _some(half, theta.shape[1]))
+        system = ReluSystem(problem, _some(half, theta.shape[1]))
         turning = np.linalg.norm(theta[1:] - before[1:], axis=0)
         if turning.max(initial=0.0) <= _AT_REST:
             break
@@ -369,7 +369,7 @@ def _some(particles: Particles, count: int) -> Particles:
     )  # fmt: skip
 
 
-def _moved(system: CanonicalSystem, theta: Array, s: float) -> Array:
+def _moved(system: ReluSystem, theta: Array, s: float) -> Array:
     """Particles after the canonical time s under the residual -y, exactly."""
     out = np.empty_like(theta)
     e = -system.y

@@ -51,7 +51,7 @@ class Sine:
 
     @cached_property
     def system(self) -> CanonicalSystem:
-        return CanonicalSystem(self.problem, self.network)
+        return CanonicalSystem.of(self.problem, self.network)
 
     @cached_property
     def largest_rate(self) -> float:

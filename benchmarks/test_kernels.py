@@ -10,7 +10,6 @@ import pytest
 
 import meanfield as mf
 from meanfield.flow import METHODS
-from meanfield.flow.method import State
 from meanfield.flow.system import CanonicalSystem
 
 #: m, n, d: sorted one-dimensional inputs twice, and as many dimensions as samples.
@@ -22,7 +21,7 @@ def system(request):
     m, n, d = request.param
     x = np.linspace(-0.5, 0.5, n) if d == 2 else np.random.default_rng(0).standard_normal((n, d - 1))
     problem = mf.Problem(x, np.sin(4 * np.pi * np.linspace(-0.5, 0.5, n)))
-    return CanonicalSystem(problem, mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), m, rng=0))
+    return CanonicalSystem.of(problem, mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), m, rng=0))
 
 
 def arguments(system):
@@ -110,7 +109,7 @@ def step_group(system):
 def test_step_ours(benchmark, system, method):
     benchmark.group, benchmark.extra_info["library"] = step_group(system), f"meanfield, {method}"
     stepper = METHODS[method](system)
-    state = State(0.0, system.theta0.copy(), system.residual(system.theta0))
+    state = system.state(0.0, system.theta0.copy())
     before = system.passes
     attempt = stepper.step(state, SHORT_STEP)
     benchmark.extra_info["evaluations"] = system.passes - before

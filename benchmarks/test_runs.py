@@ -48,7 +48,7 @@ def test_four_points_ours(benchmark, method, regime):
 
 @pytest.mark.parametrize("regime", ["linear", "critical"])
 def test_four_points_scipy(benchmark, regime):
-    system = CanonicalSystem(PROBLEM, network(REGIMES[regime]))
+    system = CanonicalSystem.of(PROBLEM, network(REGIMES[regime]))
     shape, velocity = system.theta0.shape, np.empty_like(system.theta0)
 
     def right_hand_side(_, u):

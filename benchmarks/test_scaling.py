@@ -49,7 +49,7 @@ def loss_by_descent(time):
 def test_right_hand_side(benchmark, width):
     benchmark.group = "scaling: right-hand side, four points"
     benchmark.extra_info |= {"library": "meanfield, right-hand side", "m": width}
-    system = CanonicalSystem(PROBLEM, network(width))
+    system = CanonicalSystem.of(PROBLEM, network(width))
     velocity = benchmark.pedantic(
         peers.ours_rhs, (system, system.theta0, np.empty_like(system.theta0)), rounds=25, warmup_rounds=2
     )

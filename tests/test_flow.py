@@ -30,7 +30,6 @@ from meanfield import (
 )
 from meanfield.flow import METHODS, FlowInterrupted, Snapshot
 from meanfield.flow.linearly_implicit import ALPHA, B_EMBEDDED, COUPLING, GAMMA, B, LinearlyImplicit
-from meanfield.flow.method import State
 from meanfield.flow.stopping import SecondsReached
 from meanfield.flow.system import ReluSystem
 
@@ -179,7 +178,7 @@ class TestOrder:
         exact = system.exact(t).output
         for steps in counts:
             stepper = METHODS[method](flow)
-            state = State(0.0, flow.theta0.copy(), flow.residual(flow.theta0))
+            state = flow.state(0.0, flow.theta0.copy())
             for _ in range(steps):
                 state = stepper.step(state, flow.kappa * t / steps).state
             errors.append(rms(state.e + system.problem.y - exact))
@@ -190,7 +189,7 @@ class TestOrder:
     def test_error_estimate_falls_with_its_order(self, method, system_of):
         system = system_of("kink-free")
         flow = ReluSystem(system.problem, system.particles)
-        state = State(0.0, flow.theta0.copy(), flow.residual(flow.theta0))
+        state = flow.state(0.0, flow.theta0.copy())
         steps = flow.kappa * 0.4 / 2.0 ** np.arange(5, 8)
         estimates = [rms(METHODS[method](flow).step(state, h).output_error) for h in steps]
         slopes = -np.diff(np.log2(estimates))
@@ -246,7 +245,7 @@ class TestOrder:
             stage = theta + np.tensordot(ALPHA[i], k, 1)
             coupled = np.tensordot(COUPLING[i], k, 1).ravel()
             k[i] = np.linalg.solve(matrix, h * velocity(stage).ravel() + h * J @ coupled).reshape(theta.shape)
-        attempt = LinearlyImplicit(flow).step(State(0.0, theta, flow.residual(theta)), h)
+        attempt = LinearlyImplicit(flow).step(flow.state(0.0, theta), h)
         new = theta + np.tensordot(B, k, 1)
         np.testing.assert_allclose(attempt.state.theta, new, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(
@@ -278,7 +277,9 @@ class TestSlidesInDoubt:
         particles = Particles.from_arrays([1.0], [[1.0, 0.0]], kappa=1.0, kappa_prime=1.0)
         targets = np.maximum(self.X @ particles.w[0], 0.0) - e
         flow = ReluSystem(Problem(self.X, targets, bias=False), particles)
-        return METHODS["residual"](flow), State(1.0, flow.theta0.copy(), np.array(e), np.array(felt))
+        return METHODS["residual"](flow), flow.state(
+            1.0, flow.theta0.copy(), f=targets + e, felt=np.array(felt)
+        )
 
     def test_before_the_step_is_no_reason_for_a_shorter_one(self):
         errors = []

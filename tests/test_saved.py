@@ -54,7 +54,7 @@ def test_another_kind_is_refused_in_one_sentence(saved):
 
 
 @pytest.mark.parametrize(
-    "meta", [{"kind": "picture"}, {"kind": None}, {"format": 4}, {"format": 0}, {"format": "1"}]
+    "meta", [{"kind": "picture"}, {"kind": None}, {"format": 5}, {"format": 0}, {"format": "1"}]
 )
 def test_what_no_version_writes(saved, meta, tmp_path):
     with np.load(saved["run"][1]) as archive:

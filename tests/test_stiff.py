@@ -7,7 +7,7 @@ from numba import njit
 import meanfield as mf
 from meanfield import Status
 from meanfield.flow.control import StepControl
-from meanfield.flow.method import Attempt, State
+from meanfield.flow.method import Attempt
 from meanfield.flow.slides import Slides
 from meanfield.flow.stiff import ImplicitSlides
 from meanfield.flow.stopping import Snapshot, Stationary
@@ -170,8 +170,8 @@ def test_rounding_of_outputs_may_raise_the_loss():
     """To first order: the loss of e is uncertain by rms(e) times the rounding of an output."""
     system = ReluSystem(*case())
     e = np.array([3.0, 3.0, 3.0])
-    before = State(1.0, system.theta0, e)
+    before = system.state(1.0, system.theta0, f=e + system.y)
     for rise, accepted in ((0.9e-7, True), (1.1e-7, False)):
-        after = State(2.0, system.theta0, np.sqrt(e**2 + 2.0 * 3.0 * rise))
+        after = system.state(2.0, system.theta0, f=np.sqrt(e**2 + 2.0 * 3.0 * rise) + system.y)
         attempt = Attempt(after, 0.0, np.zeros(3), np.zeros(2))
         assert StepControl(1e-3, 1e-6, 3).accepts(before, attempt, 0.5, rounding=1e-7) is accepted

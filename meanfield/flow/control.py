@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, State
+from meanfield.flow.method import Attempt
 from meanfield.flow.observables import Observation
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 
 #: Individual particles may be off by this much more than outputs: many cross a kink in one step,

@@ -12,10 +12,10 @@ import numpy as np
 from meanfield import kernels
 from meanfield.arguments import number, progress_choice, whole_number
 from meanfield.flow.driver import FlowInterrupted, check_run
-from meanfield.flow.method import State
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.start import first_state, split_start
+from meanfield.flow.state import State
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import (
     AtRounding,
@@ -153,7 +153,7 @@ def _descend(
             loss_rate = float(np.sum(system.weight * velocity**2)) * system.kappa**2
             theta = state.theta + h * velocity
             steps += 1
-            state = State(state.s + h, theta, system.residual(theta))
+            state = system.state(state.s + h, theta)
             now = start + steps * learning_rate
             status = recorder.accept(now, state, observer.measure(state), loss_rate)
     return status

@@ -18,7 +18,7 @@ from meanfield.arguments import called, flag, number, one_of, progress_choice, w
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
 from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Method, MethodName, State
+from meanfield.flow.method import Method, MethodName
 from meanfield.flow.moments import only
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
@@ -26,6 +26,7 @@ from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.rest import Rest, test_rest
 from meanfield.flow.runge_kutta import RungeKutta
 from meanfield.flow.start import end_after, first_state, first_step, split_start
+from meanfield.flow.state import State
 from meanfield.flow.status import Status
 from meanfield.flow.stiff import Residual
 from meanfield.flow.stopping import (
@@ -259,7 +260,7 @@ def _compile(method: MethodName, rank: int, activation: Activation) -> None:
         [1.0], np.ones((1, rank)), kappa=1.0, kappa_prime=1.0, activation=activation, beta2=1.0
     )
     system = METHODS[method].needs.of(problem, neuron)
-    state = State(0.0, system.theta0, system.residual(system.theta0))
+    state = system.state(0.0, system.theta0)
     METHODS[method](system).step(state, 1e-3)
     Observer(system).measure(state)
 

@@ -182,8 +182,7 @@ class Forward:
 
         passes.run(2.0 * (n * c) ** 2 + _FLOPS * n, work, passes=0, chunks=len(groups))
         inner = passes.x @ passes.x.T
-        if c > 1:
-            inner = np.kron(inner, np.ones((c, c)))
+        inner = inner if c == 1 else np.repeat(np.repeat(inner, c, axis=0), c, axis=1)
         return np.asarray(np.kron(by_p.sum(axis=0), np.eye(c)) + inner * by_q.sum(axis=0))
 
     def _columns(self, neurons: tuple[int, int], rows: int) -> Iterator[tuple[Array, Array, int, int]]:

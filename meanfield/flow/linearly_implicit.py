@@ -17,7 +17,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from meanfield.flow.method import Attempt, MethodName, State
+from meanfield.flow.method import Attempt, MethodName
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
@@ -88,7 +89,7 @@ class LinearlyImplicit:
         new = self._results[0] if theta is not self._results[0] else self._results[1]
         system.combine(theta, k, B, new)
         return Attempt(
-            state=State(state.s + h, new, system.residual(new)),
+            state=system.state(state.s + h, new),
             loss_rate=float(e @ K @ e) / n**2,
             output_error=(B - B_EMBEDDED) @ seen,
             layer_error=system.combination_norms(k, B - B_EMBEDDED),

@@ -11,38 +11,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
 #: Methods of integration that users choose from.
 MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta"]
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """A point of the flow.
-
-    Attributes
-    ----------
-    s : float
-        Canonical time ``kappa tbar``.
-    theta : ndarray, shape (1 + r, N)
-        Canonical parameters. Methods reuse buffers: copy it to keep it beyond the next step.
-    e : ndarray, shape (n,)
-        Residual ``f - y`` at theta.
-    felt : ndarray, shape (n,), optional
-        Mean residual that particles felt at the end of the last step; None at the start.
-    """
-
-    s: float
-    theta: Array
-    e: Array
-    felt: Array | None = None
-
-    @property
-    def loss(self) -> float:
-        """``R = (1/2n) sum_i e_i**2``."""
-        return float(self.e @ self.e) / (2 * self.e.size)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.activations import RELU
-from meanfield.flow.method import State
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 
 
@@ -85,7 +85,7 @@ class Observer:
         # That difference is known to the rounding of q only.
         p2 = max(self._p2_initial + q2 - self._q2_initial, np.finfo(np.float64).eps * q2)
         bound = self.system.kappa * math.sqrt(q2) * math.sqrt(p2) * self._lengths
-        f = np.abs(state.e + self.system.y)
+        f = np.abs(state.f)
         tested = f > 1e-9 * self.system.y_scale  # an output of pure rounding has no capacity to show
         return float(np.max(f[tested] / np.maximum(bound[tested], 1e-300), initial=0.0))
 

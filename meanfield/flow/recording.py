@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 from meanfield.arguments import real_array
 from meanfield.bars import QUIET_SECONDS, bar_class, visible
 from meanfield.errors import InputError
-from meanfield.flow.method import Attempt, EventCounts, State
+from meanfield.flow.method import Attempt, EventCounts
 from meanfield.flow.observables import Observation, Observer
 from meanfield.flow.replay import ResidualPath
+from meanfield.flow.state import State
 from meanfield.flow.status import Status
 from meanfield.flow.stopping import Snapshot, StopRule
 from meanfield.flow.system import CanonicalSystem
@@ -166,7 +167,7 @@ class Recorder:
         snapshot = Snapshot(
             time=now,
             loss=self._loss(state),
-            output=self.system.output(state.e),
+            output=self.system.output(state.f),
             rd_w=seen.rd_w,
             rd_a=seen.rd_a,
             steps=self._steps,
@@ -235,7 +236,7 @@ class Recorder:
     def _keep(self) -> None:
         assert self._last is not None
         now, state, seen = self._last
-        self._rows.append((now, self._loss(state), self.system.output(state.e), seen.rd_w, seen.rd_a))
+        self._rows.append((now, self._loss(state), self.system.output(state.f), seen.rd_w, seen.rd_a))
         if self._save_parameters:
             particles = self.system.to_particles(state.theta)
             self._parameters.append((particles.a, particles.w))

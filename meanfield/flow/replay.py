@@ -15,7 +15,7 @@ from meanfield import kernels
 from meanfield.arguments import flag, instance
 from meanfield.displays import brief
 from meanfield.errors import InputError
-from meanfield.flow.method import Motion, State
+from meanfield.flow.method import Motion
 from meanfield.flow.observables import Observer
 from meanfield.flow.system import ReluSystem, check_pair
 from meanfield.flow.tangent import Array
@@ -220,9 +220,9 @@ def replayed(problem: Problem, particles: Particles, path: ResidualPath) -> Iter
     with kernels.one_blas_thread():
         for (h, felt), kept in zip(path.motions, path.kept, strict=True):
             with np.errstate(over="ignore", invalid="ignore"):  # who is not felt may leave the range
-                e, _ = system.move(theta, np.vstack([before, felt]), h, new)
+                f, _ = system.move(theta, np.vstack([before, felt]), h, new)
             theta, new, before = new, theta, felt[-1]
             if kept:
                 with np.errstate(over="ignore", invalid="ignore"):
-                    seen, output = observer.measure(State(0.0, theta, e[-1])), system.output(e[-1])
+                    seen, output = observer.measure(system.state(0.0, theta, f=f[-1])), system.output(f[-1])
                 yield Replayed(output, seen.rd_w, seen.rd_a, system, theta)

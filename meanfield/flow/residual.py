@@ -24,7 +24,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion, State
+from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, ReluSystem
 from meanfield.flow.tangent import Array, Expansion, Spectrum
 from meanfield.kernels import phi_functions
@@ -62,20 +63,21 @@ class ResidualSpace:
         first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])
 
         # The prediction goes into the array of the result: the second motion measures the difference.
-        (e_predicted,), _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
-        at_defect = spectrum.expand(e_predicted - decayed, h)
+        (f_predicted,), _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
+        at_defect = spectrum.expand(system.pull(f_predicted) - decayed, h)
         _, _, response, response_mean = phi_functions(h * at_defect.rates)
         correction = at_defect.apply(2.0 * response_mean)
         first += at_defect.apply(0.5 * phi_functions(0.5 * h * at_defect.rates)[3])
         second = 2.0 * (predicted + correction) - first
-        (e_half, e_new), moved = system.move(theta, np.stack([before, first, second]), halves, new)
+        (f_half, f_new), moved = system.move(theta, np.stack([before, first, second]), halves, new)
 
-        surprise = e_new - (decayed + at_defect.apply(2.0 * response))
+        reached, e_half = system.state(state.s + h, new, f=f_new, felt=second), system.pull(f_half)
+        surprise = reached.e - (decayed + at_defect.apply(2.0 * response))
         return Attempt(
-            state=State(state.s + h, new, e_new, second),
+            state=reached,
             loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
             # Under a constant residual particles give off exactly -mean . (change of e) / n.
-            dissipated=float(first @ (state.e - e_half) + second @ (e_half - e_new)) / system.n,
+            dissipated=float(first @ (state.e - e_half) + second @ (e_half - reached.e)) / system.n,
             output_error=np.abs(surprise) + self._doubt(state, h, moved.doubt, np.abs(surprise)),
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * moved.change,
             events=EventCounts(*(int(count) for count in moved.events[:4])),

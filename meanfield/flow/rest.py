@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from meanfield import kernels
-from meanfield.flow.method import State
+from meanfield.flow.state import State
 from meanfield.flow.system import ReluSystem
 from meanfield.flow.tangent import Array
 

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, MethodName, State
+from meanfield.flow.method import Attempt, MethodName
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
@@ -52,18 +53,17 @@ class RungeKutta:
         system, k = self.system, self._slopes
         self._first_slope(state)
         new = self._results[0] if state.theta is not self._results[0] else self._results[1]
-        e = state.e
         for stage in range(1, 7):
             system.combine(state.theta, k[:stage], h * A[stage, :stage], new)
-            e = system.residual(new)
-            system.pullback(new, -e / system.n, k[stage])
-        self._last_of = e
+            reached = system.state(state.s + h, new)
+            system.pullback(new, -reached.e / system.n, k[stage])
+        self._last_of = reached.e
         speeds = [system.combination_norms(k[stage : stage + 1], np.ones(1)) for stage in range(6)]
         rates = system.kappa * np.array([float(v @ v) for v in speeds])
         self._difference[:] = 0.0
         system.combine(self._difference, k, h * ERROR, self._difference)
         return Attempt(
-            state=State(state.s + h, new, e),
+            state=reached,
             loss_rate=float(rates[0]),
             dissipated=h * float(A[6] @ rates),
             output_error=system.tangent(new, self._difference),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from meanfield.errors import InputError
-from meanfield.flow.method import State
+from meanfield.flow.state import State
 from meanfield.flow.status import Status
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.trajectory import Trajectory
@@ -38,9 +38,9 @@ def split_start(problem: Problem, start: Particles | Trajectory) -> tuple[Partic
 def first_state(system: CanonicalSystem, before: Trajectory | None) -> tuple[float, State]:
     """Time (tbar) and state at which a run starts."""
     if before is None:
-        return 0.0, State(0.0, system.theta0, system.residual(system.theta0))
+        return 0.0, system.state(0.0, system.theta0)
     now, theta = float(before.time[-1]), system.canonical(before.final)
-    return now, State(system.kappa * now, theta, system.residual(theta))
+    return now, system.state(system.kappa * now, theta)
 
 
 def first_step(before: Trajectory | None) -> float:

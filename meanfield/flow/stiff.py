@@ -21,9 +21,10 @@ from typing import ClassVar
 import numpy as np
 
 from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Attempt, MethodName, State
+from meanfield.flow.method import Attempt, MethodName
 from meanfield.flow.residual import ResidualSpace, felt
 from meanfield.flow.slides import Slide, Slides
+from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, ReluSystem
 from meanfield.flow.tangent import DIRECT, Array
 
@@ -110,7 +111,7 @@ class ImplicitSlides(LinearlyImplicit):
         crossed = slides.crossed(state.theta, new.theta, new.e, h)
         events = attempt.events if crossed is None else slides.catch(new.theta, new.e, crossed.kinks)
         if events.slid:
-            new = replace(new, e=system.residual(new.theta))
+            new = system.state(new.s, new.theta)
         later = None if crossed is None else slides.at(new.theta, new.e)
         if crossed is None or later is None:
             return replace(attempt, layer_error=np.full(2, math.inf))

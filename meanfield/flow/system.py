@@ -26,6 +26,7 @@ from meanfield.errors import InputError
 from meanfield.flow.elementwise import ElementwisePasses, Forward
 from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
+from meanfield.flow.state import State
 from meanfield.flow.tangent import Array, TangentKernel
 from meanfield.particles import Particles
 from meanfield.problem import Problem
@@ -138,13 +139,41 @@ class CanonicalSystem:
         theta[1:] /= self.root
         return theta
 
-    def residual(self, theta: Array) -> Array:
-        """Residual ``e = f - y`` on the samples, shape (n,)."""
-        return self.kappa * self._passes.output(theta) - self.y
+    def state(self, s: float, theta: Array, *, f: Array | None = None, felt: Array | None = None) -> State:
+        """The state theta at canonical time s; ``f`` are its outputs where they are known."""
+        f = self.outputs(theta) if f is None else f
+        e = self.pull(f)
+        return State(s, theta, f, e, self.loss(f, e), felt)
 
-    def output(self, e: Array) -> Array:
-        """Outputs on all samples of the problem that a residual belongs to, shape (n,)."""
-        return e + self.y
+    def outputs(self, theta: Array) -> Array:
+        """Outputs on the samples, shape (n,)."""
+        return self.kappa * self._passes.output(theta)
+
+    def pull(self, f: Array) -> Array:
+        """Derivative e of each sample's loss with respect to its output, shape (n,)."""
+        return f - self.y
+
+    def loss(self, f: Array, e: Array) -> float:
+        """R of outputs f whose pull is e."""
+        return float(e @ e) / (2 * e.size)
+
+    def curvature(self, state: State) -> Array | None:
+        """Second derivative D of each sample's loss with respect to its outputs; None where it is one.
+
+        Returns
+        -------
+        ndarray, shape (n,), (n, c, c) for c outputs, or None
+            Symmetric and positive semi-definite.
+        """
+        return None
+
+    def residual(self, theta: Array) -> Array:
+        """``pull(outputs(theta))``, of the mean square the residual ``f - y``, shape (n,)."""
+        return self.pull(self.outputs(theta))
+
+    def output(self, f: Array) -> Array:
+        """Outputs on all samples of the problem, shape (n,), from those on the samples of the system."""
+        return f
 
     def pullback(self, theta: Array, c: Array, out: Array) -> Array:
         """``out = Phi^T c``, shape (1 + r, N), for a vector c on the samples."""
@@ -239,9 +268,9 @@ class ReluSystem(CanonicalSystem):
         passes = PlanarPasses if self.problem.rank == 2 else DensePasses
         return passes(self.x, self.weight)
 
-    def output(self, e: Array) -> Array:
-        """Outputs on all samples of the problem that a residual on the rays belongs to."""
-        return self.problem.rays.expand(e + self.y)
+    def output(self, f: Array) -> Array:
+        """See :meth:`CanonicalSystem.output`."""
+        return self.problem.rays.expand(f)
 
     @property
     def samples(self) -> kernels.Samples:
@@ -268,13 +297,13 @@ class ReluSystem(CanonicalSystem):
 
         Returns
         -------
-        residual : ndarray, shape (stages, n)
-            After each stage.
+        f : ndarray, shape (stages, n)
+            Outputs after each stage.
         moved : Moved
             Distances from what ``out`` held, and events.
         """
         moved = self._passes.move(theta, e, h, out)
-        return self.kappa * moved.output - self.y, moved
+        return self.kappa * moved.output, moved
 
 
 class SmoothSystem(CanonicalSystem):

@@ -5,6 +5,9 @@ in the neurons (the output, squared displacements, squared norms) has the same m
 in 1 + r dimensions as over uniform directions on S^r at radius sqrt(r + 1): the mean of the squared
 radius is r + 1 (derivation: ``docs/infinite-width.md``). Coordinates are those of the samples' span, r
 its dimension. All rules give the half a > 0; the other half are the twins (-a, w).
+
+Where the activation is not homogeneous of degree one the radius counts, too: :func:`gaussian` has nodes of
+all radii.
 """
 
 from __future__ import annotations
@@ -100,6 +103,34 @@ def directions(problem: Problem, count: int, rng: np.random.Generator) -> Direct
     return Directions(np.concatenate(a), np.concatenate(q), total / total.sum())
 
 
+def gaussian(problem: Problem, count: int, rng: np.random.Generator) -> Directions:
+    """About ``count`` scrambled Sobol' points of the Gaussian law itself, for activations of any kind.
+
+    Parameters
+    ----------
+    problem : Problem
+        Sets the dimension of the samples' span.
+    count : int
+        Wanted number of nodes with a > 0; a power of two is taken.
+    rng : Generator
+        Scrambles the points.
+
+    Examples
+    --------
+    >>> nodes = gaussian(Problem([-0.5, 0.5], [1.0, 0.5]), 128, np.random.default_rng(0))
+    >>> nodes.q.shape, round(float(nodes.weight @ nodes.a**2), 12)
+    ((128, 2), 1.0)
+    """
+    points = _sobol(problem.rank, count, rng)
+    a, q = np.abs(points[:, 0]), points[:, 1:]
+    # As for directions: the mean squares are those of the law.
+    return Directions(
+        a / math.sqrt(np.mean(a**2)),
+        q / np.sqrt(np.mean(q**2)),
+        np.full(len(points), 1.0 / len(points)),
+    )
+
+
 def kink_angles(x: Array) -> Array:
     """Angles in [0, 2 pi) of input weights with q.x_i = 0 for some sample, ascending, shape (K,).
 
@@ -181,15 +212,20 @@ def _gauss_legendre(count: int) -> tuple[Array, Array]:
 
 def _on_the_sphere(rank: int, count: int, rng: np.random.Generator) -> Piece:
     """Rank 3 and more: scrambled Sobol' points, made Gaussian and projected to the sphere."""
+    points = _sobol(rank, count, rng)
+    size = np.linalg.norm(points[:, 1:], axis=1)
+    theta = np.arctan2(size, np.abs(points[:, 0]))
+    return theta, points[:, 1:] / size[:, None], np.full(len(points), 1.0 / len(points))
+
+
+def _sobol(rank: int, count: int, rng: np.random.Generator) -> Array:
+    """Scrambled Sobol' points in 1 + rank dimensions, made Gaussian."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
     power = max(round(math.log2(count)), 3)  # Sobol' points are balanced in powers of two only
     sequence = qmc.Sobol(1 + rank, scramble=True, seed=rng)
-    points = ndtri(np.clip(sequence.random_base2(power), 1e-12, 1.0 - 1e-12))
-    size = np.linalg.norm(points[:, 1:], axis=1)
-    theta = np.arctan2(size, np.abs(points[:, 0]))
-    return theta, points[:, 1:] / size[:, None], np.full(len(points), 1.0 / len(points))
+    return np.asarray(ndtri(np.clip(sequence.random_base2(power), 1e-12, 1.0 - 1e-12)))
 
 
 def outside_span(problem: Problem, weight: Array, rng: np.random.Generator) -> Array:

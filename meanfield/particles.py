@@ -29,7 +29,7 @@ from meanfield.arguments import (
 )
 from meanfield.displays import brief
 from meanfield.errors import InputError
-from meanfield.nodes import Directions, directions, outside_span
+from meanfield.nodes import Directions, directions, gaussian, outside_span
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
 
@@ -164,7 +164,7 @@ class Particles:
         _check(problem, scaling)
         antisymmetric, reduced = flag("antisymmetric", antisymmetric), flag("reduced", reduced)
         count = _as_count(width, even=antisymmetric)
-        chosen, size = _sized(activation, beta2, scaling, count, problem.d)
+        chosen, size = sized(activation, beta2, scaling, count, problem.d)
         source = generator(rng)
         each = 2 if antisymmetric else 1
         a, w = np.empty(count), np.empty((count, problem.rank if reduced else problem.d))
@@ -202,13 +202,17 @@ class Particles:
         width: float,
         *,
         nodes: int = 2048,
+        activation: Activation | str = RELU,
+        beta2: float | None = None,
         rng: RNG = 0,
     ) -> Particles:
         """Nodes that stand for infinitely many neurons: the law of large numbers at scale m.
 
         Directions of (a, w) on a sphere with weights that sum to the width, in twins (a, w) and (-a, w)
         side by side, so that the initial output is exactly zero. For samples that span a line or a plane
-        the rule is deterministic and respects their kinks; for higher rank it is randomised (Sobol').
+        the rule is deterministic and respects their kinks; for higher rank it is randomised (Sobol'). For
+        activations that are not homogeneous of degree one the nodes are randomised points of the Gaussian law
+        itself.
 
         Parameters
         ----------
@@ -220,8 +224,11 @@ class Particles:
             The scale m, any real number from 2 on: 1e4 or 1e60.
         nodes : int, default 2048
             Wanted number of particles, at least 16; the rule may take a few more or less.
+        activation, beta2
+            As in :meth:`sample`.
         rng : int, SeedSequence, Generator or None, default 0
-            Scrambles the points at rank 3 and above, and draws what of w lies outside the samples' span.
+            Scrambles the points where they are randomised, and draws what of w lies outside the samples'
+            span.
 
         Returns
         -------
@@ -242,9 +249,17 @@ class Particles:
         """
         _check(problem, scaling)
         width = number("width", width, "a finite number from 2 on", least=2.0)
+        chosen, size = sized(activation, beta2, scaling, width, problem.d)
         source = generator(rng)
-        half = directions(problem, whole_number("nodes", nodes, least=16) // 2, source)
-        return cls.twins(problem, scaling, width, half, rng=source)
+        rule = directions if chosen.homogeneous else gaussian
+        half = rule(problem, whole_number("nodes", nodes, least=16) // 2, source)
+        if chosen.homogeneous:
+            return replace(
+                cls.twins(problem, scaling, width, half, rng=source), activation=chosen, beta2=size
+            )
+        free = _outside(problem, len(half.weight), source)
+        pairs = cls._paired(problem, scaling, width, half, free)
+        return replace(pairs, activation=chosen, beta2=size)
 
     @classmethod
     def twins(
@@ -265,7 +280,19 @@ class Particles:
         -------
         Particles
         """
-        w = half.q @ problem.basis.T + outside_span(problem, half.weight, generator(rng))
+        return cls._paired(problem, scaling, width, half, outside_span(problem, half.weight, generator(rng)))
+
+    @classmethod
+    def _paired(
+        cls,
+        problem: Problem,
+        scaling: Scaling,
+        width: float,
+        half: Directions,
+        outside: NDArray[np.float64],
+    ) -> Particles:
+        """Nodes and their twins, for w that have this outside the samples' span."""
+        w = half.q @ problem.basis.T + outside
         return cls(
             a=np.column_stack([half.a, -half.a]).ravel(),
             w=np.repeat(w, 2, axis=0),
@@ -323,7 +350,7 @@ class Particles:
                 f"weight has shape {weights.shape} and minimum {weights.min(initial=0.0):g}; "
                 f"give {a.size} numbers >= 0 with a positive sum"
             )
-        chosen, size = _sized(activation, beta2)
+        chosen, size = sized(activation, beta2)
         scales = _as_scale("kappa", kappa), _as_scale("kappa_prime", kappa_prime)
         return cls(a, w, weights, *scales, activation=chosen, beta2=size)
 
@@ -414,6 +441,38 @@ class Particles:
         rows = instance("neurons", neurons, slice, "slice(start, stop)")
         return np.asarray(self.w[rows] @ self._points(x).T)
 
+    def activations(
+        self, x: ArrayLike, neurons: slice = slice(None)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``sigma(beta2 z) / beta2`` and ``sigma'(beta2 z)`` at ``z = w_k . x_i``: what neurons make of x.
+
+        Parameters
+        ----------
+        x, neurons
+            As in :meth:`preactivations`.
+
+        Returns
+        -------
+        value, slope : ndarray, shape (number of neurons, k)
+
+        Examples
+        --------
+        >>> one = Particles.from_arrays(
+        ...     [1.0], [[2.0]], kappa=1.0, kappa_prime=1.0, activation="tanh", beta2=0.5
+        ... )
+        >>> value, slope = one.activations([[1.0]])
+        >>> value.round(4), slope.round(4)                # 2 tanh(1), 1 / cosh(1)**2
+        (array([[1.5232]]), array([[0.42]]))
+        """
+        z = self.preactivations(x, neurons)
+        value, slope = self.activation.value_and_slope(z if self._plain else self.beta2 * z)
+        return (value if self._plain else value / self.beta2), slope
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the size of w drops out, so that beta2 does."""
+        return self.activation.homogeneous
+
     def coordinates(self, problem: Problem) -> NDArray[np.float64]:
         """Input weights in the coordinates of :attr:`Problem.basis`, shape (N, rank), reduced or not.
 
@@ -464,7 +523,7 @@ class Particles:
 
     def _activated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """``sigma(beta2 z) / beta2``, the activation in normalised units."""
-        if self.activation.homogeneous:
+        if self._plain:
             return self.activation.value(z)
         return self.activation.value(self.beta2 * z) / self.beta2
 
@@ -567,14 +626,28 @@ def _as_scale(name: str, value: Any) -> float:
     return number(name, value, "a positive finite number", above=0.0)
 
 
-def _sized(
+def _outside(problem: Problem, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Gaussian parts of input weights outside the samples' span, shape (count, d)."""
+    if problem.rank == problem.d:
+        return np.zeros((count, problem.d))
+    draws = rng.standard_normal((count, problem.d))
+    return np.asarray(draws - (draws @ problem.basis) @ problem.basis.T)
+
+
+def sized(
     activation: Activation | str,
     beta2: float | None,
     scaling: Scaling | None = None,
     width: float = 1.0,
     d: int = 1,
 ) -> tuple[Activation, float]:
-    """The activation and the unit of w, which homogeneous ones of degree one do not need."""
+    """The activation and the unit of w, which homogeneous ones of degree one do not need.
+
+    Raises
+    ------
+    InputError
+        If the activation is not known, or the unit is needed and neither given nor known to the scaling.
+    """
     chosen = as_activation(activation)
     if beta2 is not None:
         return chosen, _as_scale("beta2", beta2)
@@ -583,7 +656,7 @@ def _sized(
         raise InputError(
             f"{chosen.name} is not homogeneous of degree one, so that kappa and kappa_prime do not decide "
             "how the network trains; give beta2, the spread of the initial input weights"
-            + ("" if scaling is None else ", or a scaling by alpha, beta1 and beta2")
+            + ("" if scaling is None else ", or a scaling that has it")
         )
     return chosen, 1.0 if known is None else known
 

@@ -55,14 +55,17 @@ class Scaling:
         ``kappa = m**-gamma`` and ``kappa_prime = m**-gamma_prime``.
     alpha, beta1, beta2 : float, str, PowerLaw or callable, optional
         Instead of the exponents: the laws themselves. A string is an expression in m and d such as
-        ``"sqrt(2/(m+d))"``; a callable takes m, or m and d. Constants are constants, not exponents.
+        ``"sqrt(2/(m+d))"``; a callable takes m, or m and d. Constants are constants, not exponents. beta2
+        may be given with the exponents: where the activation is not homogeneous of degree one, as tanh is
+        not, kappa and kappa_prime alone do not decide how a network trains.
     name : str, optional
         Short name for figures and tables.
 
     Raises
     ------
     InputError
-        If neither or both forms are given, a law is not positive, or it is not a power law at large m.
+        If neither or both forms are given (but for beta2), a law is not positive, or it is not a power law
+        at large m.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class Scaling:
     gamma_prime: float
     name: str
     _laws: tuple[LawFunction, LawFunction, LawFunction] | None
+    _size: LawFunction | None
 
     def __init__(
         self,
@@ -91,14 +95,18 @@ class Scaling:
     ) -> None:
         name = text("name", name)
         given = {"alpha": alpha, "beta1": beta1, "beta2": beta2}
-        if all(law is None for law in given.values()):
+        size = None
+        if alpha is None and beta1 is None and (beta2 is None or gamma is not None):
             if gamma is None:
                 raise InputError("no scaling given; give gamma and gamma_prime, or alpha, beta1 and beta2")
-            parsed = None
+            parsed, size = None, None if beta2 is None else parse_law("beta2", beta2)
             gamma = _exponent_value("gamma", gamma)
             gamma_prime = _exponent_value("gamma_prime", 0.0 if gamma_prime is None else gamma_prime)
         elif gamma is not None or gamma_prime is not None:
-            raise InputError("both exponents and alpha, beta1, beta2 given; give one of the two forms")
+            raise InputError(
+                "both exponents and alpha, beta1, beta2 given; give one of the two forms (beta2 may go with "
+                "gamma)"
+            )
         else:
             missing = [key for key, law in given.items() if law is None]
             if missing:
@@ -111,6 +119,7 @@ class Scaling:
         object.__setattr__(self, "gamma_prime", gamma_prime)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "_laws", parsed)
+        object.__setattr__(self, "_size", size)
 
     @classmethod
     def named(cls, scheme: SchemeName | str, *, b: float | None = None) -> Scaling:
@@ -254,7 +263,7 @@ class Scaling:
         return _in_range("kappa_prime", beta1 / beta2, m)
 
     def beta2(self, m: float, d: float | None = None) -> float | None:
-        """Spread of the initial input weights at width m; None for a scaling given by gamma and gamma_prime.
+        """Spread of the initial input weights at width m; None for a scaling by gamma and gamma_prime only.
 
         Parameters
         ----------
@@ -267,7 +276,7 @@ class Scaling:
         -------
         float or None
         """
-        return None if self._laws is None else self._values(_width(m), d)[2]
+        return None if self._laws is None and self._size is None else self._values(_width(m), d)[2]
 
     def tbar(self, steps: float, learning_rate: float, m: float, d: float | None = None) -> float:
         """Normalised time reached by gradient descent: ``steps * learning_rate / (beta1 beta2)``.
@@ -317,23 +326,27 @@ class Scaling:
         return _in_range("steps", time * self._time_unit(m, d) / _learning_rate(learning_rate), m, least=0.0)
 
     def _time_unit(self, m: float, d: float | None) -> float:
-        if self._laws is None:
+        if self._laws is None and self._size is None:
             raise InputError(
                 "this scaling is given by gamma and gamma_prime only, which fix no unit of time; "
-                "give alpha, beta1 and beta2 to convert learning-rate steps"
+                "give alpha, beta1 and beta2, or beta2 as well, to convert learning-rate steps"
             )
         _, beta1, beta2 = self._values(_width(m), d)
         return beta1 * beta2
 
     def _values(self, m: float, d: float | None) -> tuple[float, float, float]:
-        assert self._laws is not None
-        if d is None:
-            values = [law(m, math.nan) for law in self._laws]
-            if any(math.isnan(value) for value in values):
-                raise InputError(f"the scaling {self.name!r} depends on the input dimension; give d")
-        else:
+        if d is not None:
             d = number("d", d, "the input dimension, a positive number", above=0.0)
-            values = [law(m, d) for law in self._laws]
+        at = math.nan if d is None else d
+        if self._laws is not None:
+            values = [law(m, at) for law in self._laws]
+        else:
+            assert self._size is not None
+            beta2 = self._size(m, at)
+            beta1 = self.kappa_prime(m) * beta2
+            values = [beta1 * beta2 / self.kappa(m), beta1, beta2]
+        if d is None and any(math.isnan(value) for value in values):
+            raise InputError(f"the scaling {self.name!r} depends on the input dimension; give d")
         for key, value in zip(("alpha", "beta1", "beta2"), values, strict=True):
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{key} is {value} at m = {m:g}; a law must be positive and finite there")
@@ -357,7 +370,10 @@ class Scaling:
         label = f", name={self.name!r}" if self.name else ""
         exponents = f"gamma={self.gamma!r}, gamma_prime={self.gamma_prime!r}{label}"
         if self._laws is None:
-            return f"Scaling({exponents})"
+            size = None if self._size is None else law_code(self._size)
+            if self._size is not None and size is None:
+                return f"<Scaling by functions: {exponents}>"
+            return f"Scaling({exponents})" if size is None else f"Scaling({exponents}, beta2={size})"
         laws = [law_code(law) for law in self._laws]
         if any(code is None for code in laws):
             return f"<Scaling by functions: {exponents}>"

@@ -10,12 +10,12 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 
-from meanfield.activations.base import Activation
+from meanfield.activations.base import Activation, Array
 from meanfield.activations.relu import RELU
 from meanfield.arguments import did_you_mean, shown
 from meanfield.errors import InputError
 
-__all__ = ["RELU", "Activation", "as_activation", "available"]
+__all__ = ["RELU", "Activation", "as_activation", "available", "kept_activation"]
 
 
 @functools.cache
@@ -55,3 +55,14 @@ def as_activation(given: Activation | str) -> Activation:
             "your own as Activation(name, value, slope)" + did_you_mean(str(given), available())
         )
     return found
+
+
+def kept_activation(name: str) -> Activation:
+    """The activation that a file names; one of the user's own can be named, but not evaluated."""
+    return available().get(name) or Activation(name, _unknown, _unknown)
+
+
+def _unknown(z: Array) -> Array:
+    raise InputError(
+        "the file names an activation of the user's own, which files do not hold; run it again with that one"
+    )

@@ -127,6 +127,20 @@ def rng_option(section: str, **attributes: Any) -> Callable[[_F], _F]:
     )  # fmt: skip
 
 
+def _activations() -> list[str]:
+    from meanfield.activations import available
+
+    return list(available())
+
+
+def activation_option(section: str) -> Callable[[_F], _F]:
+    """Add ``--activation``."""
+    return option(
+        "--activation", metavar="NAME", type=Known(_activations), default="relu", section=section,
+        help="the nonlinearity: relu (default), tanh, ...; an unknown name lists all",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class GridOptions:
     """Which networks a sweep trains."""
@@ -138,6 +152,8 @@ class GridOptions:
     antisymmetric: bool
     seeds: int | None
     rng: int
+    activation: str = "relu"
+    beta2: float | None = None
     gamma: tuple[float, ...] | None = None
 
     def settings(self, loss: LossOptions) -> dict[str, Any]:
@@ -153,6 +169,8 @@ class GridOptions:
             "seeds": preset.seeds if self.seeds is None else self.seeds,
             "per_half": preset.per_half if self.per_half is None else self.per_half,
             "antisymmetric": self.antisymmetric,
+            "activation": self.activation,
+            "beta2": self.beta2,
             "loss_tol": loss.loss_tol,
             "loss_atol": preset.loss_atol if asked == (None, None) else loss.loss_atol,
             "rng": self.rng,
@@ -183,6 +201,9 @@ def grid_options(*, gamma: bool = True) -> Callable[[_F], _F]:
         option("--per-half/--no-per-half", default=None, section="grid",
                help="widths count one of two twin halves, as in the paper: 2 m neurons, kappa = m^-gamma "
                     "(default: with the preset paper only)"),
+        activation_option("grid"),
+        option("--beta2", metavar="X", type=Number(), section="grid",
+               help="spread of the initial input weights, where the activation is not homogeneous"),
         antisymmetric_option("grid"),
         option("-s", "--seeds", metavar="N", type=Whole(), section="grid",
                help="how many random draws for each point and width"),
@@ -251,6 +272,7 @@ class ScalingOptions:
         given = {"alpha": self.alpha, "beta1": self.beta1, "beta2": self.beta2}
         laws: dict[str, Any] = {name: law for name, law in given.items() if law is not None}
         exponents = self.gamma is not None or self.gamma_prime is not None
+        size = laws.pop("beta2") if exponents and set(laws) == {"beta2"} else None
         if sum([scheme is not None, bool(laws), exponents]) > 1:
             raise InputError(
                 "give the scaling in one form: a scheme's name; --alpha, --beta1 and --beta2; or --gamma"
@@ -258,7 +280,7 @@ class ScalingOptions:
         if laws:
             return Scaling(**laws)
         if exponents:
-            return Scaling(self.gamma, self.gamma_prime)
+            return Scaling(self.gamma, self.gamma_prime, beta2=size)
         if scheme is None:
             raise InputError("no scaling given; give a scheme's name, --alpha --beta1 --beta2, or --gamma")
         return Scaling.named(scheme, b=self.b)
@@ -278,7 +300,7 @@ def scaling_options(function: _F) -> _F:
         option("--beta1", metavar="LAW", section="scaling",
                help="spread of the output weights, such as 'sqrt(2/(m+1))'"),
         option("--beta2", metavar="LAW", section="scaling",
-               help="spread of the input weights, such as 'sqrt(1/d)'"),
+               help="spread of the input weights, such as 'sqrt(1/d)'; also with --gamma"),
         option("-g", "--gamma", metavar="GAMMA", type=Number(), section="scaling",
                help="exponent of kappa = m^-gamma"),
         option("--gamma-prime", metavar="GAMMA", type=Number(), section="scaling",

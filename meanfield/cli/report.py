@@ -119,7 +119,7 @@ def diagram_as_json(diagram: PhaseDiagram, written: Sequence[Path]) -> dict[str,
 
     return {
         "problem": {"name": diagram.problem.name, "n": diagram.problem.n, "d": diagram.problem.d},
-        "settings": asdict(diagram.settings),
+        "settings": diagram.settings.described(),
         "methods": methods_text(diagram),
         "widths": [int(m) for m in diagram.widths],
         "seeds": [int(seed) for seed in diagram.seeds],
@@ -160,7 +160,7 @@ def boundary_as_text(found: Boundary, written: Sequence[Path]) -> Page:
 def boundary_as_json(found: Boundary, written: Sequence[Path]) -> dict[str, Any]:
     """The located boundary, for scripts."""
     return {
-        "settings": asdict(found.settings),
+        "settings": found.settings.described(),
         "widths": [int(m) for m in found.widths],
         "seeds": [int(seed) for seed in found.seeds],
         "method": found.method,

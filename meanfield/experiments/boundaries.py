@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import displays
+from meanfield.activations import RELU, Activation
 from meanfield.arguments import instance, number, whole_number
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import write_csv
@@ -217,6 +218,8 @@ def boundary(
     executor: AnyExecutor = None,
     store: str | os.PathLike[str] | None = None,
     memory: float | None = None,
+    activation: Activation | str = RELU,
+    beta2: float | None = None,
     antisymmetric: bool = True,
     per_half: bool = False,
     loss_tol: float | None = None,
@@ -253,7 +256,9 @@ def boundary(
         Most ensembles for one gamma_prime.
     executor, store, memory
         As in :func:`meanfield.phase_diagram`, with which a store can be shared.
-    antisymmetric, per_half, loss_tol, loss_atol, rtol, max_steps, rng, confidence, progress
+    activation, beta2, antisymmetric, per_half, loss_tol, loss_atol
+        As in :func:`meanfield.phase_diagram`.
+    rtol, max_steps, rng, confidence, progress
         As in :func:`meanfield.phase_diagram`.
 
     Returns
@@ -288,7 +293,8 @@ def boundary(
         np.empty(0), as_exponents("gamma_prime", gamma_prime), as_widths("widths", widths), as_seeds(seeds)
     )
     settings = checked_settings(
-        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, loss_atol=loss_atol,
+        problem, grid, activation=activation, beta2=beta2, antisymmetric=antisymmetric,
+        per_half=per_half, loss_tol=loss_tol, loss_atol=loss_atol,
         rtol=rtol, max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     rows = [

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from meanfield import kernels
-from meanfield.arguments import instance
+from meanfield.activations import RELU, Activation, kept_activation
+from meanfield.arguments import check_types, instance
 from meanfield.flow import Status, gradient_flow
 from meanfield.flow.passes import PARTIAL_SUMS
 from meanfield.laws import PowerLaw
@@ -16,6 +20,8 @@ from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.regime import exponents
 from meanfield.scaling import Scaling
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, order=True)
@@ -67,6 +73,10 @@ class CellSettings:
         Largest number of steps of a run.
     entropy : int
         Root of all random numbers of the sweep.
+    activation : Activation
+        The nonlinearity of the networks.
+    beta2 : float or None
+        Spread of their initial input weights, where the activation is not homogeneous of degree one.
 
     Examples
     --------
@@ -81,6 +91,62 @@ class CellSettings:
     atol: float = 1e-6
     max_steps: int = 20_000
     entropy: int = 0
+    activation: Activation = RELU
+    beta2: float | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Names and values of the settings, for files and tables; activations are kept by their names.
+
+        Returns
+        -------
+        dict
+            Text, numbers, booleans and None only.
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "activation": self.activation.name
+        }
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any]) -> CellSettings:
+        """The settings that :meth:`described` has described.
+
+        Parameters
+        ----------
+        kept : mapping
+            From a file.
+
+        Returns
+        -------
+        CellSettings
+            Cells with an activation of the user's own can be read, but not run.
+        """
+        known = dict(kept)
+        if "activation" in known:
+            known["activation"] = kept_activation(known["activation"])
+        settings = cls(**known)
+        check_types(settings)
+        return settings
+
+    def theory(self, gamma: ArrayLike, gamma_prime: ArrayLike) -> tuple[Array, Array]:
+        """Predicted exponents S_w and S_a of these networks; nan where there is no prediction.
+
+        Where an activation is not homogeneous of degree one, power counting says where the linear regime
+        ends, and what holds in it. Beyond, neurons leave the part of the activation that they began in.
+
+        Parameters
+        ----------
+        gamma, gamma_prime : float or array_like
+            Points of the plane; they are broadcast against each other.
+
+        Returns
+        -------
+        S_w, S_a : ndarray
+        """
+        S_w, S_a = exponents(gamma, gamma_prime, antisymmetric=self.antisymmetric)
+        if self.activation.homogeneous:
+            return S_w, S_a
+        lazy = S_w <= 0.0
+        return np.where(lazy, S_w, math.nan), np.where(lazy, S_a, math.nan)
 
 
 @dataclass(frozen=True)
@@ -179,6 +245,8 @@ def cell_particles(problem: Problem, cell: Cell, settings: CellSettings) -> Part
         cell_scaling(cell, settings),
         neurons(cell, settings),
         antisymmetric=settings.antisymmetric,
+        activation=settings.activation,
+        beta2=settings.beta2,
         rng=np.random.SeedSequence(settings.entropy, spawn_key=(cell.seed,)),
     )
 

@@ -27,7 +27,7 @@ from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slop
 from meanfield.experiments.zeros import Zero, locate
 from meanfield.flow.trajectory import load_saved
 from meanfield.problem import Problem
-from meanfield.regime import Regime, exponents
+from meanfield.regime import Regime
 
 if TYPE_CHECKING:
     import pandas
@@ -306,7 +306,7 @@ class PhaseDiagram:
     def _row(self, i: int, j: int) -> Row:
         gamma, gamma_prime = float(self.gamma[j]), float(self.gamma_prime[i])
         S_w, S_a = self._slope(self.rd_w[i, j]), self._slope(self.rd_a[i, j])
-        predicted_w, predicted_a = exponents(gamma, gamma_prime, antisymmetric=self.settings.antisymmetric)
+        predicted_w, predicted_a = self.settings.theory(gamma, gamma_prime)
         regime = Regime.classify(gamma, gamma_prime)
         at_widths = None if self.prediction is None else self.prediction.points[i][j]
         return Row(

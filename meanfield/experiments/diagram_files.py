@@ -6,14 +6,13 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.arguments import check_types
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS
@@ -36,7 +35,7 @@ def write_diagram(diagram: PhaseDiagram, path: str | os.PathLike[str]) -> Path:
     meta = {
         "kind": "diagram",
         "problem": diagram.problem.described(),
-        "settings": asdict(diagram.settings),
+        "settings": diagram.settings.described(),
         "confidence": diagram.confidence,
         "missing": diagram.missing,
         "uncertainty": diagram.uncertainty,
@@ -68,8 +67,7 @@ def read_diagram(
         If its parts do not fit together.
     """
     problem = Problem.restored(arrays["x"], arrays["y"], meta["problem"])
-    settings = CellSettings(**meta["settings"])
-    check_types(settings)
+    settings = CellSettings.restored(meta["settings"])
     shape = tuple(len(arrays[name]) for name in ("gamma_prime", "gamma", "widths", "seeds"))
     for name in _MAPS:
         if arrays[name].shape != shape or arrays[name].dtype != np.float64:

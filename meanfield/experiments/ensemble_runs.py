@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.activations import RELU, Activation, as_activation
 from meanfield.arguments import flag, instance, number, one_of, progress_choice, root, whole_number
 from meanfield.bars import QUIET_SECONDS
 from meanfield.errors import InputError
@@ -17,6 +18,7 @@ from meanfield.experiments.executors import check_executor
 from meanfield.experiments.grid import as_seeds
 from meanfield.experiments.progress import streamed
 from meanfield.flow import METHODS, Trajectory
+from meanfield.flow.method import MethodName
 from meanfield.flow.recording import SaveTimes
 from meanfield.limits.refinement import dense_times
 from meanfield.problem import Problem
@@ -51,10 +53,12 @@ def ensemble(
     t_end: float | None = None,
     rtol: float = 1e-3,
     atol: float = 1e-6,
-    method: str = "residual",
+    method: MethodName | None = None,
     max_steps: int = 20_000,
     save_parameters: bool = False,
     antisymmetric: bool = True,
+    activation: Activation | str = RELU,
+    beta2: float | None = None,
     rng: int = 0,
     executor: int | None = None,
     done: Ensemble | None = None,
@@ -85,6 +89,8 @@ def ensemble(
         curves are nan. With ``loss_tol=0`` and ``save_at`` runs go on to the last time.
     antisymmetric : bool, default True
         Pair every neuron with a twin, so that the initial output is zero.
+    activation, beta2
+        As in :meth:`meanfield.Particles.sample`.
     rng : int, default 0
         Root of the random numbers.
     executor : int, optional
@@ -127,9 +133,10 @@ def ensemble(
     width, wanted = whole_number("width", width), as_seeds(seeds)
     training = Training(
         loss_tol, loss_atol, t_end, float(number("rtol", rtol, "a positive number", above=0.0)),
-        float(number("atol", atol, "a number >= 0", least=0.0)), one_of("method", method, METHODS),
+        float(number("atol", atol, "a number >= 0", least=0.0)),
+        None if method is None else one_of("method", method, METHODS),
         whole_number("max_steps", max_steps), flag("save_parameters", save_parameters),
-        flag("antisymmetric", antisymmetric), root(rng),
+        flag("antisymmetric", antisymmetric), root(rng), as_activation(activation), beta2,
     )  # fmt: skip
     asked = None if save_at is None else SaveTimes(save_at).asked
     progress = progress_choice(progress)

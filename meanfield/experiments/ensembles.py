@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import displays
+from meanfield.activations import RELU, Activation
 from meanfield.experiments.spread import Spread
 from meanfield.exporting import dataset, frame
 from meanfield.flow import Trajectory, gradient_flow
+from meanfield.flow.method import MethodName
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -37,7 +39,7 @@ class Training:
     ----------
     loss_tol, loss_atol, t_end, rtol, atol, method, max_steps, save_parameters
         As in :func:`meanfield.gradient_flow`.
-    antisymmetric : bool
+    antisymmetric, activation, beta2
         As in :meth:`meanfield.Particles.sample`.
     entropy : int
         Root of the random numbers: a seed's draw is ``SeedSequence(entropy, spawn_key=(seed,))``, as in
@@ -49,11 +51,13 @@ class Training:
     t_end: float | None = None
     rtol: float = 1e-3
     atol: float = 1e-6
-    method: str = "residual"
+    method: MethodName | None = None
     max_steps: int = 20_000
     save_parameters: bool = False
     antisymmetric: bool = True
     entropy: int = 0
+    activation: Activation = RELU
+    beta2: float | None = None
 
     def particles(self, problem: Problem, scaling: Scaling, width: int, seed: int) -> Particles:
         """The network of a seed at time 0.
@@ -75,7 +79,15 @@ class Training:
             The same for the same arguments, to the bit.
         """
         rng = np.random.SeedSequence(self.entropy, spawn_key=(seed,))
-        return Particles.sample(problem, scaling, width, antisymmetric=self.antisymmetric, rng=rng)
+        return Particles.sample(
+            problem,
+            scaling,
+            width,
+            antisymmetric=self.antisymmetric,
+            activation=self.activation,
+            beta2=self.beta2,
+            rng=rng,
+        )
 
     def run(
         self, problem: Problem, scaling: Scaling, width: int, save_at: Array | None, seed: int
@@ -96,8 +108,9 @@ class Training:
         Trajectory
             What :func:`meanfield.gradient_flow` returns for that network.
         """
-        options = asdict(self)
-        del options["antisymmetric"], options["entropy"]
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("antisymmetric", "entropy", "activation", "beta2"):
+            del options[name]
         network = self.particles(problem, scaling, width, seed)
         return gradient_flow(problem, network, save_at=save_at, progress=False, **options)
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +129,11 @@ def _check_same(first: SweepStore, other: SweepStore) -> None:
             f"{other.path} belongs to another problem ({other.problem_name!r}) than {first.path} "
             f"({first.problem_name!r}); merge stores of one sweep only"
         )
-    if first.settings != other.settings:
+    if first.settings.described() != other.settings.described():
         raise StoreError(
             f"{other.path} was run with other settings than {first.path} "
-            f"({differences(asdict(other.settings), asdict(first.settings))} in the latter); merge stores of "
-            "one sweep only"
+            f"({differences(other.settings.described(), first.settings.described())} in the latter); merge "
+            "stores of one sweep only"
         )
 
 
@@ -267,6 +267,6 @@ def _describe(store: SweepStore) -> dict[str, str]:
         **known,
         "problem": store.problem_name,
         "problem_sha256": store.fingerprint,
-        "settings": json.dumps(asdict(store.settings), sort_keys=True),
+        "settings": json.dumps(store.settings.described(), sort_keys=True),
         "origins": json.dumps([json.loads(origin) for origin in origins]),
     }

@@ -16,7 +16,7 @@ from meanfield.experiments.cells import Cell, CellSettings, cell_scaling, neuron
 from meanfield.experiments.slopes import slope_weights
 from meanfield.particles import Particles
 from meanfield.problem import Problem
-from meanfield.regime import boundary_gamma, exponents
+from meanfield.regime import boundary_gamma
 
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
@@ -126,7 +126,12 @@ def _log_displacements(
     for k, width in enumerate(widths.tolist()):
         cell = Cell(*point, int(width), 0)
         particles = Particles.quadrature(
-            problem, cell_scaling(cell, settings), float(neurons(cell, settings)), nodes=nodes
+            problem,
+            cell_scaling(cell, settings),
+            float(neurons(cell, settings)),
+            nodes=nodes,
+            activation=settings.activation,
+            beta2=settings.beta2,
         )
         result = run_particles(problem, particles, cell, settings)
         if result.finished:
@@ -180,8 +185,10 @@ class ReferenceSlope:
         """From slopes at some gamma, shape (K,), K >= 2; finer where they change sign."""
         from scipy.interpolate import PchipInterpolator
 
-        theory = exponents(gamma, gamma_prime, antisymmetric=settings.antisymmetric)[0]
-        known = dict(zip(gamma.tolist(), np.where(np.isfinite(S_w), S_w, theory).tolist(), strict=True))
+        theory = settings.theory(gamma, gamma_prime)[0]
+        S_w = np.where(np.isfinite(S_w), S_w, theory)
+        gamma, S_w = gamma[np.isfinite(S_w)], S_w[np.isfinite(S_w)]
+        known = dict(zip(gamma.tolist(), S_w.tolist(), strict=True))
         for j in np.flatnonzero(np.diff(np.sign(list(known.values())))):
             between = np.linspace(gamma[j], gamma[j + 1], 1 + math.ceil((gamma[j + 1] - gamma[j]) / _NEAR))
             for g in between[1:-1].tolist():

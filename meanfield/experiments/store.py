@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -270,13 +270,13 @@ class SweepStore:
                 f"the store {self.path} was run with settings that this version of meanfield does not know "
                 f"({', '.join(sorted(unknown))}); use the version that wrote it, or another path"
             )
-        return CellSettings(**settings)
+        return CellSettings.restored(settings)
 
     def _check_contents(self, problem: Problem, settings: CellSettings) -> None:
         mine = {
             "problem": problem.fingerprint,
             "problem_name": problem.name,
-            "settings": json.dumps(asdict(settings), sort_keys=True),
+            "settings": json.dumps(settings.described(), sort_keys=True),
         }
         kept = self._meta()
         if not kept.keys() >= mine.keys():
@@ -294,10 +294,11 @@ class SweepStore:
             )
         with self._sound():
             theirs = self._settings(kept)
-        if theirs != settings:
+        if theirs.described() != settings.described():
             raise StoreError(
                 f"the store {self.path} was run with other settings "
-                f"({differences(asdict(theirs), asdict(settings))}); give another path, or the same settings"
+                f"({differences(theirs.described(), settings.described())}); give another path, or the same "
+                "settings"
             )
 
 

@@ -79,7 +79,7 @@ def store_text(store: SweepStore) -> str:
         + f"; sha256 {store.fingerprint[:16]}"
     )
     lines.append(
-        "settings    " + ", ".join(f"{name} = {value}" for name, value in vars(store.settings).items())
+        "settings    " + ", ".join(f"{name} = {value}" for name, value in store.settings.described().items())
     )
     if records:
         axes = {

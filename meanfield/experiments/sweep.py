@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
+from meanfield.activations import RELU, Activation, as_activation
 from meanfield.arguments import (
     as_number,
     called,
@@ -39,6 +40,7 @@ from meanfield.experiments.prediction import Prediction, wanted
 from meanfield.experiments.progress import Live, SweepProgress
 from meanfield.experiments.store import SweepStore
 from meanfield.flow.target import needed_target
+from meanfield.particles import sized
 from meanfield.problem import Problem
 
 
@@ -62,6 +64,8 @@ def phase_diagram(
     store: str | os.PathLike[str] | None = None,
     shard: tuple[int, int] | None = None,
     memory: float | None = None,
+    activation: Activation | str = RELU,
+    beta2: float | None = None,
     antisymmetric: bool = True,
     per_half: bool = False,
     loss_tol: float | None = None,
@@ -103,6 +107,8 @@ def phase_diagram(
     memory : float, optional
         Bytes that the sweep may use; by default four fifths of what is free. Cells that do not fit
         beside those that run wait.
+    activation, beta2
+        As in :meth:`meanfield.Particles.sample`; ``beta2`` is the same at all points and widths.
     antisymmetric : bool, default True
         Pair every neuron (a, w) with a twin (-a, w), so that the initial output is zero.
     per_half : bool, default False
@@ -168,7 +174,8 @@ def phase_diagram(
     predict = None if predict is None else flag("predict", predict)
     live_seconds = number("live_seconds", live_seconds, "a number of seconds >= 0", least=0.0)
     settings = checked_settings(
-        problem, grid, antisymmetric=antisymmetric, per_half=per_half, loss_tol=loss_tol, loss_atol=loss_atol,
+        problem, grid, activation=activation, beta2=beta2, antisymmetric=antisymmetric,
+        per_half=per_half, loss_tol=loss_tol, loss_atol=loss_atol,
         rtol=rtol, max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     cells = list(grid.cells())
@@ -199,6 +206,8 @@ def checked_settings(
     problem: Problem,
     grid: Grid,
     *,
+    activation: Activation | str,
+    beta2: float | None,
     antisymmetric: bool,
     per_half: bool,
     loss_tol: float | None,
@@ -212,6 +221,7 @@ def checked_settings(
     antisymmetric, per_half = flag("antisymmetric", antisymmetric), flag("per_half", per_half)
     _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
     level(confidence)
+    chosen = as_activation(activation)
     if not 0 < as_number(rtol) < 1:
         raise InputError(f"rtol is {shown(rtol)}; give a relative tolerance between 0 and 1")
     return CellSettings(
@@ -221,6 +231,8 @@ def checked_settings(
         rtol=float(rtol),
         max_steps=whole_number("max_steps", max_steps),
         entropy=root(rng),
+        activation=chosen,
+        beta2=None if chosen.homogeneous else sized(chosen, beta2)[1],
     )
 
 

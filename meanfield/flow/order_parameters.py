@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.activations import RELU
 from meanfield.arguments import flag, number, real_array
 from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
-from meanfield.flow.system import ReluSystem, check_pair
+from meanfield.flow.system import CanonicalSystem, check_pair
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -125,17 +126,16 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
     check_pair(problem, particles)
     n = problem.n
     check_fits(f"tangent kernels between {n} samples, {n} x {n} numbers each,", _KERNELS * 8.0 * n**2)
-    system = ReluSystem(problem, particles)
+    system = CanonicalSystem.of(problem, particles)
     theta = system.theta0.copy()
-    for x in system.x:
+    for x in system.x if particles.activation.slopes is not None else ():
         square = float(x @ x)
         off = ON_SAMPLE * math.sqrt(square) * np.linalg.norm(theta[1:], axis=0)
         z = x @ theta[1:]
         onto = (np.abs(z) <= off) & (off > 0.0)
         # A turn by a millionth puts the neuron on its inactive side, and changes nothing else.
         theta[1:, onto] -= np.outer(x, (z[onto] + 2.0 * off[onto]) / square)
-    expand = problem.rays.expand
-    K: Array = expand(expand(system.kappa * system.gram(theta)).T)
+    K: Array = system.output(system.output(system.kappa * system.gram(theta)).T)
     return K
 
 
@@ -223,7 +223,7 @@ def effective_orientations(
 
 
 def dead_fraction(problem: Problem, particles: Particles) -> float:
-    """Share of neurons (by weight) that are inactive on every sample: they never move.
+    """Share of neurons (by weight) whose value and slope are zero on every sample: they never move.
 
     Parameters
     ----------
@@ -244,9 +244,15 @@ def dead_fraction(problem: Problem, particles: Particles) -> float:
     0.5
     """
     check_pair(problem, particles)
-    q, silent = particles.coordinates(problem), np.ones(particles.size, dtype=bool)
-    for x in problem.reduced:
-        silent &= q @ x <= 0.0
+    silent = np.ones(particles.size, dtype=bool)
+    if particles.activation == RELU:
+        q = particles.coordinates(problem)
+        for x in problem.reduced:
+            silent &= q @ x <= 0.0
+    else:
+        for x in problem.x:
+            value, slope = particles.activations(x[None])
+            silent &= ((value == 0.0) & (slope == 0.0))[:, 0]
     return float(particles.weight[silent].sum() / particles.width)
 
 

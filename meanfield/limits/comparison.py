@@ -174,6 +174,11 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
             raise InputError(
                 f"{name} is {one:g} in the run and {other:g} in the limit; give both one scaling and width"
             )
+    if run.initial.activation != limit.initial.activation:
+        raise InputError(
+            f"the activation is {run.initial.activation.name} in the run and {limit.initial.activation.name} "
+            "in the limit; give a run of the limit's own"
+        )
     shared = (run.time > 0.0) & (run.time <= limit.end.time)
     if not shared.any():
         raise InputError("the runs share no times after 0; save more of them with save_at")

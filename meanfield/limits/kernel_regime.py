@@ -318,8 +318,9 @@ def empirical_kernels(
     Returns
     -------
     K_a, K_w : ndarray, shape (n, k)
-        Weighted means over neurons of ``relu(w.x) relu(w.x')`` and of ``a^2 relu' relu' x.x'``; the
-        tangent kernel is ``m kappa^2 (K_a / kappa' + kappa' K_w)``.
+        Weighted means over neurons of ``relu(w.x) relu(w.x')`` and of ``a^2 relu' relu' x.x'``, with the
+        network's own activation in place of the ReLU (:meth:`Particles.activations`); the tangent kernel is
+        ``m kappa^2 (K_a / kappa' + kappa' K_w)``.
 
     Raises
     ------
@@ -353,7 +354,9 @@ def empirical_kernels(
     for start in range(0, particles.size, step):
         block = slice(start, start + step)
         weight = particles.weight[block] / particles.width
-        z, other_z = particles.preactivations(rows, block), particles.preactivations(columns, block)
-        K_a += (np.maximum(z, 0.0) * weight[:, None]).T @ np.maximum(other_z, 0.0)
-        K_w += ((z > 0.0) * (weight * particles.a[block] ** 2)[:, None]).T @ (other_z > 0.0)
+        (value, slope), (others, other_slope) = (
+            particles.activations(points, block) for points in (rows, columns)
+        )
+        K_a += (value * weight[:, None]).T @ others
+        K_w += (slope * (weight * particles.a[block] ** 2)[:, None]).T @ other_slope
     return K_a, K_w * (rows @ columns.T)

@@ -85,7 +85,7 @@ def boundary(
     tick_at(ax.yaxis, found.gamma_prime, 0.06)
     obstacles = Obstacles(ax)
     draw_boundary(ax, view, obstacles)
-    draw_contours(ax, view, obstacles, antisymmetric=found.settings.antisymmetric)
+    draw_contours(ax, view, obstacles, predicted=found.settings.theory)
     draw_zeros_at_widths(ax, found.gamma_prime, found.reference, obstacles)
     draw_zeros(ax, found.zeros, obstacles, view, kwargs)
     draw_regimes(ax, view, low - bottom, obstacles)

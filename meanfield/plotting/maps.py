@@ -174,8 +174,7 @@ def phase_diagram(
     _set_axes(ax, diagram, view)
     _draw_untrained(ax, view, x_edges, y_edges)
     draw_boundary(ax, view, obstacles, theory, layer=of)
-    symmetric = diagram.settings.antisymmetric
-    contours = draw_contours(ax, view, obstacles, antisymmetric=symmetric, theory=theory, layer=of)
+    contours = draw_contours(ax, view, obstacles, predicted=diagram.settings.theory, theory=theory, layer=of)
     if of == "w":
         _draw_zeros(ax, diagram if boundary is None else boundary, published, view, obstacles)
     draw_schemes(ax, view, obstacles, schemes)

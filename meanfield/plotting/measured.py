@@ -26,7 +26,6 @@ from meanfield.plotting.style import (
     settle,
     styled,
 )
-from meanfield.regime import exponents
 
 Array = NDArray[np.float64]
 
@@ -103,7 +102,7 @@ def exponents_along_gamma(
     low, high = float(diagram.gamma[0]), float(diagram.gamma[-1])
     beyond = _BEYOND * (high - low) if high > low else _BEYOND
     fine = np.linspace(low - beyond, high + beyond, _POINTS)
-    theory = exponents(fine, float(diagram.gamma_prime[row]), antisymmetric=diagram.settings.antisymmetric)
+    theory = diagram.settings.theory(fine, float(diagram.gamma_prime[row]))
     entries: dict[str, Any] = {}
     for name in names:
         k = _LAYERS.index(name)

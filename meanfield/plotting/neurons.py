@@ -58,8 +58,9 @@ def orientations(
     """Amplitude ``|a_k| |w_k|`` against orientation ``atan2(b_k, w_k)``, for d = 2.
 
     Of a run, the initial neurons are faint and the final ones strong. Above 10 000 neurons the final
-    ones are counted in hexagons. Thin lines mark the two orientations at which a neuron's kink sits
-    on a sample (``w . x_i = 0``): a group of neurons on such a line bends the function there.
+    ones are counted in hexagons. Thin lines mark the two orientations at which a neuron's kink sits on a
+    sample (``w . x_i = 0``), if its activation has one: a group of neurons on such a line bends the function
+    there.
 
     Parameters
     ----------
@@ -130,6 +131,8 @@ def orientations(
     ax.set_xticks([-math.pi, -math.pi / 2, 0.0, math.pi / 2, math.pi],
                   [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"])  # fmt: skip
     name_axes(ax, r"orientation $\varphi$ (rad)", r"amplitude $|a|\,|w|$")
+    if final.activation.slopes is None:
+        problem = None  # nothing to mark: smooth activations have no kinks
     if problem is not None:
         _draw_kinks(ax, problem)
     if named:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # SymPy is slow to import and needed by nobody who draws meas
     from meanfield.symbolic import Exponents
 
 Array = NDArray[np.float64]
+#: Predicted S_w and S_a at points of the plane.
+Predicted: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 
 _MESH = 241
 #: Colour of the contours and of their values.
@@ -133,12 +135,12 @@ def _pieces(lines: ContourSet) -> list[Array]:
 
 
 def _on_mesh(
-    view: View, theory: Exponents | None, layer: str, *, antisymmetric: bool = True
+    view: View, theory: Exponents | None, layer: str, predicted: Predicted = exponents
 ) -> tuple[Array, Array, Array]:
     """Coordinates and predicted exponents on a mesh over the view, shapes (k,), (k,) and (k, k)."""
     gamma, gamma_prime = np.linspace(*view.gamma, _MESH), np.linspace(*view.gamma_prime, _MESH)
     if theory is None:
-        both = exponents(gamma[None, :], gamma_prime[:, None], antisymmetric=antisymmetric)
+        both = predicted(gamma[None, :], gamma_prime[:, None])
         return gamma, gamma_prime, both[0 if layer == "w" else 1]
     (S,) = theory.numeric(f"S_{layer}")(gamma[None, :], gamma_prime[:, None])
     return gamma, gamma_prime, S
@@ -149,7 +151,7 @@ def draw_contours(
     view: View,
     obstacles: Obstacles,
     *,
-    antisymmetric: bool = True,
+    predicted: Predicted = exponents,
     theory: Exponents | None = None,
     layer: str = "w",
     looks: Mapping[str, Any] | None = None,
@@ -157,11 +159,13 @@ def draw_contours(
     """Draw thin contours of the predicted exponent of a layer, with their values at the frame.
 
     They are no obstacles for names, but for whom they are, they are returned: polylines of shape (k, 2).
+    ``predicted`` has nan where there is no prediction, and nothing is drawn.
     """
-    gamma, gamma_prime, S = _on_mesh(view, theory, layer, antisymmetric=antisymmetric)
-    low, high = float(S.min()), float(S.max())
+    gamma, gamma_prime, S = _on_mesh(view, theory, layer, predicted)
+    known = S[~np.isnan(S)] if np.any(~np.isnan(S)) else np.zeros(1)
+    low, high = float(known.min()), float(known.max())
     # The zeros of S_w are the boundary, which is drawn as a line of its own.
-    levels = contour_levels(low, high, zero=layer != "w") if np.all(np.isfinite(S)) else np.empty(0)
+    levels = contour_levels(low, high, zero=layer != "w") if np.all(np.isfinite(known)) else np.empty(0)
     drawn: list[Array] = []
     if len(levels):
         thin: dict[str, Any] = {"colors": CONTOUR, "linewidths": 0.5, "linestyles": "solid", "zorder": 3}

@@ -13,6 +13,7 @@ from meanfield.cli.options import (
     DataOptions,
     LossOptions,
     ScalingOptions,
+    activation_option,
     antisymmetric_option,
     data_options,
     loss_options,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     section="network and flow",
     help="number of neurons, twins included (default: 1000)",
 )
+@activation_option("network and flow")
 @antisymmetric_option("network and flow")
 @rng_option("network and flow")
 @loss_options("network and flow")
@@ -69,6 +71,7 @@ def train(
     scheme: str | None,
     scaling: ScalingOptions,
     width: int,
+    activation: str,
     antisymmetric: bool,
     rng: int,
     loss: LossOptions,
@@ -102,7 +105,9 @@ def train(
     problem = data.problem()
     law = scaling.scaling(scheme or ("ntk" if scaling.missing else None))
     out = output.folder(problem.name)
-    network = Particles.sample(problem, law, width, antisymmetric=antisymmetric, rng=rng)
+    network = Particles.sample(
+        problem, law, width, antisymmetric=antisymmetric, activation=activation, rng=rng
+    )
     try:
         run = gradient_flow(
             problem,

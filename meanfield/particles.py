@@ -109,7 +109,7 @@ class Particles:
         *,
         antisymmetric: bool = True,
         reduced: bool = False,
-        activation: Activation | str = RELU,
+        activation: Activation | str = "relu",
         beta2: float | None = None,
         rng: RNG = None,
     ) -> Particles:
@@ -134,7 +134,7 @@ class Particles:
             Keep of every w only its coordinates in the span of the samples, and the length of the rest:
             N r numbers instead of N d. The run is the same to rounding; the network can be evaluated
             in the span only.
-        activation : Activation or str, default ReLU
+        activation : Activation or str, default "relu"
             The nonlinearity: a name of ``meanfield.activations.available()``, or your own.
         beta2 : float, optional
             Spread of the initial input weights at this width. Where the activation is not homogeneous of
@@ -202,7 +202,7 @@ class Particles:
         width: float,
         *,
         nodes: int = 2048,
-        activation: Activation | str = RELU,
+        activation: Activation | str = "relu",
         beta2: float | None = None,
         rng: RNG = 0,
     ) -> Particles:
@@ -310,7 +310,7 @@ class Particles:
         kappa: float,
         kappa_prime: float,
         weight: ArrayLike | None = None,
-        activation: Activation | str = RELU,
+        activation: Activation | str = "relu",
         beta2: float | None = None,
     ) -> Particles:
         """Build particles from the user's own arrays, in normalised units.
@@ -325,7 +325,7 @@ class Particles:
             ``beta1 beta2 / alpha`` and ``beta1 / beta2``.
         weight : array_like, shape (N,), optional
             Multiplicities; by default 1 each.
-        activation : Activation or str, default ReLU
+        activation : Activation or str, default "relu"
             The nonlinearity: a name of ``meanfield.activations.available()``, or your own.
         beta2 : float, optional
             The unit of w; needed where the activation is not homogeneous of degree one.

@@ -93,11 +93,13 @@ def section_of(thing):
 
 
 def referred(thing, text):
-    """What a description refers to: ``As in :func:`gradient_flow```, or a method of the same class."""
+    """What a description refers to: ``As in :func:`gradient_flow```; a method without a path is of the class."""
     match = re.match(r".*[Aa]s in :(func|meth):`~?([\w.]+)`", text)
     if not match:
         return None
     path, _, name = match[2].rpartition(".")
+    if match[1] == "meth" and path:
+        return pkgutil.resolve_name(match[2])
     if match[1] == "meth":
         return THINGS[f"{thing.__module__}.{thing.__qualname__.rpartition('.')[0]}.{name}"]
     if path == "meanfield.figures":  # a name for users, no module

@@ -36,6 +36,10 @@ def as_activation(given: Activation | str) -> Activation:
     given : Activation or str
         An :class:`Activation`, or a name of :func:`available`.
 
+    Returns
+    -------
+    Activation
+
     Raises
     ------
     InputError
@@ -58,7 +62,17 @@ def as_activation(given: Activation | str) -> Activation:
 
 
 def kept_activation(name: str) -> Activation:
-    """The activation that a file names; one of the user's own can be named, but not evaluated."""
+    """The activation that a file names; one of the user's own can be named, but not evaluated.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the file.
+
+    Returns
+    -------
+    Activation
+    """
     return available().get(name) or Activation(name, _unknown, _unknown)
 
 

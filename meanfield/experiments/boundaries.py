@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import displays
-from meanfield.activations import RELU, Activation
+from meanfield.activations import Activation
 from meanfield.arguments import instance, number, whole_number
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import write_csv
@@ -218,7 +218,7 @@ def boundary(
     executor: AnyExecutor = None,
     store: str | os.PathLike[str] | None = None,
     memory: float | None = None,
-    activation: Activation | str = RELU,
+    activation: Activation | str = "relu",
     beta2: float | None = None,
     antisymmetric: bool = True,
     per_half: bool = False,

@@ -16,7 +16,7 @@ from meanfield.arguments import check_types, instance
 from meanfield.flow import Status, gradient_flow
 from meanfield.flow.passes import PARTIAL_SUMS
 from meanfield.laws import PowerLaw
-from meanfield.particles import Particles
+from meanfield.particles import Particles, sized
 from meanfield.problem import Problem
 from meanfield.regime import exponents
 from meanfield.scaling import Scaling
@@ -135,12 +135,12 @@ class CellSettings:
 
         Parameters
         ----------
-        gamma, gamma_prime : float or array_like
+        gamma, gamma_prime : float or array_like, shape (...)
             Points of the plane; they are broadcast against each other.
 
         Returns
         -------
-        S_w, S_a : ndarray
+        S_w, S_a : ndarray, shape (...)
         """
         S_w, S_a = exponents(gamma, gamma_prime, antisymmetric=self.antisymmetric)
         if self.activation.homogeneous:
@@ -194,6 +194,18 @@ class CellResult:
         The displacements of a network at rest are final, whatever its loss.
         """
         return Status[self.status].finished
+
+
+def sized_for_sweeps(activation: Activation | str, beta2: float | None) -> tuple[Activation, float | None]:
+    """The activation of a sweep's networks, and the spread of their input weights where it counts.
+
+    Raises
+    ------
+    InputError
+        As :meth:`meanfield.Particles.sample` does.
+    """
+    chosen, size = sized(activation, beta2)
+    return chosen, None if chosen.homogeneous else size
 
 
 def cell_scaling(cell: Cell, settings: CellSettings) -> Scaling:

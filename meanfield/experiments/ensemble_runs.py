@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.activations import RELU, Activation, as_activation
+from meanfield.activations import Activation, as_activation
 from meanfield.arguments import flag, instance, number, one_of, progress_choice, root, whole_number
 from meanfield.bars import QUIET_SECONDS
 from meanfield.errors import InputError
@@ -57,7 +57,7 @@ def ensemble(
     max_steps: int = 20_000,
     save_parameters: bool = False,
     antisymmetric: bool = True,
-    activation: Activation | str = RELU,
+    activation: Activation | str = "relu",
     beta2: float | None = None,
     rng: int = 0,
     executor: int | None = None,
@@ -136,7 +136,8 @@ def ensemble(
         float(number("atol", atol, "a number >= 0", least=0.0)),
         None if method is None else one_of("method", method, METHODS),
         whole_number("max_steps", max_steps), flag("save_parameters", save_parameters),
-        flag("antisymmetric", antisymmetric), root(rng), as_activation(activation), beta2,
+        flag("antisymmetric", antisymmetric), root(rng), as_activation(activation),
+        None if beta2 is None else number("beta2", beta2, "a positive finite number", above=0.0),
     )  # fmt: skip
     asked = None if save_at is None else SaveTimes(save_at).asked
     progress = progress_choice(progress)

@@ -39,11 +39,13 @@ class Training:
     ----------
     loss_tol, loss_atol, t_end, rtol, atol, method, max_steps, save_parameters
         As in :func:`meanfield.gradient_flow`.
-    antisymmetric, activation, beta2
+    antisymmetric : bool
         As in :meth:`meanfield.Particles.sample`.
     entropy : int
         Root of the random numbers: a seed's draw is ``SeedSequence(entropy, spawn_key=(seed,))``, as in
         sweeps, so that draws of all scalings are paired and those of all widths nested.
+    activation, beta2
+        As in :meth:`meanfield.Particles.sample`.
     """
 
     loss_tol: float | None = None

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
-from meanfield.activations import RELU, Activation, as_activation
+from meanfield.activations import Activation
 from meanfield.arguments import (
     as_number,
     called,
@@ -25,7 +25,7 @@ from meanfield.arguments import (
     whole_number,
 )
 from meanfield.errors import InputError, WorkerLostError
-from meanfield.experiments.cells import Cell, CellSettings
+from meanfield.experiments.cells import Cell, CellSettings, sized_for_sweeps
 from meanfield.experiments.diagram import PhaseDiagram, suprema
 from meanfield.experiments.executors import AnyExecutor, check_executor, run_cells, timed
 from meanfield.experiments.grid import (
@@ -40,7 +40,6 @@ from meanfield.experiments.prediction import Prediction, wanted
 from meanfield.experiments.progress import Live, SweepProgress
 from meanfield.experiments.store import SweepStore
 from meanfield.flow.target import needed_target
-from meanfield.particles import sized
 from meanfield.problem import Problem
 
 
@@ -64,7 +63,7 @@ def phase_diagram(
     store: str | os.PathLike[str] | None = None,
     shard: tuple[int, int] | None = None,
     memory: float | None = None,
-    activation: Activation | str = RELU,
+    activation: Activation | str = "relu",
     beta2: float | None = None,
     antisymmetric: bool = True,
     per_half: bool = False,
@@ -221,7 +220,7 @@ def checked_settings(
     antisymmetric, per_half = flag("antisymmetric", antisymmetric), flag("per_half", per_half)
     _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
     level(confidence)
-    chosen = as_activation(activation)
+    chosen, size = sized_for_sweeps(activation, beta2)
     if not 0 < as_number(rtol) < 1:
         raise InputError(f"rtol is {shown(rtol)}; give a relative tolerance between 0 and 1")
     return CellSettings(
@@ -232,7 +231,7 @@ def checked_settings(
         max_steps=whole_number("max_steps", max_steps),
         entropy=root(rng),
         activation=chosen,
-        beta2=None if chosen.homogeneous else sized(chosen, beta2)[1],
+        beta2=size,
     )
 
 

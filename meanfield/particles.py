@@ -61,8 +61,8 @@ class Particles:
 
     Attributes
     ----------
-    a : ndarray, shape (N,)
-        Output weights in units of beta1.
+    a : ndarray, shape (N,) or (N, c)
+        Output weights in units of beta1; (N, c) for c outputs.
     w : ndarray, shape (N, d)
         Input weights in units of beta2, the bias last; of reduced particles, shape (N, r), their
         coordinates in the span of the samples. Use :meth:`preactivations` for ``w . x``: it knows which.
@@ -76,6 +76,10 @@ class Particles:
         The nonlinearity.
     beta2 : float
         The unit of w. It counts where the activation is not homogeneous of degree one only.
+    rates : tuple of float
+        Learning rates of the output and the input weights, in units of that of the time tbar.
+    minus : Particles or None
+        A network whose output is subtracted: see :meth:`centred`.
 
     See Also
     --------
@@ -99,6 +103,8 @@ class Particles:
     span: Span | None = None
     activation: Activation = RELU
     beta2: float = 1.0
+    rates: tuple[float, float] = (1.0, 1.0)
+    minus: Particles | None = None
 
     @classmethod
     def sample(
@@ -111,6 +117,8 @@ class Particles:
         reduced: bool = False,
         activation: Activation | str = "relu",
         beta2: float | None = None,
+        zero_bias: bool = False,
+        factor: float = 1.0,
         rng: RNG = None,
     ) -> Particles:
         """Draw a random network.
@@ -140,6 +148,11 @@ class Particles:
             Spread of the initial input weights at this width. Where the activation is not homogeneous of
             degree one, as tanh is not, it decides with kappa and kappa_prime, and has to be given; by
             default it is that of the scaling, if the scaling has one.
+        zero_bias : bool, default False
+            Start the hidden biases, the last coordinate of every w, at zero; they are trained.
+        factor : float, default 1.0
+            Multiplies the output: the alpha of Chizat, Oyallon and Bach (2019). They divide the loss by its
+            square: their time is ``factor**2`` times the time of this flow.
         rng : int, SeedSequence, Generator or None
             Source of randomness.
 
@@ -150,8 +163,8 @@ class Particles:
         Raises
         ------
         InputError
-            If the width is not a positive (for twins: even) whole number, the activation is not known, or
-            ``beta2`` is needed and missing.
+            If the width is not a positive (for twins: even) whole number, the activation is not known,
+            ``beta2`` is needed and missing, or there are no biases to start at zero.
 
         Examples
         --------
@@ -165,29 +178,37 @@ class Particles:
         antisymmetric, reduced = flag("antisymmetric", antisymmetric), flag("reduced", reduced)
         count = _as_count(width, even=antisymmetric)
         chosen, size = sized(activation, beta2, scaling, count, problem.d)
+        if flag("zero_bias", zero_bias) and not problem.bias:
+            raise InputError(
+                "zero_bias is True, but the problem has no bias; leave it out, or give bias=True"
+            )
+        factor = _as_scale("factor", factor)
         source = generator(rng)
         each = 2 if antisymmetric else 1
-        a, w = np.empty(count), np.empty((count, problem.rank if reduced else problem.d))
+        c = problem.outputs
+        a, w = np.empty((count, c)), np.empty((count, problem.rank if reduced else problem.d))
         outside = np.empty(count if reduced else 0)
-        rows = max(1, _BLOCK // (1 + problem.d))
+        rows = max(1, _BLOCK // (c + problem.d))
         for start in range(0, count // each, rows):
             stop = min(start + rows, count // each)
             # One row per neuron makes wider draws extend narrower ones.
-            draws = source.standard_normal((stop - start, 1 + problem.d))
-            pair = slice(each * start, each * stop)
-            a[pair] = np.repeat(draws[:, 0], each)
-            inside = draws[:, 1:] @ problem.basis if reduced else draws[:, 1:]
+            draws = source.standard_normal((stop - start, c + problem.d))
+            pair, whole = slice(each * start, each * stop), draws[:, c:]
+            if zero_bias:
+                whole[:, -1] = 0.0
+            a[pair] = np.repeat(draws[:, :c], each, axis=0)
+            inside = whole @ problem.basis if reduced else whole
             w[pair] = np.repeat(inside, each, axis=0)
             if reduced:
-                rest = np.sum(draws[:, 1:] ** 2, axis=1) - np.sum(inside**2, axis=1)
+                rest = np.sum(whole**2, axis=1) - np.sum(inside**2, axis=1)
                 outside[pair] = np.repeat(np.maximum(rest, 0.0), each)
         if antisymmetric:
             a[1::2] *= -1.0
         return cls(
-            a=a,
+            a=a[:, 0].copy() if c == 1 else a,
             w=w,
             weight=np.ones(count),
-            kappa=scaling.kappa(count, problem.d),
+            kappa=factor * scaling.kappa(count, problem.d),
             kappa_prime=scaling.kappa_prime(count, problem.d),
             span=Span(problem.basis, outside) if reduced else None,
             activation=chosen,
@@ -250,6 +271,8 @@ class Particles:
         _check(problem, scaling)
         width = number("width", width, "a finite number from 2 on", least=2.0)
         chosen, size = sized(activation, beta2, scaling, width, problem.d)
+        if problem.outputs > 1:
+            raise InputError(f"the problem has {problem.outputs} outputs, but nodes are for one; use sample")
         source = generator(rng)
         rule = directions if chosen.homogeneous else gaussian
         half = rule(problem, whole_number("nodes", nodes, least=16) // 2, source)
@@ -317,8 +340,8 @@ class Particles:
 
         Parameters
         ----------
-        a : array_like, shape (N,)
-            Output weights divided by beta1.
+        a : array_like, shape (N,) or (N, c)
+            Output weights divided by beta1; (N, c) for c outputs.
         w : array_like, shape (N, d)
             Input weights divided by beta2, the bias last.
         kappa, kappa_prime : float
@@ -342,13 +365,16 @@ class Particles:
         2.0
         """
         a, w = squarable_array("a", a), squarable_array("w", w)
-        if a.ndim != 1 or a.size == 0 or w.ndim != 2 or w.shape[0] != a.shape[0] or w.size == 0:
-            raise InputError(f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N, d >= 1")
+        if a.ndim not in (1, 2) or not a.size or w.ndim != 2 or w.shape[0] != a.shape[0] or w.size == 0:
+            raise InputError(
+                f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N, d >= 1, or a of shape "
+                "(N, c) for c outputs"
+            )
         weights = np.ones(a.shape[0]) if weight is None else real_array("weight", weight)
-        if weights.shape != a.shape or np.any(weights < 0) or not weights.sum() > 0:
+        if weights.shape != a.shape[:1] or np.any(weights < 0) or not weights.sum() > 0:
             raise InputError(
                 f"weight has shape {weights.shape} and minimum {weights.min(initial=0.0):g}; "
-                f"give {a.size} numbers >= 0 with a positive sum"
+                f"give {a.shape[0]} numbers >= 0 with a positive sum"
             )
         chosen, size = sized(activation, beta2)
         scales = _as_scale("kappa", kappa), _as_scale("kappa_prime", kappa_prime)
@@ -358,6 +384,11 @@ class Particles:
     def size(self) -> int:
         """Number of particles N."""
         return int(self.a.shape[0])
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs c."""
+        return 1 if self.a.ndim == 1 else int(self.a.shape[1])
 
     @property
     def d(self) -> int:
@@ -389,9 +420,16 @@ class Particles:
 
     @property
     def amplitude(self) -> NDArray[np.float64]:
-        """Amplitude ``|a_k| |w_k|`` of each neuron, shape (N,)."""
-        amplitude: NDArray[np.float64] = np.abs(self.a) * np.sqrt(self.w_squared)
+        """Amplitude ``|a_k| |w_k|`` of each neuron, shape (N,); Euclidean norms."""
+        size = np.abs(self.a) if self.a.ndim == 1 else np.sqrt(self.a_squared)
+        amplitude: NDArray[np.float64] = size * np.sqrt(self.w_squared)
         return amplitude
+
+    @property
+    def a_squared(self) -> NDArray[np.float64]:
+        """``|a_k|**2`` of each neuron, shape (N,)."""
+        squared: NDArray[np.float64] = self.a**2
+        return squared if self.a.ndim == 1 else squared.sum(axis=1)
 
     @property
     def w_squared(self) -> NDArray[np.float64]:
@@ -510,16 +548,57 @@ class Particles:
 
         Returns
         -------
-        ndarray, shape (k,)
+        ndarray, shape (k,), or (k, c) for c outputs
+            Without that of :attr:`minus`, if there is one.
         """
         points = self._points(x)
-        f = np.zeros(points.shape[0])
-        coefficient = self.kappa * self.weight * self.a
+        f = np.zeros((points.shape[0], *self.a.shape[1:]))
+        coefficient = ((self.kappa * self.weight) * self.a.T).T
         step = max(1, _BLOCK // max(1, points.shape[0]))
         for start in range(0, self.size, step):
             chunk = slice(start, start + step)
             f += self._activated(points @ self.w[chunk].T) @ coefficient[chunk]
-        return f
+        return f if self.minus is None else f - self.minus.output(x)
+
+    def centred(self) -> Particles:
+        """The same network less its present output, which is subtracted from now on: it starts from zero.
+
+        What is subtracted, ``f0(x)``, does not move: training ``f - f0`` on y is training f on ``y + f0``.
+
+        Returns
+        -------
+        Particles
+
+        Examples
+        --------
+        >>> one = Particles.from_arrays([1.0], [[2.0]], kappa=1.0, kappa_prime=1.0).centred()
+        >>> one.output([[3.0]]), one.moved(2.0 * one.a, one.w).output([[3.0]])
+        (array([0.]), array([6.]))
+        """
+        if self.minus is not None:
+            raise InputError(
+                "the output of another network is subtracted already; centre the network only once"
+            )
+        return replace(self, minus=self)
+
+    def trained(self, *, a: float = 1.0, w: float = 1.0) -> Particles:
+        """The same network with other learning rates of its layers.
+
+        Parameters
+        ----------
+        a, w : float, default 1.0
+            Rates of the output and of the input weights, positive, as factors of the time tbar.
+
+        Returns
+        -------
+        Particles
+
+        Examples
+        --------
+        >>> Particles.from_arrays([1.0], [[2.0]], kappa=1.0, kappa_prime=1.0).trained(a=0.1).rates
+        (0.1, 1.0)
+        """
+        return replace(self, rates=(_as_scale("a", a), _as_scale("w", w)))
 
     def _activated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """``sigma(beta2 z) / beta2``, the activation in normalised units."""
@@ -565,7 +644,8 @@ class Particles:
         """
         size = number("size", size, "a positive number", above=0.0)
         push = generator(rng).standard_normal(self.w.shape) / math.sqrt(self.w.shape[1])
-        own = np.hypot(np.linalg.norm(self.w, axis=1), self.kappa_prime * self.a)
+        size_a = self.a if self.a.ndim == 1 else np.sqrt(self.a_squared)
+        own = np.hypot(np.linalg.norm(self.w, axis=1), self.kappa_prime * size_a)
         own[own == 0.0] = float(np.sqrt(np.mean(own**2))) or 1.0
         return self.moved(self.a, self.w + size * own[:, None] * push)
 

@@ -324,6 +324,11 @@ class Problem:
         return int(first[worst]), int(worst)
 
     @property
+    def outputs(self) -> int:
+        """Number of outputs c."""
+        return 1 if self.y.ndim == 1 else int(self.y.shape[1])
+
+    @property
     def zero_loss(self) -> float:
         """Loss of the function that is zero: where antisymmetric networks start."""
         return float(self.y @ self.y) / (2 * self.n)

@@ -66,7 +66,7 @@ ENTRIES = {
         mf.Particles.sample,
         {
             "problem": PROBLEM, "scaling": SCALING, "width": 10, "antisymmetric": True, "reduced": False,
-            "activation": "relu", "beta2": 1.0, "rng": 0,
+            "activation": "relu", "beta2": 1.0, "zero_bias": False, "factor": 1.0, "rng": 0,
         },
     ),
     "Particles.quadrature": (
@@ -81,6 +81,7 @@ ENTRIES = {
     ),
     "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
     "Particles.activations": (NETWORK.activations, {"x": PROBLEM.x, "neurons": slice(None)}),
+    "Particles.trained": (NETWORK.trained, {"a": 0.5, "w": 2.0}),
     "Particles.preactivations": (NETWORK.preactivations, {"x": PROBLEM.x, "neurons": slice(None)}),
     "Particles.coordinates": (NETWORK.coordinates, {"problem": PROBLEM}),
     "Particles.pushed": (NETWORK.pushed, {"size": 1e-6, "rng": 0}),

@@ -55,8 +55,8 @@ class Observer:
     def __init__(self, system: CanonicalSystem) -> None:
         self.system = system
         particles = system.particles
-        self._p2_initial = system.root**2 * float(particles.weight @ particles.a**2)
-        self._q2_initial = float(particles.weight @ particles.w_squared) / system.root**2
+        self._p2_initial = system.roots[0] ** 2 * float(particles.weight @ particles.a_squared)
+        self._q2_initial = float(particles.weight @ particles.w_squared) / system.roots[1] ** 2
         sums = system.observe(system.theta0)
         self._q2_outside = max(self._q2_initial - float(sums[3]), 0.0)
         self._lengths = np.linalg.norm(system.x, axis=1)

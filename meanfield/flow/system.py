@@ -92,13 +92,17 @@ class CanonicalSystem:
     @classmethod
     def of(cls, problem: Problem, particles: Particles) -> CanonicalSystem:
         """The system of this kind for a network; of any kind, the one that knows most of its activation."""
-        return (ReluSystem if particles.activation == RELU else SmoothSystem)(problem, particles)
+        exact = particles.activation == RELU and particles.outputs == 1
+        return (ReluSystem if exact else SmoothSystem)(problem, particles)
 
     def __init__(self, problem: Problem, particles: Particles) -> None:
         check_pair(problem, particles)
         self.problem = problem
         self.particles = particles
-        self.kappa = scale("kappa", particles.kappa)
+        # Layers that learn at rates r_a and r_w: p = sqrt(r_a) P, q = sqrt(r_w) Q and a time sqrt(r_a r_w) s
+        # turn the flow into that of equal rates (derived in docs/conventions.md).
+        rate_a, rate_w = particles.rates
+        self.kappa = scale("kappa", particles.kappa) * math.sqrt(rate_a * rate_w)
         scale("kappa_prime", particles.kappa_prime)
         scale("kappa times the width", particles.kappa * particles.width)
         x, y, self.lost = self._samples()
@@ -107,9 +111,13 @@ class CanonicalSystem:
         self.n = len(self.y)
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size
-        self.root = math.sqrt(particles.kappa_prime)
+        self.outputs_count = particles.outputs
+        # What p and q are divided by, and multiplied with, in normalised units.
+        self.roots = math.sqrt(particles.kappa_prime / rate_a), math.sqrt(particles.kappa_prime * rate_w)
         self.theta0 = self.canonical(particles)
         self._passes = self._make_passes()
+        minus = particles.minus
+        self._minus = None if minus is None else self.kappa * self._passes.output(self.canonical(minus))
         with np.errstate(over="ignore", invalid="ignore"):
             e0 = self.residual(self.theta0)
             if not math.isfinite(float(e0 @ e0)):
@@ -133,10 +141,11 @@ class CanonicalSystem:
 
     def canonical(self, particles: Particles) -> Array:
         """The state theta of particles, shape (1 + r, N)."""
-        theta = np.empty((1 + self.problem.rank, self.size))
-        theta[0] = self.root * particles.a
-        theta[1:] = particles.coordinates(self.problem).T
-        theta[1:] /= self.root
+        c = self.outputs_count
+        theta = np.empty((c + self.problem.rank, self.size))
+        theta[:c] = self.roots[0] * particles.a.T
+        theta[c:] = particles.coordinates(self.problem).T
+        theta[c:] /= self.roots[1]
         return theta
 
     def state(self, s: float, theta: Array, *, f: Array | None = None, felt: Array | None = None) -> State:
@@ -147,7 +156,11 @@ class CanonicalSystem:
 
     def outputs(self, theta: Array) -> Array:
         """Outputs on the samples, shape (n,)."""
-        return self.kappa * self._passes.output(theta)
+        return self._without_offset(self.kappa * self._passes.output(theta))
+
+    def _without_offset(self, f: Array) -> Array:
+        """Outputs less those of the network that is subtracted, if any."""
+        return f if self._minus is None else f - self._minus
 
     def pull(self, f: Array) -> Array:
         """Derivative e of each sample's loss with respect to its output, shape (n,)."""
@@ -205,7 +218,9 @@ class CanonicalSystem:
         sums = np.empty((self._passes.chunks, 2))
         self._stream(
             2 * increments.shape[0] * increments.shape[1],
-            lambda lo, hi: kernels.combination_norms(increments, coefficients, self.weight, lo, hi, sums),
+            lambda lo, hi: kernels.combination_norms(
+                increments, coefficients, self.weight, lo, hi, sums, self.outputs_count
+            ),
         )
         norms: Array = np.sqrt(sums.sum(axis=0))
         return norms
@@ -215,27 +230,30 @@ class CanonicalSystem:
         sums = np.empty((self._passes.chunks, 5))
         self._stream(
             10 * theta.shape[0],
-            lambda lo, hi: kernels.observe(theta, self.theta0, self.weight, lo, hi, sums),
+            lambda lo, hi: kernels.observe(theta, self.theta0, self.weight, lo, hi, sums, self.outputs_count),
         )
         totals: Array = sums.sum(axis=0)
         return totals
 
     def to_particles(self, theta: Array) -> Particles:
         """The state in normalised units, with the part of w outside the samples' span put back."""
+        c, (by_a, by_w) = self.outputs_count, self.roots
+        a = np.ascontiguousarray((theta[:c] / by_a).T).reshape(self.particles.a.shape)
+        q, q0 = theta[c:], self.theta0[c:]
         if self.particles.span is not None:
             # In the layout of all particles: sums over coordinates depend on it in their last bit.
-            return self.particles.moved(theta[0] / self.root, np.ascontiguousarray(self.root * theta[1:].T))
-        moved = (theta[1:] - self.theta0[1:]).T * self.root
+            return self.particles.moved(a, np.ascontiguousarray(by_w * q.T))
+        moved = (q - q0).T * by_w
         w = self.particles.w + moved @ self.problem.basis.T
         # At the origin the direction of q, however short, is what knows where a neuron goes.
-        now, before = (np.einsum("ck,ck->k", q, q) for q in (theta[1:], self.theta0[1:]))
+        now, before = (np.einsum("ck,ck->k", each, each) for each in (q, q0))
         at_origin = now < _AT_ORIGIN**2 * before
         if at_origin.any():
-            inside = self.theta0[1:, at_origin].T * self.root
+            inside = q0[:, at_origin].T * by_w
             outside = self.particles.w[at_origin] - inside @ self.problem.basis.T
             outside = outside if self.problem.rank < self.problem.d else 0.0
-            w[at_origin] = outside + self.root * theta[1:, at_origin].T @ self.problem.basis.T
-        return self.particles.moved(theta[0] / self.root, w)
+            w[at_origin] = outside + by_w * q[:, at_origin].T @ self.problem.basis.T
+        return self.particles.moved(a, w)
 
     def _stream(self, flops: float, call: kernels.ChunkCall) -> None:
         """Run a kernel that only streams through the state: not counted as a pass."""
@@ -303,7 +321,7 @@ class ReluSystem(CanonicalSystem):
             Distances from what ``out`` held, and events.
         """
         moved = self._passes.move(theta, e, h, out)
-        return self.kappa * moved.output, moved
+        return self._without_offset(self.kappa * moved.output), moved
 
 
 class SmoothSystem(CanonicalSystem):
@@ -317,8 +335,8 @@ class SmoothSystem(CanonicalSystem):
         return cls(problem, particles)
 
     def _make_passes(self) -> ElementwisePasses:
-        scale = self.particles.beta2 * self.root
-        return ElementwisePasses(self.x, self.weight, self.particles.activation, scale)
+        scale = self.particles.beta2 * self.roots[1]
+        return ElementwisePasses(self.x, self.weight, self.particles.activation, scale, self.outputs_count)
 
     def forward(self, theta: Array) -> Forward:
         """The state as the samples see it, in units of kappa: see :class:`Forward`."""
@@ -332,6 +350,10 @@ def check_relu(particles: Particles) -> None:
         raise InputError(
             f"the activation is {particles.activation.name}, but this is for networks of ReLUs only; draw "
             "the network without activation="
+        )
+    if particles.outputs != 1:
+        raise InputError(
+            f"the network has {particles.outputs} outputs, but this is for networks with one only"
         )
 
 

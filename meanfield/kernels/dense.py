@@ -237,7 +237,7 @@ def combine(base, increments, coefficients, first, last, out):
 
 
 @kernel
-def combination_norms(increments, coefficients, weight, first, last, partial):
+def combination_norms(increments, coefficients, weight, first, last, partial, outputs=1):
     """Weighted sums of squares per layer of ``v = sum_j coefficients[j] increments[j]``.
 
     ``partial[chunk] = (sum w v_p**2, sum w |v_q|**2)``; v itself is not kept.
@@ -254,6 +254,8 @@ def combination_norms(increments, coefficients, weight, first, last, partial):
         Chunks ``first <= chunk < last``.
     partial : ndarray, shape (chunks, 2)
         Gets the result.
+    outputs : int
+        Rows of p.
     """
     count, rows, size = increments.shape
     length = chunk_length(size)
@@ -272,11 +274,11 @@ def combination_norms(increments, coefficients, weight, first, last, partial):
             total = 0.0
             for k in range(v.shape[0]):
                 total += w[k] * v[k] * v[k]
-            partial[chunk, min(row, 1)] += total
+            partial[chunk, 0 if row < outputs else 1] += total
 
 
 @kernel
-def observe(theta, theta0, weight, first, last, partial):
+def observe(theta, theta0, weight, first, last, partial, outputs=1):
     """Sums over neurons behind the observables, five per chunk.
 
     ``sum w (p - p0)**2``, ``sum w |q - q0|**2``, ``sum w p**2``, ``sum w |q|**2`` and
@@ -294,6 +296,8 @@ def observe(theta, theta0, weight, first, last, partial):
         Chunks ``first <= chunk < last``.
     partial : ndarray, shape (chunks, 5)
         Gets the result.
+    outputs : int
+        Rows of p.
     """
     rows, size = theta.shape
     length = chunk_length(size)
@@ -306,7 +310,7 @@ def observe(theta, theta0, weight, first, last, partial):
         drift[:] = 0.0
         for row in range(rows):
             now, initial = theta[row, start:stop], theta0[row, start:stop]
-            sign, layer = (1.0, 0) if row == 0 else (-1.0, 1)
+            sign, layer = (1.0, 0) if row < outputs else (-1.0, 1)
             moved, size2 = 0.0, 0.0
             for k in range(w.shape[0]):
                 step = now[k] - initial[k]

@@ -93,7 +93,7 @@ def section_of(thing):
 
 
 def referred(thing, text):
-    """What a description refers to: ``As in :func:`gradient_flow```; or a method (of the class, without a path)."""
+    """What a description refers to: ``As in :func:`gradient_flow```, or a method."""
     match = re.match(r".*[Aa]s in :(func|meth):`~?([\w.]+)`", text)
     if not match:
         return None

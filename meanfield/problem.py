@@ -21,7 +21,7 @@ from meanfield.arguments import flag, instance, real_array, text
 from meanfield.errors import InputError
 from meanfield.floors import Floors, floors
 from meanfield.labels import warn_of_labels
-from meanfield.losses import MEAN_SQUARE, Loss, as_loss, available, check_own
+from meanfield.losses import MEAN_SQUARE, Loss, as_loss, check_own, is_known
 from meanfield.rays import SEPARATE, Rays, frozen, same_direction, same_point
 from meanfield.standardisation import Standardisation
 from meanfield.tables import column_names, read_samples, read_table
@@ -585,6 +585,6 @@ def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
             "give loss='logistic' for two classes"
         )
     y = loss.targets(y)
-    if loss not in available().values():
+    if not is_known(loss):
         check_own(loss, y)
     return y

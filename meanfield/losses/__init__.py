@@ -17,7 +17,7 @@ from meanfield.errors import InputError
 from meanfield.losses.base import Loss, check_own
 from meanfield.losses.mean_square import MEAN_SQUARE
 
-__all__ = ["MEAN_SQUARE", "Loss", "as_loss", "available", "check_own"]
+__all__ = ["MEAN_SQUARE", "Loss", "as_loss", "available", "check_own", "is_known"]
 
 
 def _modules() -> list[ModuleType]:
@@ -40,6 +40,31 @@ def _families() -> Mapping[str, Callable[..., Loss]]:
     for module in _modules():
         found |= getattr(module, "FAMILIES", {})
     return found
+
+
+def is_known(loss: Loss) -> bool:
+    """Whether a loss is one of this package, which its name stands for.
+
+    Raises
+    ------
+    InputError
+        If a loss of the user's own has the name of one of this package, or claims to be quadratic.
+    """
+    try:
+        known = as_loss(loss.name)
+    except InputError:
+        known = None
+    if known == loss:
+        return True
+    if known is not None:
+        raise InputError(
+            f"a loss of your own is called {loss.name!r}, as one of this package is; give it another name"
+        )
+    if loss.quadratic:
+        raise InputError(
+            f"the loss {loss.name!r} has quadratic=True, which is for the mean square; leave it out"
+        )
+    return False
 
 
 def as_loss(given: Loss | str) -> Loss:

@@ -435,7 +435,7 @@ class Problem:
         float
             Of the mean square and the Huber loss in the square of these units, else a number.
         """
-        return self.loss_function.mean(self._outputs(output), self.y)
+        return self.loss_function.mean(self._outputs(output, finite=True), self.y)
 
     def accuracy(self, output: NDArray[np.float64]) -> float:
         """Share of the samples whose output has the sign of their label; nan for targets that are no labels.
@@ -450,11 +450,28 @@ class Problem:
         float
             From 0 to 1. An output of zero counts as wrong.
         """
-        right = self._outputs(output) * self.y > 0.0
-        return float(np.mean(right)) if self.loss_function.labels else math.nan
+        if not self.loss_function.labels:
+            return math.nan
+        return float(np.mean(self._outputs(output) * self.y > 0.0))
 
-    def _outputs(self, output: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = real_array("output", output)
+    def margin(self, output: NDArray[np.float64]) -> float:
+        """The least ``y_i f(x_i)`` of outputs on the samples; nan for targets that are no labels.
+
+        Parameters
+        ----------
+        output : ndarray, shape (n,)
+            Outputs of a network on the samples.
+
+        Returns
+        -------
+        float
+            Positive if every sample is on the right side. It grows with the weights; see
+            :attr:`meanfield.Trajectory.margin` for one that does not.
+        """
+        return float(np.min(self._outputs(output) * self.y)) if self.loss_function.labels else math.nan
+
+    def _outputs(self, output: NDArray[np.float64], *, finite: bool = False) -> NDArray[np.float64]:
+        values = real_array("output", output, finite=finite)
         if values.shape != self.y.shape:
             raise InputError(f"output has shape {values.shape}; give one value per sample, shape ({self.n},)")
         return values

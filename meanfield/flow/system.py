@@ -134,6 +134,11 @@ class CanonicalSystem:
         raise NotImplementedError
 
     @property
+    def floor(self) -> float:
+        """A loss R that no network with this activation can go below."""
+        return self.problem.floors(self.particles.activation.degree).loss
+
+    @property
     def passes(self) -> int:
         """Passes over all particles so far."""
         return self._passes.count

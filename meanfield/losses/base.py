@@ -56,6 +56,8 @@ class Loss:
         Whether the curvature is one everywhere, as that of the mean square.
     several : bool, default False
         Whether it is for networks with several outputs.
+    unit : str, optional
+        Of l: ``"y**2"``, or ``"1"`` for a plain number (the default).
     summary : str, optional
         One sentence for the docs.
 
@@ -83,6 +85,7 @@ class Loss:
     labels: bool = False
     quadratic: bool = False
     several: bool = False
+    unit: str = "1"
     summary: str = ""
 
     def second(self, f: Array, y: Array) -> Array | None:

@@ -37,6 +37,7 @@ def huber(delta: float = 1.0) -> Loss:
         of.pull,
         of.curvature,
         formula=f"Piecewise(((f - y)**2/2, Abs(f - y) <= {delta!r}), ({delta!r}*(Abs(f - y) - {delta!r}/2), True))",
+        unit="y**2",
         summary=f"half of the square of residuals up to {delta:g}, linear beyond",
     )
 

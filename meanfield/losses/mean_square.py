@@ -27,6 +27,7 @@ MEAN_SQUARE = Loss(
     _curvature,
     formula="(f - y)**2/2",
     quadratic=True,
+    unit="y**2",
     summary="half of the mean square of the residuals",
 )
 LOSSES = (MEAN_SQUARE,)

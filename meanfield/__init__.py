@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 #: Where each public name comes from, in the order in which a user meets them.
 _HOMES = {
     "Problem": "problem",
+    "Loss": "losses",
     "Scaling": "scaling",
     "PowerLaw": "laws",
     "Regime": "regime",

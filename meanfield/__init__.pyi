@@ -28,6 +28,7 @@ from meanfield.flow import gradient_flow as gradient_flow
 from meanfield.laws import PowerLaw as PowerLaw
 from meanfield.limits import InfiniteWidth as InfiniteWidth
 from meanfield.limits import infinite_width as infinite_width
+from meanfield.losses import Loss as Loss
 from meanfield.particles import Particles as Particles
 from meanfield.problem import Problem as Problem
 from meanfield.regime import Regime as Regime

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MEANINGS = {
     "time": ("normalised time t / (beta1 beta2)", "tbar"),
     "loss": ("loss R = (1/2n) sum (f - y)**2", "y**2"),
+    "accuracy": ("share of the samples on the right side", "1"),
+    "margin": ("least y f over (1/alpha) sum (a**2 + |w|**2)", "x"),
     "limit_loss": ("loss of the limit", "y**2"),
     "output": ("network output on the samples", "y"),
     "residual": ("residual f - y on the samples", "y"),
@@ -74,6 +76,7 @@ def frame(
     columns: Mapping[str, Any],
     index: Mapping[str, NDArray[Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    meanings: Mapping[str, tuple[str, str]] | None = None,
 ) -> pandas.DataFrame:
     """A table of pandas.
 
@@ -85,6 +88,8 @@ def frame(
         What the rows are: one array, or several for a row of several names.
     attributes : mapping, optional
         Kept in ``.attrs``, with the units of the columns.
+    meanings : mapping, optional
+        What names mean where that is not what :data:`MEANINGS` says, and their units.
     """
     pandas = imported("pandas", "to_pandas")
     table = pandas.DataFrame({name: np.asarray(values) for name, values in columns.items()})
@@ -92,7 +97,8 @@ def frame(
         names, rows = list(index), [np.asarray(values) for values in index.values()]
         many, single = pandas.MultiIndex.from_arrays, len(names) == 1
         table.index = pandas.Index(rows[0], name=names[0]) if single else many(rows, names=names)
-    units = {name: MEANINGS[name][1] for name in (*(index or ()), *columns) if name in MEANINGS}
+    known = {**MEANINGS, **(meanings or {})}
+    units = {name: known[name][1] for name in (*(index or ()), *columns) if name in known}
     table.attrs = {**dict(attributes or {}), "units": units}
     return table
 
@@ -101,6 +107,7 @@ def dataset(
     variables: Mapping[str, tuple[str | Sequence[str], Any]],
     coordinates: Mapping[str, Any],
     attributes: Mapping[str, Any],
+    meanings: Mapping[str, tuple[str, str]] | None = None,
 ) -> xarray.Dataset:
     """A data set of xarray.
 
@@ -112,10 +119,13 @@ def dataset(
         Values along dimensions.
     attributes : mapping
         What holds for all of it.
+    meanings : mapping, optional
+        As in :func:`frame`.
     """
     xarray = imported("xarray", "to_xarray")
     found = xarray.Dataset(dict(variables), coords=dict(coordinates), attrs=dict(attributes))
+    known = {**MEANINGS, **(meanings or {})}
     for name in (*variables, *coordinates):
-        if name in MEANINGS:
-            found[name].attrs = {"long_name": MEANINGS[name][0], "units": MEANINGS[name][1]}
+        if name in known:
+            found[name].attrs = {"long_name": known[name][0], "units": known[name][1]}
     return found

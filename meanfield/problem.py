@@ -1,4 +1,4 @@
-"""The regression problem: samples with their bias column, targets, and what is exact about both.
+"""The problem: samples with their bias column, targets, the loss, and what is exact about them.
 
 Gradient flow moves every input weight inside the span of the samples only, so the flow runs in
 ``rank`` dimensions however large d is; :attr:`Problem.basis` spans them.
@@ -7,6 +7,7 @@ Gradient flow moves every input weight inside the span of the samples only, so t
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +19,17 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import displays
 from meanfield.arguments import flag, instance, real_array, text
 from meanfield.errors import InputError
-from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, frozen, same_direction, same_ray
+from meanfield.floors import Floors, floors
+from meanfield.labels import warn_of_labels
+from meanfield.losses import MEAN_SQUARE, Loss, as_loss, check_own, is_known
+from meanfield.rays import SEPARATE, Rays, frozen, same_direction, same_point
 from meanfield.standardisation import Standardisation
 from meanfield.tables import column_names, read_samples, read_table
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Problem:
-    """A regression data set for a two-layer network ``f(x) = (1/alpha) sum_k a_k relu(w_k . x)``.
+    """A data set for a two-layer network ``f(x) = (1/alpha) sum_k a_k relu(w_k . x)``, and its loss.
 
     Parameters
     ----------
@@ -45,6 +49,9 @@ class Problem:
         Names of the d_in features; by default those of the columns of a data frame, if all are text.
     target_name : str, optional
         Name of the target; by default that of a series or of a data frame's column.
+    loss : Loss or str, optional
+        What training lowers: "mean-square" (the default), "logistic" for labels of two classes (-1 and 1, 0
+        and 1, or booleans), "huber(0.5)", or a :class:`~meanfield.Loss` of your own.
 
     Attributes
     ----------
@@ -53,7 +60,9 @@ class Problem:
         read-only.
     y : ndarray, shape (n,)
         Targets as the network sees them; read-only. Losses and the outputs that runs keep are in the same
-        units.
+        units. Labels of the logistic loss are -1 and 1 here.
+    loss_function : Loss
+        The loss of one sample; training lowers ``R = (1/n) sum_i l(f(x_i), y_i)``.
     standardisation : Standardisation or None
         The shift and scale of features and targets; None if nothing was standardised. ``predict`` takes and
         gives the user's units all the same.
@@ -67,7 +76,14 @@ class Problem:
     ------
     InputError
         For arrays that are not numeric, finite and of matching shapes; for all-zero inputs; for row labels
-        that differ; if features are to be standardised and none varies.
+        that differ; if features are to be standardised and none varies; for targets that the loss does not
+        take.
+
+    Warns
+    -----
+    UserWarning
+        If targets look like class labels and no loss is given: if they are whole numbers, at most 100
+        different ones, or any two numbers, and each occurs twice or more on average.
 
     Examples
     --------
@@ -80,6 +96,12 @@ class Problem:
     >>> problem = Problem([280.0, 300.0, 320.0], [1.0, 2.0, 6.0], standardise=True)
     >>> problem.x[:, 0].round(3).tolist(), problem.features[:, 0].round(3).tolist()
     ([-1.225, 0.0, 1.225], [280.0, 300.0, 320.0])
+
+    Two classes:
+
+    >>> problem = Problem([-2.0, -1.0, 1.0, 2.0], [False, False, True, True], loss="logistic")
+    >>> problem.y, round(problem.zero_loss, 4)
+    (array([-1., -1.,  1.,  1.]), 0.6931)
     """
 
     x: NDArray[np.float64]
@@ -89,6 +111,7 @@ class Problem:
     standardisation: Standardisation | None
     feature_names: tuple[str, ...] | None
     target_name: str | None
+    loss_function: Loss
 
     def __init__(
         self,
@@ -101,14 +124,24 @@ class Problem:
         standardise_targets: bool = False,
         feature_names: Sequence[str] | None = None,
         target_name: str | None = None,
+        loss: Loss | str | None = None,
     ) -> None:
         samples = read_samples(x, y)
         inputs, targets = samples.inputs, samples.targets
+        if loss is None:
+            warn_of_labels(targets)
+        loss_function = MEAN_SQUARE if loss is None else as_loss(loss)
+        targets = _targets_of(loss_function, targets)
         bias, name = flag("bias", bias), text("name", name)
         of_features, of_targets = (
             flag("standardise", standardise),
             flag("standardise_targets", standardise_targets),
         )
+        if of_targets and loss_function.labels:
+            raise InputError(
+                f"standardise_targets is True, but the targets of the loss {loss_function.name!r} are labels; "
+                "leave it out"
+            )
         units = None
         if of_features or of_targets:
             units = Standardisation.of(
@@ -126,6 +159,7 @@ class Problem:
             "standardisation": units,
             "feature_names": samples.feature_names if names is None else names,
             "target_name": samples.target_name if target_name is None else text("target_name", target_name),
+            "loss_function": loss_function,
         }
         for field, value in known.items():
             object.__setattr__(self, field, value)
@@ -170,6 +204,7 @@ class Problem:
             standardise_targets=flag("targets", targets),
             feature_names=self.feature_names,
             target_name=self.target_name,
+            loss=self.loss_function,
         )
 
     def described(self) -> dict[str, Any]:
@@ -180,6 +215,7 @@ class Problem:
             "feature_names": self.feature_names,
             "target_name": self.target_name,
             "standardisation": None if self.standardisation is None else self.standardisation.as_dict(),
+            "loss": self.loss_function.name,
         }
 
     @classmethod
@@ -193,7 +229,7 @@ class Problem:
         described : mapping
             What :meth:`described` has returned.
         """
-        about = dict(described)
+        about = {"loss": MEAN_SQUARE.name, **described}  # earlier versions knew no other
         kept = about.pop("standardisation")
         problem = cls(x, y, **about)
         if kept is not None:
@@ -254,39 +290,54 @@ class Problem:
         return Rays.of(self.reduced, self.y)
 
     @cached_property
-    def _own_rays(self) -> Rays:
-        """The samples with one for each ray that they are on, whether or not the flow tells those apart."""
-        near = self.rays
-        if near.index is None:
-            return near
-        first = near.first.copy()
-        counts = np.bincount(first[first >= 0], minlength=self.n)
-        merged = np.flatnonzero((first >= 0) & (counts[first] > 1))
-        if merged.size:
-            first[merged] = merged[same_ray(self.x[merged])]
-        return near if np.array_equal(first, near.first) else Rays.of(self.x, self.y, first)
+    def _floors(self) -> dict[float | None, Floors]:
+        return {}
+
+    def floors(self, degree: float | None = 1.0) -> Floors:
+        """What networks can learn of these data, with an activation that is homogeneous of this degree.
+
+        Parameters
+        ----------
+        degree : float or None, default 1.0
+            k if ``sigma(c z) = c**k sigma(z)`` for c > 0: 1 for the ReLU; None for activations such as tanh,
+            for which equal samples only have equal outputs.
+
+        Returns
+        -------
+        Floors
+
+        Examples
+        --------
+        Three labels of one sample, one of which contradicts, leave their entropy:
+
+        >>> problem = Problem([0.5, 0.5, 0.5], [1, 1, 0], loss="logistic")
+        >>> round(problem.floors(None).loss, 4)
+        0.6365
+        """
+        if degree not in self._floors:
+            self._floors[degree] = floors(self, degree)
+        return self._floors[degree]
 
     @property
     def loss_floor(self) -> float:
-        """A loss R that no network can go below: contradictory labels, and samples on one ray.
+        """A loss R that no network of ReLUs can go below: contradictory labels, and samples on one ray.
 
         The network is positively homogeneous, so on samples ``c_i u`` (c_i >= 0, all on one ray)
-        it takes the values ``c_i t`` for a single t; the best t leaves
+        it takes the values ``c_i t`` for a single t; of the mean square the best t leaves
         ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``. Duplicates are the case c_i = 1 and zero rows
         the case c_i = 0. Samples are on one ray if they are so as they are given: with a bias, if they are
-        equal; without, to the rounding of c_i u.
+        equal; without, to the rounding of c_i u. For other activations see :meth:`floors`.
         """
-        return self._own_rays.lost
+        return self.floors().loss
 
-    @cached_property
+    @property
     def flow_floor(self) -> float:
-        """A loss R that training in double precision does not go below, though a network might.
+        """A loss R that training in double precision does not go below, though a network of ReLUs might.
 
         Larger than ``loss_floor`` if samples with different targets lie within 1e-11 of one direction from
         the origin, as inputs do that are far from zero for their spread.
         """
-        unresolved = Rays.of(self.reduced, self.y, same_direction(self.reduced, SEPARATE))
-        return max(unresolved.lost, self.rays.lost, self.loss_floor)
+        return self.floors().flow
 
     @property
     def far_from_zero(self) -> str:
@@ -312,11 +363,12 @@ class Problem:
             "its mean and divide by its standard deviation"
         )
 
-    def unseparated(self) -> tuple[int, int] | None:
+    def unseparated(self, degree: float | None = 1.0) -> tuple[int, int] | None:
         """Two samples with different targets that double precision does not tell apart, if any."""
-        first = same_direction(self.reduced, SEPARATE)
+        x = self.reduced
+        first = same_point(x, SEPARATE) if degree is None else same_direction(x, SEPARATE)
         # Not those that are on one ray, of which the one function of a network says what is possible.
-        own = self._own_rays.first
+        own = self.floors(degree).first
         apart = np.flatnonzero((first >= 0) & (first != np.arange(self.n)) & (own != own[first]))
         if not apart.size:
             return None
@@ -331,26 +383,28 @@ class Problem:
     @property
     def zero_loss(self) -> float:
         """Loss of the function that is zero: where antisymmetric networks start."""
-        return float(self.y @ self.y) / (2 * self.n)
+        if self.loss_function.quadratic:
+            return float(self.y @ self.y) / (2 * self.n)
+        return self.loss_function.mean(np.zeros(self.n), self.y)
 
     @property
     def learnable(self) -> float:
         """What can be learned: ``zero_loss - loss_floor``, 0 for targets that are all zero."""
-        # Not as the difference: where labels contradict each other, both may be equal to rounding.
-        y = self._own_rays.y
-        learned = float(y @ y) / (2 * len(y))
-        return learned if learned > LABEL_ROUNDING**2 * self.zero_loss else 0.0
+        return self.floors().learnable
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the data as the network sees them: problems with the same ``x`` and ``y`` share it."""
-        digest = hashlib.sha256(repr((self.x.shape, self.bias)).encode())
+        """SHA-256 of the data as the network sees them: same ``x``, ``y`` and loss, same fingerprint."""
+        known = (self.x.shape, self.bias)
+        if self.loss_function != MEAN_SQUARE:
+            known += (self.loss_function.name,)
+        digest = hashlib.sha256(repr(known).encode())
         for array in (self.x, self.y):
             digest.update((array + 0.0).tobytes())  # adding zero turns -0.0 into 0.0
         return digest.hexdigest()
 
     def same_as(self, other: Problem) -> bool:
-        """Whether another problem has the same samples and targets, in the same units.
+        """Whether another problem has the same samples, targets and loss, in the same units.
 
         Parameters
         ----------
@@ -360,7 +414,7 @@ class Problem:
         Returns
         -------
         bool
-            True if ``x``, ``y``, ``bias`` and the standardisation are equal to the bit.
+            True if ``x``, ``y``, ``bias``, the standardisation and the loss are equal to the bit.
 
         Raises
         ------
@@ -372,7 +426,9 @@ class Problem:
         return self.fingerprint == other.fingerprint and bool(mine == theirs)
 
     def loss(self, output: NDArray[np.float64]) -> float:
-        """Loss ``R = (1/2n) sum_i (f(x_i) - y_i)**2`` of outputs on the samples, shape (n,).
+        """Loss ``R = (1/n) sum_i l(f(x_i), y_i)`` of outputs on the samples, shape (n,).
+
+        For the mean square this is ``(1/2n) sum_i (f(x_i) - y_i)**2``.
 
         Parameters
         ----------
@@ -382,13 +438,48 @@ class Problem:
         Returns
         -------
         float
-            In the square of these units.
+            Of the mean square and the Huber loss in the square of these units, else a number.
         """
-        values = real_array("output", output)
+        return self.loss_function.mean(self._outputs(output, finite=True), self.y)
+
+    def accuracy(self, output: NDArray[np.float64]) -> float:
+        """Share of the samples whose output has the sign of their label; nan for targets that are no labels.
+
+        Parameters
+        ----------
+        output : ndarray, shape (n,)
+            Outputs of a network on the samples.
+
+        Returns
+        -------
+        float
+            From 0 to 1. An output of zero counts as wrong.
+        """
+        if not self.loss_function.labels:
+            return math.nan
+        return float(np.mean(self._outputs(output) * self.y > 0.0))
+
+    def margin(self, output: NDArray[np.float64]) -> float:
+        """The least ``y_i f(x_i)`` of outputs on the samples; nan for targets that are no labels.
+
+        Parameters
+        ----------
+        output : ndarray, shape (n,)
+            Outputs of a network on the samples.
+
+        Returns
+        -------
+        float
+            Positive if every sample is on the right side. It grows with the weights; see
+            :attr:`meanfield.Trajectory.margin` for one that does not.
+        """
+        return float(np.min(self._outputs(output) * self.y)) if self.loss_function.labels else math.nan
+
+    def _outputs(self, output: NDArray[np.float64], *, finite: bool = False) -> NDArray[np.float64]:
+        values = real_array("output", output, finite=finite)
         if values.shape != self.y.shape:
             raise InputError(f"output has shape {values.shape}; give one value per sample, shape ({self.n},)")
-        e = values - self.y
-        return float(np.dot(e, e)) / (2 * self.n)
+        return values
 
     def to_target_units(self, values: ArrayLike) -> NDArray[np.float64]:
         """Turn outputs or targets as the network has them into the user's units.
@@ -480,9 +571,42 @@ class Problem:
             "rank": self.rank,
             "inputs": f"from {low.min():.4g} to {high.max():.4g}",
             "targets": f"from {self.targets.min():.4g} to {self.targets.max():.4g}",
+            "loss": self.loss_function.name,
             "loss of zero": self.zero_loss,
         }
         return displays.card(f"Problem {self.name!r}", rows, self.far_from_zero)
 
     def __repr__(self) -> str:
-        return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}>"
+        loss = "" if self.loss_function == MEAN_SQUARE else f", loss={self.loss_function.name!r}"
+        return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}{loss}>"
+
+
+def check_mean_square(problem: Problem, what: str) -> None:
+    """Refuse a problem with another loss where the answer would be for the mean square.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    what : str
+        What is for the mean square only, as the subject of a sentence.
+    """
+    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    if problem.loss_function != MEAN_SQUARE:
+        raise InputError(
+            f"{what} for the mean square only, but the loss is {problem.loss_function.name}; train networks "
+            "with gradient_flow, or give a Problem with loss='mean-square'"
+        )
+
+
+def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The targets that a loss takes, shape (n,)."""
+    if loss.several:
+        raise InputError(
+            f"the loss {loss.name!r} is for networks with one output for each class, which are not there yet; "
+            "give loss='logistic' for two classes"
+        )
+    y = loss.targets(y)
+    if not is_known(loss):
+        check_own(loss, y)
+    return y

@@ -73,11 +73,28 @@ class Rays:
         lost = float(e @ e) / (2 * len(y))
         return replace(rays, lost=lost if lost > LABEL_ROUNDING**2 * float(y @ y) / (2 * len(y)) else 0.0)
 
+    def gather(self, values: NDArray[np.float64], power: int = 1) -> NDArray[np.float64]:
+        """Sums over the samples on each ray (k,) of values on the samples (n,), times powers of their shares.
+
+        With the first power derivatives with respect to the samples' outputs become those with respect to the
+        rays' outputs, second ones with the second; both for the mean over k rays instead of n samples.
+        """
+        if self.index is None:
+            return values
+        k = len(self.x)
+        return np.bincount(self.index, self.share**power * values, minlength=k) * (k / len(self.share))
+
     def expand(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values on the samples (n, ...) of what is linear along rays, from those on the rays (k, ...)."""
         if self.index is None:
             return values
         return (self.share * values[self.index].T).T
+
+
+def same_point(x: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:
+    """For each sample the first one that is equal to it, entry by entry, to a share of their length; (n,)."""
+    allowed = np.repeat(resolution * np.linalg.norm(x, axis=1)[:, None], x.shape[1], axis=1)
+    return _first_equal(x, allowed)
 
 
 def same_direction(x: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:

@@ -29,7 +29,9 @@ class StepControl:
     A step is accepted if the loss did not rise by more than rounding (in short and in stiff steps: than the
     estimated error explains) and the estimated error is at most
 
-    - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples),
+    - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples); for losses other than
+      the mean square ``rtol |e| + atol y_scale |H|`` in the pulls e, with the curvatures H of the samples'
+      losses, and where the method knows its error of the outputs, ``2 rtol R + atol y_scale |e|`` in the loss,
     - ``3 rtol`` times their displacement so far in the particles, for p and q apart, and no less than
       their rounding.
 
@@ -54,13 +56,27 @@ class StepControl:
         """Estimated error in units of the tolerance; the step is good if it is at most 1."""
         if not (math.isfinite(attempt.state.loss) and np.all(np.isfinite(attempt.layer_error))):
             return math.inf
-        allowed = self.rtol * _rms(before.e) + self.atol * system.y_scale
-        errors = [_over(_rms(attempt.output_error), allowed)]
+        errors = self._of_samples(before, attempt, system.y_scale)
         layers = ((seen.p_moved, seen.p_size), (seen.q_moved, seen.q_size))
         for error, (moved, size) in zip(attempt.layer_error, layers, strict=True):
             resolved = PARTICLE_FACTOR * self.rtol * moved + _LAYER_ROUNDING * size
             errors.append(_over(float(error), resolved))
         return max(errors)
+
+    def _of_samples(self, before: State, attempt: Attempt, y_scale: float) -> list[float]:
+        """Errors of the outputs, or of what they pull and cost, in units of the tolerance."""
+        error, size = attempt.output_error, _rms(before.e)
+        if before.curvature is None or attempt.state.curvature is None:
+            return [_over(_rms(error), self.rtol * size + self.atol * y_scale)]
+        curvature = np.maximum(before.curvature, attempt.state.curvature)
+        # Relative to e, which vanishes together with H where the loss falls off exponentially.
+        allowed = self.rtol * size + self.atol * y_scale * _rms(curvature)
+        if attempt.of_pull:
+            return [_over(_rms(error), allowed)]
+        # Where the loss is straight, errors of the outputs do not change e, but the loss.
+        cost = float(np.mean(np.abs(before.e * error)))
+        straight = 2.0 * self.rtol * before.loss + self.atol * y_scale * size
+        return [_over(_rms(curvature * error), allowed), _over(cost, straight)]
 
     def accepts(self, before: State, attempt: Attempt, error: float, rounding: float) -> bool:
         """Whether an attempt of this error becomes the new state; ``rounding`` is that of outputs."""
@@ -68,9 +84,9 @@ class StepControl:
         if attempt.stiff or attempt.state.s - before.s < _SHORT * before.s:
             # A rise that the estimated error explains is that error.
             error_size = _rms(attempt.output_error)
-            explained = error_size * (size + 0.5 * error_size)
+            explained = error_size * (size + 0.5 * error_size) if before.curvature is None else math.inf
             rise = max(rise, min(explained, self.rtol * before.loss))
-        rise = max(rise, rounding * size) + 8.0 * rounding**2
+        rise = max(rise, rounding * size) + 8.0 * steepest(before) * rounding**2
         return error <= 1.0 and attempt.state.loss <= before.loss + rise
 
     def next_h(self, h: float, error: float, accepted: bool) -> float:
@@ -93,13 +109,18 @@ def first_h(system: CanonicalSystem, state: State) -> float:
     """Length of the first step: a tenth of the fastest time scale at the start.
 
     The residual changes at most at the rate of the trace of K/n, a particle at most at the rate
-    ``(1/n) sum_i |e_i| |x_i|``.
+    ``(1/n) sum_i |e_i| |x_i|``; with the largest curvature of a sample's loss in front of K.
     """
     lengths = np.linalg.norm(system.x, axis=1)
     p2, q2 = system.observe(state.theta)[2:4]
-    residual_rate = system.kappa * float(np.mean(lengths**2)) * float(p2 + q2)
+    residual_rate = steepest(state) * system.kappa * float(np.mean(lengths**2)) * float(p2 + q2)
     particle_rate = float(np.abs(state.e) @ lengths) / system.n
     return 0.1 / (residual_rate + particle_rate)
+
+
+def steepest(state: State) -> float:
+    """The largest curvature of a sample's loss."""
+    return 1.0 if state.curvature is None else float(state.curvature.max())
 
 
 def _rms(values: np.ndarray) -> float:

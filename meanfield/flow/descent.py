@@ -53,7 +53,9 @@ def gradient_descent(
     save_parameters: bool = False,
     progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> Trajectory:
-    """Train by full-batch gradient descent on ``R = (1/2n) sum (f - y)**2``.
+    """Train by full-batch gradient descent on ``R = (1/n) sum_i l(f_i, y_i)``.
+
+    The loss l is the problem's, by default the mean square: ``R = (1/2n) sum (f - y)**2``.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def gradient_descent(
     now, state = first_state(system, before)
     rules: list[StopRule] = [
         _LossAbove(1e6 * (state.loss + problem.zero_loss)),  # first: infinity is below its own rounding
-        AtRounding(problem.zero_loss),
+        AtRounding(problem.zero_loss, system.floor),
     ]
     rules += [LossBelow(target.loss)] if target is not None else []
     rules += [UserRule(stop)] if stop is not None else []

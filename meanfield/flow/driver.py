@@ -95,7 +95,9 @@ def gradient_flow(
     save_path: bool = False,
     progress: bool | Callable[[Snapshot], object] | None = None,
 ) -> Trajectory:
-    """Train a two-layer network by gradient flow on ``R = (1/2n) sum (f - y)**2``.
+    """Train a two-layer network by gradient flow on ``R = (1/n) sum_i l(f_i, y_i)``.
+
+    The loss l is the problem's, by default the mean square: ``R = (1/2n) sum (f - y)**2``.
 
     Parameters
     ----------
@@ -353,7 +355,7 @@ def _rules(
         rules.append(UserRule(stop))
     if math.isfinite(t_end):
         rules.append(TimeReached(t_end))
-    rules.append(AtRounding(system.problem.zero_loss))
+    rules.append(AtRounding(system.problem.zero_loss, system.floor))
     if stationarity > 0:
         weakest = float(np.linalg.svd(system.x, compute_uv=False)[-1]) / math.sqrt(system.n)
         rules.append(Stationary(stationarity, system.kappa * weakest))
@@ -377,7 +379,7 @@ def check_run(
     Returns the target of the loss, ``max_seconds`` and ``save_parameters``.
     """
     check_pair(problem, particles)
-    target = loss_target(problem, loss_tol, loss_atol)
+    target = loss_target(problem, loss_tol, loss_atol, particles.activation.degree)
     if max_seconds is not None:
         max_seconds = number("max_seconds", max_seconds, "a positive number", above=0.0)
     if stop is not None:

@@ -7,7 +7,10 @@ Woodbury identity
 
     (I - gamma h J)^{-1} v = v - (gamma h / n) Phi^T c,    (I + (gamma h / n) K) c = kappa Phi W v,
 
-so a stage costs passes over the particles and one n x n solve.
+so a stage costs passes over the particles and one n x n solve. For losses other than the mean square H, the
+curvatures of the samples' losses, stands between: ``J = -(kappa/n) Phi^T H Phi W``. With D = sqrt(H)
+
+    (I - gamma h J)^{-1} v = v - (gamma h / n) Phi^T D z,    (I + (gamma h / n) D K D) z = D kappa Phi W v.
 """
 
 from __future__ import annotations
@@ -68,22 +71,22 @@ class LinearlyImplicit:
         system, k, n = self.system, self._k, self.system.n
         theta, e = state.theta, state.e
         K = self._kernel_at(state)
-        factor = cho_factor(np.eye(n) + (GAMMA * h / n) * K)
+        solve = _Solve(K, GAMMA * h / n, state.curvature)
 
         # Phi W k_i, the stages as the samples see them, costs nothing beyond the solves:
         # kappa Phi W (k_i + w_i) = c_i with w_i = sum_j COUPLING_ij k_j / GAMMA.
         seen = np.zeros((4, n))
-        c = cho_solve(factor, -(h / n) * (K @ e))
+        c, pull = solve(-(h / n) * (K @ e))
         seen[0] = c
-        self._pullback(theta, -(h / n) * (e + GAMMA * c), k[0])
+        self._pullback(theta, -(h / n) * (e + GAMMA * pull), k[0])
         for i in range(1, 4):
             system.combine(theta, k[:i], ALPHA[i, :i], self._stage)
             e_stage = system.residual(self._stage)
             self._pullback(self._stage, -(h / n) * e_stage, self._slope)
             coupled = COUPLING[i, :i] @ seen[:i] / GAMMA
-            c = cho_solve(factor, system.tangent(theta, self._slope) + coupled)
+            c, pull = solve(system.tangent(theta, self._slope) + coupled)
             seen[i] = c - coupled
-            self._pullback(theta, -(GAMMA * h / n) * c, k[i])
+            self._pullback(theta, -(GAMMA * h / n) * pull, k[i])
             k[i] += self._slope
 
         new = self._results[0] if theta is not self._results[0] else self._results[1]
@@ -107,3 +110,20 @@ class LinearlyImplicit:
     def _pullback(self, theta: Array, c: Array, out: Array) -> None:
         """``out = Phi^T c``, the motion of the particles that residuals -c cause."""
         self.system.pullback(theta, c, out)
+
+
+class _Solve:
+    """Solutions c of ``(I + t K H) c = b``, and the pulls ``H c``; H is one where it is None."""
+
+    def __init__(self, K: Array, t: float, curvature: Array | None) -> None:
+        self._K, self._t = K, t
+        self._root = None if curvature is None else np.sqrt(curvature)
+        between = K if self._root is None else self._root[:, None] * K * self._root
+        self._factor = cho_factor(np.eye(len(K)) + t * between)
+
+    def __call__(self, b: Array) -> tuple[Array, Array]:
+        if self._root is None:
+            c: Array = cho_solve(self._factor, b)
+            return c, c
+        pull = self._root * cho_solve(self._factor, self._root * b)
+        return b - self._t * (self._K @ pull), pull

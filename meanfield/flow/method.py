@@ -67,7 +67,9 @@ class Attempt:
     loss_rate : float
         ``-dR/ds`` at the start of the step, ``kappa sum_k weight_k |d(p_k, q_k)/ds|**2``.
     output_error : ndarray, shape (n,)
-        Estimated error of the outputs made in this step.
+        Estimated error of the outputs made in this step; or of e, which for the mean square is the same.
+    of_pull : bool
+        Whether ``output_error`` is that of e.
     layer_error : ndarray, shape (2,)
         Weighted norms of the estimated error of p and q.
     dissipated : float
@@ -93,6 +95,7 @@ class Attempt:
     motion: Motion | None = None
     stiff: bool = False
     meets: float = math.inf
+    of_pull: bool = False
 
 
 class Method(Protocol):

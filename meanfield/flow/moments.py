@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,8 @@ _Run = TypeVar("_Run", bound="Trajectory")
 
 #: What a run records at each of its times.
 RECORDED = ("time", "loss", "output", "rd_w", "rd_a")
+#: What it may record besides.
+OPTIONAL = ("saved_a", "saved_w", "margin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +30,13 @@ class Moment:
     time : float
         Normalised time tbar.
     loss : float
-        ``R = (1/2n) sum (f - y)**2``.
+        ``R = (1/n) sum_i l(f_i, y_i)``; of the mean square ``(1/2n) sum (f - y)**2``.
     output : ndarray, shape (n,)
         Network outputs on the samples.
     rd_w, rd_a : float
         Relative displacement of input and output weights.
+    margin : float
+        Normalised margin; nan for losses without labels.
     """
 
     time: float
@@ -39,6 +44,7 @@ class Moment:
     output: Array
     rd_w: float
     rd_a: float
+    margin: float = math.nan
 
     @classmethod
     def of(cls, run: Trajectory, row: int) -> Moment:
@@ -56,7 +62,8 @@ class Moment:
         Moment
         """
         loss, rd_w, rd_a = float(run.loss[row]), float(run.rd_w[row]), float(run.rd_a[row])
-        return cls(float(run.time[row]), loss, run.output[row], rd_w, rd_a)
+        margin = math.nan if run.margin is None else float(run.margin[row])
+        return cls(float(run.time[row]), loss, run.output[row], rd_w, rd_a, margin)
 
     def __repr__(self) -> str:
         return (
@@ -70,7 +77,7 @@ def only(run: _Run, asked: Array) -> _Run:
     rows = np.flatnonzero(np.isin(run.time, asked))
     whole = len(rows) > 0 and rows[0] == 0 and rows[-1] == len(run.time) - 1
     series: dict[str, Any] = {name: getattr(run, name)[rows] for name in RECORDED}
-    for name in ("saved_a", "saved_w"):
+    for name in OPTIONAL:
         saved = getattr(run, name)
         series[name] = None if saved is None else saved[rows]
     if run.path is not None:
@@ -98,7 +105,29 @@ def with_ends(run: _Run) -> _Run:
     series: dict[str, Any] = {
         name: joined(getattr(run, name), getattr(start, name), getattr(end, name)) for name in RECORDED
     }
+    if run.margin is not None:
+        series["margin"] = joined(run.margin, start.margin, end.margin)
     if run.saved_a is not None and run.saved_w is not None:
         series["saved_a"] = joined(run.saved_a, run.initial.a, run.final.a)
         series["saved_w"] = joined(run.saved_w, run.initial.w, run.final.w)
     return replace(run, **series, ends=None)
+
+
+def first_time(time: Array, series: Array, value: float, name: str) -> float:
+    """When a series first reached a value: fell to it (a loss) or rose to it; infinite if it has not.
+
+    Linear between two times in their logarithm and that of a loss; an accuracy has no values between.
+    """
+    reached = np.flatnonzero(series <= value if name == "loss" else series >= value)
+    if not reached.size:
+        return math.inf
+    k = int(reached[0])
+    if k == 0 or name == "accuracy" or time[k] == time[k - 1]:
+        return float(time[k])
+    start, end = float(series[k - 1]), float(series[k])
+    if name == "loss" and end > 0.0:
+        start, end, value = math.log(start), math.log(end), math.log(value)
+    share = (value - start) / (end - start)
+    if time[k - 1] <= 0.0:
+        return share * float(time[k])
+    return float(time[k - 1]) * float(time[k] / time[k - 1]) ** share

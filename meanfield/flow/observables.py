@@ -32,6 +32,8 @@ class Observation:
         activations other than the ReLU.
     rounding : float
         Uncertainty of an output by rounding: outputs are sums of terms that cancel.
+    mass : float
+        ``kappa sum_k weight_k (p_k**2 + |q_k|**2)``, in a user's parameters ``(1/alpha) sum (a**2 + |w|**2)``.
     """
 
     p_moved: float
@@ -43,6 +45,7 @@ class Observation:
     drift: float
     capacity: float
     rounding: float
+    mass: float
 
 
 class Observer:
@@ -77,6 +80,7 @@ class Observer:
             drift=_ratio(drift, p2 + q2 + self._q2_outside) if self._homogeneous else math.nan,
             capacity=self._capacity(state, q2 + self._q2_outside) if self._relu else math.nan,
             rounding=np.finfo(np.float64).eps * (largest_sum + self.system.y_scale),
+            mass=self.system.kappa * (p2 + q2 + self._q2_outside),
         )
 
     def _capacity(self, state: State, q2: float) -> float:

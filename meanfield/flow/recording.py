@@ -104,6 +104,7 @@ class Recorder:
         before: Trajectory | None = None,
     ) -> None:
         self.system = system
+        self._problem = system.problem
         self._observer = observer
         self._save_times = save_times
         self._save_parameters = save_parameters
@@ -164,16 +165,22 @@ class Recorder:
             self._keep()
         if self._path is not None and not goes_on:
             self._path.add(state.e, None if attempt is None else attempt.motion, kept)
+        loss, output = self._loss(state), self.system.output(state.f)
+        curved = state.curvature
         snapshot = Snapshot(
             time=now,
-            loss=self._loss(state),
-            output=self.system.output(state.f),
+            loss=loss,
+            output=output,
             rd_w=seen.rd_w,
             rd_a=seen.rd_a,
             steps=self._steps,
             seconds=time.monotonic() - self._started,
             loss_rate=loss_rate,
             rounding=seen.rounding,
+            pull=math.sqrt(2.0 * loss) if curved is None else _rms(state.e),
+            pull_rounding=seen.rounding * (1.0 if curved is None else _rms(curved)),
+            accuracy=self._problem.accuracy(output),
+            margin=self._margin(output, seen),
         )
         self._progress.update(snapshot)
         for rule in self._rules:
@@ -191,7 +198,7 @@ class Recorder:
             self._keep()
             if self._path is not None:
                 self._path.keep_last()
-        times, losses, outputs, rd_w, rd_a = zip(*self._rows, strict=True)
+        times, losses, outputs, rd_w, rd_a, margins = zip(*self._rows, strict=True)
         saved = zip(*self._parameters, strict=True) if self._save_parameters else (None, None)
         saved_a, saved_w = (None if series is None else np.array(series) for series in saved)
         stats = self._stats(method, rtol, atol)
@@ -210,6 +217,7 @@ class Recorder:
             saved_w=saved_w,
             path=self._path,
             loss_target=self._target,
+            margin=np.array(margins) if self._problem.loss_function.labels else None,
         )
 
     def _stats(self, method: str, rtol: float, atol: float) -> Stats:
@@ -230,22 +238,32 @@ class Recorder:
             next_step=self.next_step,
         )
 
+    def _margin(self, output: Array, seen: Observation) -> float:
+        return self._problem.margin(output) / seen.mass if seen.mass > 0.0 else math.nan
+
     def _loss(self, state: State) -> float:
         return state.loss + self.system.lost
 
     def _keep(self) -> None:
         assert self._last is not None
         now, state, seen = self._last
-        self._rows.append((now, self._loss(state), self.system.output(state.f), seen.rd_w, seen.rd_a))
+        output = self.system.output(state.f)
+        row = (now, self._loss(state), output, seen.rd_w, seen.rd_a, self._margin(output, seen))
+        self._rows.append(row)
         if self._save_parameters:
             particles = self.system.to_particles(state.theta)
             self._parameters.append((particles.a, particles.w))
 
 
-def _rows_before(before: Trajectory | None) -> list[tuple[float, float, Array, float, float]]:
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values * values)))
+
+
+def _rows_before(before: Trajectory | None) -> list[tuple[float, float, Array, float, float, float]]:
     if before is None:
         return []
-    series = (before.time, before.loss, before.output, before.rd_w, before.rd_a)
+    margin = np.full(len(before.time), math.nan) if before.margin is None else before.margin
+    series = (before.time, before.loss, before.output, before.rd_w, before.rd_a, margin)
     return list(zip(*series, strict=True))
 
 

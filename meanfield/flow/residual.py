@@ -16,6 +16,9 @@ it. The first pass, which feeds the particles with a given mean, finds the defec
 and the end value ``exp(-hA) e + 2 phi_2(-hA) d``. For slow directions the correction is d/3, for
 stiff ones ``d/(hA)``, which damps what the first pass excited. What is found after the second pass
 beyond that end value is of third order and estimates the error.
+
+For any other convex loss e is the pull dl/df, and ``A = H K / n`` with the curvatures H of the samples'
+losses at the step's start: what their change does to e counts as the change of K does.
 """
 
 from __future__ import annotations
@@ -27,8 +30,7 @@ import numpy as np
 from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, ReluSystem
-from meanfield.flow.tangent import Array, Expansion, Spectrum
-from meanfield.kernels import phi_functions
+from meanfield.flow.tangent import Array, CurvedExpansion, Expansion, Spectrum, pulled
 
 #: Steps are not shortened below this share of the time so far to see the end of a slide.
 _SHORTEST = 1e-6
@@ -58,27 +60,26 @@ class ResidualSpace:
         spectrum = self._spectrum_at(state)
         at_e = spectrum.expand(state.e, h)
         self.stiffness = h * float(at_e.rates.max())
-        decay, mean, _, _ = phi_functions(h * at_e.rates)
-        predicted, decayed = at_e.apply(mean), at_e.apply(decay)
-        first = at_e.apply(phi_functions(0.5 * h * at_e.rates)[1])
+        predicted, decayed, first = at_e.phi(1, h), at_e.phi(0, h), at_e.phi(1, 0.5 * h)
 
         # The prediction goes into the array of the result: the second motion measures the difference.
         (f_predicted,), _ = system.move(theta, np.stack([before, predicted]), np.array([h]), new)
         at_defect = spectrum.expand(system.pull(f_predicted) - decayed, h)
-        _, _, response, response_mean = phi_functions(h * at_defect.rates)
-        correction = at_defect.apply(2.0 * response_mean)
-        first += at_defect.apply(0.5 * phi_functions(0.5 * h * at_defect.rates)[3])
+        correction = 2.0 * at_defect.phi(3, h)
+        first += 0.5 * at_defect.phi(3, 0.5 * h)
         second = 2.0 * (predicted + correction) - first
         (f_half, f_new), moved = system.move(theta, np.stack([before, first, second]), halves, new)
 
-        reached, e_half = system.state(state.s + h, new, f=f_new, felt=second), system.pull(f_half)
-        surprise = reached.e - (decayed + at_defect.apply(2.0 * response))
+        reached = system.state(state.s + h, new, f=f_new, felt=second)
+        surprise = reached.e - (decayed + 2.0 * at_defect.phi(2, h))
+        doubt = self._doubt(state, h, moved.doubt, np.abs(surprise))
         return Attempt(
             state=reached,
-            loss_rate=float(at_e.rates @ at_e.coefficients**2) / system.n,
-            # Under a constant residual particles give off exactly -mean . (change of e) / n.
-            dissipated=float(first @ (state.e - e_half) + second @ (e_half - reached.e)) / system.n,
-            output_error=np.abs(surprise) + self._doubt(state, h, moved.doubt, np.abs(surprise)),
+            loss_rate=spectrum.loss_rate(state.e, at_e),
+            # Under a constant residual particles give off exactly -mean . (change of f) / n.
+            dissipated=float(first @ (state.f - f_half) + second @ (f_half - reached.f)) / system.n,
+            output_error=np.abs(surprise) + pulled(doubt, reached.curvature),
+            of_pull=True,
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * moved.change,
             events=EventCounts(*(int(count) for count in moved.events[:4])),
             motion=Motion(halves, np.stack([first, second])),
@@ -123,7 +124,8 @@ class ResidualSpace:
             return self._spectrum
         self._tried += 1
         kernel = self.system.tangent_kernel(state.theta, pattern, felt(state))
-        self._spectrum, self._spectrum_of = Spectrum(kernel, self.system.n), state.e
+        self._spectrum = Spectrum(kernel, self.system.n, state.curvature)
+        self._spectrum_of = state.e
         return self._spectrum
 
 
@@ -132,7 +134,7 @@ def felt(state: State) -> Array:
     return state.e if state.felt is None else state.felt
 
 
-def _share(correction: Array, surprise: Expansion, h: float) -> float:
+def _share(correction: Array, surprise: Expansion | CurvedExpansion, h: float) -> float:
     """Share of the correction's motion of the particles that is estimated as their error.
 
     The error left is smaller than that motion as the next correction is smaller than this one. By no
@@ -140,5 +142,5 @@ def _share(correction: Array, surprise: Expansion, h: float) -> float:
     passes, which falls by four for a step half as long, is not seen by the means.
     """
     size = float(np.linalg.norm(correction))
-    next_size = float(np.linalg.norm(2.0 * phi_functions(h * surprise.rates)[3] * surprise.coefficients))
+    next_size = 2.0 * surprise.phi_size(3, h)
     return 1.0 if size == 0.0 else min(1.0, max(next_size / size, 1.0 / 3.0))

@@ -123,6 +123,8 @@ def check_series(
             raise InputError(
                 f"{name} has shape {array.shape} of {array.dtype}, expected {expected} of float64"
             )
+    if "margin" in arrays and arrays["margin"].shape != (steps,):
+        raise InputError(f"margin has shape {arrays['margin'].shape}, expected ({steps},)")
     time = arrays["time"]
     if steps < 1 or time[0] != 0.0 or not np.all(np.diff(time) >= 0.0) or not np.isfinite(time[-1]):
         raise InputError("its times do not begin at 0 and rise")

@@ -28,6 +28,8 @@ class State:
         R, without what is lost on rays.
     felt : ndarray, shape (n,), optional
         Mean of e that particles felt at the end of the last step; None at the start.
+    curvature : ndarray, shape (n,), or None
+        Second derivative H of each sample's loss with respect to its output; None where it is one.
     """
 
     s: float
@@ -36,3 +38,4 @@ class State:
     e: Array
     loss: float
     felt: Array | None = None
+    curvature: Array | None = None

@@ -33,7 +33,7 @@ class Status(enum.Enum):
     )
     UNRESOLVED = (
         "the outputs are a difference of terms so large that their rounding hides the targets: nothing can "
-        "be learned in double precision; give larger targets, or a smaller width or kappa"
+        "be learned in double precision; give a smaller width or kappa, or larger targets"
     )
     USER = "the stop rule given by the user fired"
     STEP_TOO_SMALL = (

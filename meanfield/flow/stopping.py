@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Snapshot:
     time : float
         Normalised time tbar.
     loss : float
-        ``R = (1/2n) sum (f - y)**2``.
+        ``R = (1/n) sum_i l(f_i, y_i)``; of the mean square ``(1/2n) sum (f - y)**2``.
     output : ndarray, shape (n,)
         Network outputs on the samples.
     rd_w, rd_a : float
@@ -44,6 +45,14 @@ class Snapshot:
         ``-dR/dtbar`` at the start of the last step (nan before the first).
     rounding : float
         Uncertainty of an output by rounding.
+    pull : float
+        Root mean square of dl/df over the samples; of the mean square ``sqrt(2 R)``.
+    pull_rounding : float
+        What rounding of the outputs makes of ``pull``.
+    accuracy : float
+        Share of the samples whose output has the sign of their label; nan for losses without labels.
+    margin : float
+        Normalised margin, see :attr:`~meanfield.Trajectory.margin`; nan for losses without labels.
     """
 
     time: float
@@ -55,6 +64,10 @@ class Snapshot:
     seconds: float
     loss_rate: float
     rounding: float
+    pull: float = math.nan
+    pull_rounding: float = math.nan
+    accuracy: float = math.nan
+    margin: float = math.nan
 
     __repr__ = brief
 
@@ -79,19 +92,20 @@ class LossBelow:
 
 @dataclass(frozen=True)
 class AtRounding:
-    """Stop once the residual is what rounding makes of zero.
+    """Stop once the residual, or what the samples pull, is what rounding makes of zero.
 
     If that is not small against the targets themselves, ``zero_loss`` being the loss of the function that
-    is zero, then nothing was learned.
+    is zero and ``floor`` what no network can learn, then nothing was learned.
     """
 
     zero_loss: float
+    floor: float = 0.0
 
     def check(self, now: Snapshot) -> Status | None:
         """See :class:`StopRule`."""
-        if not now.loss <= 2.0 * now.rounding**2:  # also for nan
+        if not now.pull <= 2.0 * now.pull_rounding:  # also for nan
             return None
-        unknown = now.loss > _LEARNED * self.zero_loss > 0.0
+        unknown = now.loss - self.floor > _LEARNED * (self.zero_loss - self.floor) > 0.0
         return Status.UNRESOLVED if unknown else Status.ROUNDING
 
 
@@ -123,8 +137,8 @@ class Stationary:
         See above.
     growth : float
         Rate at which a particle may grow in the direction in which the samples pull least (their smallest
-        singular value), per unit of time tbar and of the residual's root mean square: where features are far
-        smaller than the bias, neurons that slide go on that slowly.
+        singular value), per unit of time tbar and of the root mean square of the residual, or of what the
+        samples pull: where features are far smaller than the bias, neurons that slide go on that slowly.
     """
 
     def __init__(self, tol: float, growth: float) -> None:
@@ -142,7 +156,7 @@ class Stationary:
         if now.time >= 2.0 * since:
             fall = min(fall, max(loss - now.loss, 0.0))
             self._mark = (now.time, now.loss)
-        long = self._growth * np.sqrt(2.0 * now.loss) * now.time >= _BEYOND_MEASURE
+        long = self._growth * now.pull * now.time >= _BEYOND_MEASURE
         rests = (long and fall <= self.tol * now.loss) or self._stands_still(now)
         return Status.STATIONARY if rests else None
 

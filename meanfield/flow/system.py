@@ -8,6 +8,9 @@ with the residual ``e_i = kappa sum_k weight_k p_k relu(q_k . x_i) - y_i``: kapp
 equations. In terms of the feature map Phi (see :mod:`meanfield.kernels.dense`) the velocity is
 ``-Phi^T e / n`` and the residual obeys ``de/ds = -(1/n) K e`` with ``K = kappa Phi W Phi^T``.
 
+Any other loss l takes the place of the mean square with its pull ``e_i = dl/df_i``: then outputs obey
+``df/ds = -(1/n) K e`` and pulls ``de/ds = -(1/n) H K e`` with the curvatures H of the samples' losses.
+
 Any other activation sigma takes the place of the ReLU as ``sigma_c(z) = sigma(c z) / c`` with
 ``c = beta2 sqrt(kappa') = sqrt(beta1 beta2)``: where sigma is homogeneous of degree one, c drops out.
 """
@@ -77,14 +80,16 @@ class CanonicalSystem:
 
     Attributes
     ----------
-    x, y : ndarray, shapes (n, r) and (n,)
-        Samples and targets.
+    x : ndarray, shape (n, r)
+        Samples.
+    y : ndarray
+        Targets, one for each output that :meth:`output` gives; of the mean square one for each sample.
     lost : float
         What losses here lack.
     theta0 : ndarray, shape (1 + r, N)
         Initial state.
     y_scale : float
-        Root mean square of the larger of targets and initial residual: the unit of output errors.
+        Root mean square of the larger of targets and initial residual f - y: the unit of output errors.
     """
 
     _passes: Passes
@@ -98,6 +103,7 @@ class CanonicalSystem:
     def __init__(self, problem: Problem, particles: Particles) -> None:
         check_pair(problem, particles)
         self.problem = problem
+        self.loss_function = problem.loss_function
         self.particles = particles
         # Layers that learn at rates r_a and r_w: p = sqrt(r_a) P, q = sqrt(r_w) Q and a time sqrt(r_a r_w) s
         # turn the flow into that of equal rates (derived in docs/conventions.md).
@@ -108,7 +114,7 @@ class CanonicalSystem:
         x, y, self.lost = self._samples()
         # Copies: kernels are compiled for writable arrays only, wherever the problem came from.
         self.x, self.y = x.copy(), y.copy()
-        self.n = len(self.y)
+        self.n = len(self.x)
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size
         self.outputs_count = particles.outputs
@@ -119,7 +125,8 @@ class CanonicalSystem:
         minus = particles.minus
         self._minus = None if minus is None else self.kappa * self._passes.output(self.canonical(minus))
         with np.errstate(over="ignore", invalid="ignore"):
-            e0 = self.residual(self.theta0)
+            f0 = self.outputs(self.theta0)
+            e0 = (f0 if self.loss_function.quadratic else self.output(f0)) - self.y
             if not math.isfinite(float(e0 @ e0)):
                 raise InputError(
                     "the initial outputs are beyond what double precision can square; give smaller weights, "
@@ -133,6 +140,11 @@ class CanonicalSystem:
 
     def _make_passes(self) -> Passes:
         raise NotImplementedError
+
+    @property
+    def floor(self) -> float:
+        """A loss R that no network with this activation can go below."""
+        return self.problem.floors(self.particles.activation.degree).loss
 
     @property
     def passes(self) -> int:
@@ -152,7 +164,7 @@ class CanonicalSystem:
         """The state theta at canonical time s; ``f`` are its outputs where they are known."""
         f = self.outputs(theta) if f is None else f
         e = self.pull(f)
-        return State(s, theta, f, e, self.loss(f, e), felt)
+        return State(s, theta, f, e, self.loss(f, e), felt, self.curvature(f))
 
     def outputs(self, theta: Array) -> Array:
         """Outputs on the samples, shape (n,)."""
@@ -164,21 +176,26 @@ class CanonicalSystem:
 
     def pull(self, f: Array) -> Array:
         """Derivative e of each sample's loss with respect to its output, shape (n,)."""
-        return f - self.y
+        if self.loss_function.quadratic:
+            return f - self.y
+        return self.gather(self.loss_function.pull(self.output(f), self.y))
 
     def loss(self, f: Array, e: Array) -> float:
         """R of outputs f whose pull is e."""
-        return float(e @ e) / (2 * e.size)
+        if self.loss_function.quadratic:
+            return float(e @ e) / (2 * e.size)
+        return self.loss_function.mean(self.output(f), self.y)
 
-    def curvature(self, state: State) -> Array | None:
-        """Second derivative D of each sample's loss with respect to its outputs; None where it is one.
+    def curvature(self, f: Array) -> Array | None:
+        """Second derivative H of each sample's loss with respect to its outputs f; None where it is one.
 
         Returns
         -------
         ndarray, shape (n,), (n, c, c) for c outputs, or None
             Symmetric and positive semi-definite.
         """
-        return None
+        curvature = self.loss_function.second(self.output(f), self.y)
+        return None if curvature is None else self.gather(curvature, 2)
 
     def residual(self, theta: Array) -> Array:
         """``pull(outputs(theta))``, of the mean square the residual ``f - y``, shape (n,)."""
@@ -187,6 +204,13 @@ class CanonicalSystem:
     def output(self, f: Array) -> Array:
         """Outputs on all samples of the problem, shape (n,), from those on the samples of the system."""
         return f
+
+    def gather(self, values: Array, power: int = 1) -> Array:
+        """Derivatives of R, times n, by outputs on the system's samples from those on the problem's.
+
+        They are of the order ``power``, one or two; shape (n,).
+        """
+        return values
 
     def pullback(self, theta: Array, c: Array, out: Array) -> Array:
         """``out = Phi^T c``, shape (1 + r, N), for a vector c on the samples."""
@@ -263,8 +287,9 @@ class CanonicalSystem:
 class ReluSystem(CanonicalSystem):
     """Neurons with the ReLU, which move exactly under a constant residual, kinks included.
 
-    Samples and targets are one for each ray of samples, which share their kink and are one sample to every
-    neuron: see :class:`~meanfield.rays.Rays`. Losses lack the rays' constant ``lost``.
+    Samples are one for each ray of samples, which share their kink and are one sample to every neuron: see
+    :class:`~meanfield.rays.Rays`. So are targets of the mean square, whose losses lack the rays' constant
+    ``lost``. Of other losses each sample keeps its own target: its pull is added to those on its ray.
     """
 
     _passes: DensePasses
@@ -280,7 +305,7 @@ class ReluSystem(CanonicalSystem):
 
     def _samples(self) -> tuple[Array, Array, float]:
         rays = self.problem.rays
-        return rays.x, rays.y, rays.lost
+        return (rays.x, rays.y, rays.lost) if self.loss_function.quadratic else (rays.x, self.problem.y, 0.0)
 
     def _make_passes(self) -> DensePasses:
         passes = PlanarPasses if self.problem.rank == 2 else DensePasses
@@ -289,6 +314,10 @@ class ReluSystem(CanonicalSystem):
     def output(self, f: Array) -> Array:
         """See :meth:`CanonicalSystem.output`."""
         return self.problem.rays.expand(f)
+
+    def gather(self, values: Array, power: int = 1) -> Array:
+        """See :meth:`CanonicalSystem.gather`."""
+        return self.problem.rays.gather(values, power)
 
     @property
     def samples(self) -> kernels.Samples:

@@ -7,6 +7,7 @@ in the Krylov space that K spans from it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,10 @@ from meanfield import kernels
 
 Array = NDArray[np.float64]
 
+#: Terms of a series of phi_4.
+_TERMS = 18
+#: Entries of ``v / sqrt(H)``, over those of v and the least H, that cost no more than four digits.
+_CARRIED = 1e4
 #: Up to this many samples the eigendecomposition is cheaper than Krylov spaces.
 DIRECT = 256
 #: Largest dimension of a Krylov space; its error, relative to the vector; steps between looks at it.
@@ -56,6 +61,55 @@ class Expansion:
         result: Array = self.basis @ (values * self.coefficients)
         return result
 
+    def phi(self, k: int, h: float) -> Array:
+        """``phi_k(-h K/n) v``, k from 0 to 4: see :func:`meanfield.kernels.phi_functions`."""
+        return self.apply(_phi(k, h * self.rates))
+
+    def phi_size(self, k: int, h: float) -> float:
+        """Norm of ``phi_k(-h K/n) v``."""
+        return float(np.linalg.norm(_phi(k, h * self.rates) * self.coefficients))
+
+
+@dataclass(frozen=True, eq=False)
+class CurvedExpansion:
+    """A vector v for functions of ``A = H K/n``, which is not symmetric, by those of ``S = D K D/n``, D = sqrt(H).
+
+    ``v = D w + r``. What D carries goes through S; the rest r, where H is zero or nearly so, by
+    ``phi_k(-h A) r = r / k! - (h/n) D phi_{k+1}(-h S) D K r``, which needs no inverse of D.
+
+    Attributes
+    ----------
+    root : ndarray, shape (n,)
+        D.
+    carried : Expansion
+        Of w, for S.
+    rest : ndarray, shape (n,), or None
+        r; None if it is zero.
+    pulled : Expansion or None
+        Of ``D K r / n``, for S.
+    """
+
+    root: Array
+    carried: Expansion
+    rest: Array | None = None
+    pulled: Expansion | None = None
+
+    @property
+    def rates(self) -> Array:
+        """Eigenvalues of A (or of S in a Krylov space), >= 0."""
+        return self.carried.rates
+
+    def phi(self, k: int, h: float) -> Array:
+        """``phi_k(-h A) v``, k from 0 to 3."""
+        result: Array = self.root * self.carried.phi(k, h)
+        if self.rest is not None and self.pulled is not None:
+            result += self.rest / math.factorial(k) - h * self.root * self.pulled.phi(k + 1, h)
+        return result
+
+    def phi_size(self, k: int, h: float) -> float:
+        """Norm of ``phi_k(-h A) v``."""
+        return float(np.linalg.norm(self.phi(k, h)))
+
 
 class Spectrum:
     """Expansions of vectors for one tangent kernel.
@@ -66,17 +120,40 @@ class Spectrum:
         The kernel.
     n : int
         Number of samples.
+    curvature : ndarray, shape (n,), optional
+        H >= 0: then vectors are expanded for functions of ``H K/n``. None where it is one.
     """
 
-    def __init__(self, kernel: TangentKernel, n: int) -> None:
-        self._kernel, self._n = kernel, n
+    def __init__(self, kernel: TangentKernel, n: int, curvature: Array | None = None) -> None:
+        self._n, self._plain = n, kernel
+        self._root = None if curvature is None else np.sqrt(curvature)
+        self._kernel = kernel = kernel if self._root is None else _Between(kernel, self._root)
         self._modes: tuple[Array, Array] | None = None
         if n <= DIRECT:
             values, vectors = np.linalg.eigh(kernel.matrix())
             self._modes = _without_rounding(values, n) / n, vectors
 
-    def expand(self, v: Array, h: float) -> Expansion:
+    def expand(self, v: Array, h: float) -> Expansion | CurvedExpansion:
         """Expand v, accurately enough for functions like ``exp(-h K/n)``."""
+        root = self._root
+        if root is None:
+            return self._symmetric(v, h)
+        most = _CARRIED * float(np.max(np.abs(v), initial=0.0))
+        carries = (root > 0.0) & (np.abs(v) * float(root.max()) <= most * root)
+        w = np.divide(v, root, out=np.zeros_like(v), where=carries)
+        if np.all(carries | (v == 0.0)):
+            return CurvedExpansion(root, self._symmetric(w, h))
+        rest = np.where(carries, 0.0, v)
+        pulled = self._symmetric(root * self._plain.product(rest) / self._n, h)
+        return CurvedExpansion(root, self._symmetric(w, h), rest, pulled)
+
+    def loss_rate(self, e: Array, expansion: Expansion | CurvedExpansion) -> float:
+        """``e^T K e / n**2``, the rate at which R falls; ``expansion`` is that of e."""
+        if isinstance(expansion, Expansion):
+            return float(expansion.rates @ expansion.coefficients**2) / self._n
+        return float(e @ self._plain.product(e)) / self._n**2
+
+    def _symmetric(self, v: Array, h: float) -> Expansion:
         if self._modes is not None:
             rates, vectors = self._modes
             return Expansion(rates, vectors.T @ v, vectors)
@@ -111,6 +188,37 @@ class Spectrum:
                     break
             basis[k + 1] = w / beta[k]
         return Expansion(rates, size * vectors[0], basis[: k + 1].T @ vectors)
+
+
+class _Between:
+    """The kernel ``D K D``."""
+
+    def __init__(self, kernel: TangentKernel, root: Array) -> None:
+        self._kernel, self._root = kernel, root
+
+    def matrix(self) -> Array:
+        return self._root[:, None] * self._kernel.matrix() * self._root
+
+    def product(self, v: Array) -> Array:
+        return self._root * self._kernel.product(self._root * v)
+
+
+def pulled(errors: Array, curvature: Array | None) -> Array:
+    """Errors of the pulls that errors of outputs cause: times H."""
+    return errors if curvature is None else curvature * errors
+
+
+def _phi(k: int, z: Array) -> Array:
+    """``phi_k(-z)`` for z >= 0, k from 0 to 4."""
+    if k < 4:
+        value: Array = kernels.phi_functions(z)[k]
+        return value
+    small = np.minimum(z, 1.0)
+    series = np.zeros_like(z)
+    for j in range(_TERMS, -1, -1):
+        series = 1.0 / math.factorial(j + 4) - series * small
+    large = (1.0 / 6.0 - kernels.phi_functions(z)[3]) / np.maximum(z, 1.0)
+    return np.where(z < 1.0, series, large)
 
 
 def _without_rounding(values: Array, n: int) -> Array:

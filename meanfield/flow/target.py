@@ -35,7 +35,9 @@ class LossTarget:
         return f"{self.asked}, R <= {self.loss:.3g}"
 
 
-def loss_target(problem: Problem, loss_tol: float | None, loss_atol: float | None) -> LossTarget | None:
+def loss_target(
+    problem: Problem, loss_tol: float | None, loss_atol: float | None, degree: float | None = 1.0
+) -> LossTarget | None:
     """What a relative and an absolute tolerance mean on these data; None switches the rule off.
 
     Parameters
@@ -47,6 +49,8 @@ def loss_target(problem: Problem, loss_tol: float | None, loss_atol: float | Non
         such rule if ``loss_atol`` is given.
     loss_atol : float or None
         ``R <= loss_atol``.
+    degree : float or None
+        Of homogeneity of the network's activation, see :meth:`meanfield.Problem.floors`.
 
     Raises
     ------
@@ -63,28 +67,28 @@ def loss_target(problem: Problem, loss_tol: float | None, loss_atol: float | Non
     if loss_tol is None:
         loss_tol = LOSS_TOL if loss_atol is None else 0.0
     loss_tol = number("loss_tol", loss_tol, _SHARE, least=0.0, below=1.0)
-    found = []
+    found, floor, learnable = [], problem.floors(degree).loss, problem.floors(degree).learnable
     if loss_atol is not None:
         loss_atol = number("loss_atol", loss_atol, "a positive loss R, or None", above=0.0)
-        if loss_atol <= problem.loss_floor:
+        if loss_atol <= floor:
             raise InputError(
                 f"loss_atol is {loss_atol:g}, but contradictory labels keep the loss of any network on "
-                f"these data above {problem.loss_floor:.4g}; give a larger loss_atol, or loss_tol, which "
+                f"these data above {floor:.4g}; give a larger loss_atol, or loss_tol, which "
                 "is a share of what can be learned"
             )
         found.append(LossTarget(loss_atol, f"loss_atol={loss_atol:g}"))
     if loss_tol > 0.0:
-        loss = problem.loss_floor + loss_tol * problem.learnable
+        loss = floor + loss_tol * learnable
         found.append(LossTarget(loss, f"loss_tol={loss_tol:g} of what can be learned"))
     target = max(found, key=lambda target: target.loss, default=None)
-    default = problem.loss_floor + LOSS_TOL * problem.learnable
-    _check_separated(problem, default if target is None else target.loss)
+    _check_separated(problem, floor + LOSS_TOL * learnable if target is None else target.loss, degree)
     return target
 
 
-def _check_separated(problem: Problem, loss: float) -> None:
+def _check_separated(problem: Problem, loss: float, degree: float | None) -> None:
     """Refuse data that a network could fit to this loss, but training in double precision cannot."""
-    if problem.flow_floor <= max(loss, problem.loss_floor) or (pair := problem.unseparated()) is None:
+    floors = problem.floors(degree)
+    if floors.flow <= max(loss, floors.loss) or (pair := problem.unseparated(degree)) is None:
         return
     one, other = pair
     remedy = problem.far_from_zero or (

@@ -17,7 +17,7 @@ from meanfield.arguments import check_types, number, over_times, shown
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
 from meanfield.flow.method import EventCounts
-from meanfield.flow.moments import Moment, only, with_ends
+from meanfield.flow.moments import OPTIONAL, Moment, first_time, only, with_ends
 from meanfield.flow.order_parameters import OrderParameters, order_parameters
 from meanfield.flow.replay import ResidualPath
 from meanfield.flow.saved import (
@@ -133,7 +133,8 @@ class Trajectory:
         Saved times in units of ``time_unit``: those of ``save_at`` that the run has reached, and no others;
         without ``save_at`` the first is 0 and the last the end.
     loss : ndarray, shape (T,)
-        ``R = (1/2n) sum (f - y)**2``, in the units of ``problem.y``.
+        ``R = (1/n) sum_i l(f_i, y_i)`` of the problem's loss; of the mean square ``(1/2n) sum (f - y)**2``, in
+        the units of ``problem.y``.
     output : ndarray, shape (T, n)
         Network outputs on the samples, in the units of ``problem.y``; ``problem.to_target_units(run.output)``
         has them in the user's, if targets were standardised.
@@ -159,6 +160,15 @@ class Trajectory:
         the last saved state. :attr:`start` and :attr:`end` are there in both cases.
     unreached : ndarray, shape (U,)
         Times of ``save_at`` after the end of the run: it stopped before, ``status`` says why.
+    margin : ndarray, shape (T,), or None
+        For losses with labels the margin of the function, normalised as in Chizat and Bach (2020),
+
+            min_i y_i f(x_i) / ((1/alpha) sum_k (a_k**2 + |w_k|**2))
+
+        with a, w and alpha in the user's own parameters (theirs are alpha = m), all d coordinates of w
+        counted: a bound on the variation norm of f. It is positive once every sample is classified. For
+        activations that are homogeneous of degree one it does not depend on how large the weights are, nor on
+        alpha, beta1 and beta2, is at most half of the least ``|x_i|`` (bias included), and has its unit.
     """
 
     problem: Problem
@@ -178,6 +188,7 @@ class Trajectory:
     loss_target: LossTarget | None = None
     ends: tuple[Moment, Moment] | None = None
     unreached: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    margin: NDArray[np.float64] | None = None
 
     #: What files say that they hold.
     _KIND = "run"
@@ -196,6 +207,63 @@ class Trajectory:
     def end(self) -> Moment:
         """The run at its end, whether or not ``save_at`` asked for it."""
         return Moment.of(self, -1) if self.ends is None else self.ends[1]
+
+    @property
+    def accuracy(self) -> NDArray[np.float64] | None:
+        """Share of the samples on the right side at the saved times, shape (T,); None for losses without labels.
+
+        Of the outputs on the samples; an output of zero counts as wrong.
+        """
+        if not self.problem.loss_function.labels:
+            return None
+        return np.array([self.problem.accuracy(output) for output in self.output])
+
+    def when(
+        self, *, loss: float | None = None, accuracy: float | None = None, margin: float | None = None
+    ) -> float:
+        """The time at which the run first reached a loss, an accuracy or a margin.
+
+        Parameters
+        ----------
+        loss : float, optional
+            A loss R.
+        accuracy : float, optional
+            A share of the samples that are classified: of the saved times the first at which it is reached.
+        margin : float, optional
+            A normalised margin, see :attr:`margin`.
+
+        Returns
+        -------
+        float
+            In units of ``time_unit``, interpolated between saved states: of a loss linearly in log R over
+            log t, of a margin in the margin over log t. Infinite if the run has not reached it.
+
+        Raises
+        ------
+        InputError
+            Unless one of them is given, or for an accuracy or margin of a loss without labels.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> problem = mf.datasets.four_points()
+        >>> network = mf.Particles.sample(problem, mf.Scaling.named("ntk"), width=1000, rng=0)
+        >>> run = mf.gradient_flow(problem, network)
+        >>> bool(0.0 < run.when(loss=1e-2) < run.when(loss=1e-3) < run.end.time), run.when(loss=1e-30)
+        (True, inf)
+        """
+        wanted = {"loss": loss, "accuracy": accuracy, "margin": margin}
+        given = [name for name, value in wanted.items() if value is not None]
+        if len(given) != 1:
+            raise InputError(f"when is asked for {' and '.join(given) or 'nothing'}; give one of {', '.join(wanted)}")
+        value = number(given[0], wanted[given[0]])
+        series = getattr(self.with_ends(), given[0])
+        if series is None:
+            raise InputError(
+                f"{given[0]} is for losses with labels, but the loss is {self.problem.loss_function.name}; give "
+                "loss="
+            )
+        return first_time(self.with_ends().time, series, value, given[0])
 
     def with_ends(self) -> Self:
         """The same run with its start and its end among the saved times.
@@ -333,8 +401,7 @@ class Trajectory:
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
         if self.initial.span is not None:
             arrays |= {"basis": self.initial.span.basis, "outside": self.initial.span.outside}
-        if whole.saved_a is not None and whole.saved_w is not None:
-            arrays |= {"saved_a": whole.saved_a, "saved_w": whole.saved_w}
+        arrays |= {name: getattr(whole, name) for name in OPTIONAL if getattr(whole, name) is not None}
         return write_archive(path, meta, arrays, "the run")
 
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
@@ -389,8 +456,7 @@ class Trajectory:
             final=final,
             status=status,
             stats=stats,
-            saved_a=arrays.get("saved_a"),
-            saved_w=arrays.get("saved_w"),
+            **{name: arrays.get(name) for name in OPTIONAL},
             time_unit=meta["time_unit"],
             loss_target=kept_target(meta.get("loss_target")),
         )
@@ -415,8 +481,8 @@ class Trajectory:
         >>> table.index.name, list(table.columns), table.attrs["units"]["time"]
         ('time', ['loss', 'rd_w', 'rd_a'], 'tbar')
         """
-        series = {"loss": self.loss, "rd_w": self.rd_w, "rd_a": self.rd_a}
-        return frame(series, {"time": self.time}, self._attributes())
+        series = {"loss": self.loss, "rd_w": self.rd_w, "rd_a": self.rd_a} | self._of_labels()
+        return frame(series, {"time": self.time}, self._attributes(), self._meanings())
 
     def to_xarray(self) -> xarray.Dataset:
         """The series as a data set over time and sample, with units; parameters too, where they were saved.
@@ -436,19 +502,36 @@ class Trajectory:
             "target": ("sample", self.problem.targets),
             "input": (("sample", "feature"), self.problem.features),
         }
+        variables |= {name: ("time", series) for name, series in self._of_labels().items()}
         if self.saved_a is not None and self.saved_w is not None:
             variables |= {"a": (("time", "neuron"), self.saved_a)}
             variables |= {"w": (("time", "neuron", "weight"), self.saved_w)}
         coordinates = {"time": self.time, "sample": np.arange(self.problem.n)}
         if self.problem.feature_names is not None:
             coordinates["feature"] = np.array(self.problem.feature_names)
-        return dataset(variables, coordinates, self._attributes())
+        return dataset(variables, coordinates, self._attributes(), self._meanings())
+
+    def _meanings(self) -> dict[str, tuple[str, str]]:
+        """What columns mean where the loss is not the mean square, and their units."""
+        loss = self.problem.loss_function
+        if loss.quadratic:
+            return {}
+        found = {"loss": (f"loss R = (1/n) sum l(f, y), l = {loss.formula or loss.name}", loss.unit)}
+        if loss.labels:
+            found |= {"output": ("network output on the samples", "1"), "target": ("labels", "1")}
+        return found
+
+    def _of_labels(self) -> dict[str, NDArray[np.float64]]:
+        """Series that losses with labels have besides."""
+        found = {"accuracy": self.accuracy, "margin": self.margin}
+        return {name: series for name, series in found.items() if series is not None}
 
     def _attributes(self) -> dict[str, Any]:
         """What holds for the run as a whole, in tables and data sets."""
         network = self.initial
         return {
             "problem": self.problem.name,
+            "loss_function": self.problem.loss_function.name,
             "width": network.width,
             "kappa": network.kappa,
             "kappa_prime": network.kappa_prime,
@@ -468,6 +551,8 @@ class Trajectory:
             "width": self.initial.width,
             "end": f"tbar = {end.time:.4g}, after {self.stats.steps} steps",
             "loss": f"{end.loss:.3g}, from {self.start.loss:.3g}",
+            "loss function": self.problem.loss_function.name,
+            "margin": None if math.isnan(end.margin) else end.margin,
             "target of the loss": None if self.loss_target is None else str(self.loss_target),
             "RD_w": end.rd_w,
             "RD_a": end.rd_a,

@@ -1,0 +1,144 @@
+"""What data leave of a loss to any network: outputs that are forced to be equal, and labels that are not.
+
+A network takes one value on equal samples. If its activation is positively homogeneous of degree k, then it
+takes ``c_i**k t`` on samples ``c_i u`` of one ray from the origin, for a single t, and 0 at the origin.
+The best t leaves what no network can learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.losses import Loss
+from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, same_direction, same_point, same_ray
+
+if TYPE_CHECKING:
+    from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
+
+#: Doublings of an output, in units of the targets, within which the lowest loss is looked for; halvings.
+_DOUBLINGS, _HALVINGS = 20, 80
+
+
+@dataclass(frozen=True, eq=False)
+class Floors:
+    """What networks of one kind can learn of a problem.
+
+    Attributes
+    ----------
+    loss : float
+        A loss R that no network can go below.
+    flow : float
+        A loss R that training in double precision does not go below, though a network might: larger if
+        samples with different targets lie within 1e-11 of each other, seen from the origin.
+    learnable : float
+        Loss of the function that is zero, less ``loss``; 0 if that is rounding.
+    first : ndarray of int, shape (n,)
+        For each sample the first one with the same output, up to a factor; -1 where outputs are zero.
+    """
+
+    loss: float
+    flow: float
+    learnable: float
+    first: NDArray[np.int64]
+
+
+def floors(problem: Problem, degree: float | None) -> Floors:
+    """The floors for networks whose activation is homogeneous of this degree; None for any other.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data and the loss.
+    degree : float or None
+        k if ``sigma(c z) = c**k sigma(z)`` for c > 0.
+    """
+    if problem.loss_function.quadratic and degree == 1.0:
+        return _of_mean_square(problem)
+    x = problem.reduced
+    if degree is None:
+        first, near = same_point(problem.x, 0.0), same_point(x, SEPARATE)
+    else:
+        first, near = _own_rays(problem).first, same_direction(x, SEPARATE)
+    zero = problem.zero_loss
+    found = [_lowest(problem, group, degree) for group in (first, near)]
+    loss, flow = (value if value > LABEL_ROUNDING**2 * zero else 0.0 for value in found)
+    learned = max(zero - loss, 0.0)
+    return Floors(loss, max(loss, flow), learned if learned > LABEL_ROUNDING * zero else 0.0, first)
+
+
+def _of_mean_square(problem: Problem) -> Floors:
+    """The floors in closed form: the best t leaves ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``."""
+    own = _own_rays(problem)
+    unresolved = Rays.of(problem.reduced, problem.y, same_direction(problem.reduced, SEPARATE))
+    # Not as the difference: where labels contradict each other, both may be equal to rounding.
+    learned = float(own.y @ own.y) / (2 * len(own.y))
+    return Floors(
+        own.lost,
+        max(unresolved.lost, problem.rays.lost, own.lost),
+        learned if learned > LABEL_ROUNDING**2 * problem.zero_loss else 0.0,
+        own.first,
+    )
+
+
+def _own_rays(problem: Problem) -> Rays:
+    """The samples with one for each ray that they are on, whether or not the flow tells those apart."""
+    near = problem.rays
+    if near.index is None:
+        return near
+    first = near.first.copy()
+    counts = np.bincount(first[first >= 0], minlength=problem.n)
+    merged = np.flatnonzero((first >= 0) & (counts[first] > 1))
+    if merged.size:
+        first[merged] = merged[same_ray(problem.x[merged])]
+    return near if np.array_equal(first, near.first) else Rays.of(problem.x, problem.y, first)
+
+
+def _lowest(problem: Problem, first: NDArray[np.int64], degree: float | None) -> float:
+    """The mean loss of the best outputs that are ``c_i**degree t`` in each group of samples."""
+    here = first >= 0
+    _, group = np.unique(first[here], return_inverse=True)
+    lengths = np.linalg.norm(problem.x, axis=1)
+    share = np.ones(problem.n) if degree is None else (lengths / lengths[np.maximum(first, 0)]) ** degree
+    output = np.zeros(problem.n)
+    output[here] = share[here] * lowest(problem.loss_function, problem.y[here], group, share[here])[group]
+    return float(np.mean(problem.loss_function.value(output, problem.y)))
+
+
+def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Array:
+    """The outputs t of groups at which ``sum_i loss(share_i t, y_i)`` is least, shape (groups,).
+
+    The sum's derivative rises with t: its zero is bracketed and bisected. Where the loss falls on and on, t
+    is about a million times the targets.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss for one output.
+    y : ndarray, shape (n,)
+        Targets.
+    group : ndarray of int, shape (n,)
+        The group of each sample, from 0.
+    share : ndarray, shape (n,)
+        Factors >= 0.
+    """
+    count = int(group.max(initial=-1)) + 1
+
+    def slope(t: Array) -> Array:
+        return np.bincount(group, share * loss.pull(share * t[group], y), minlength=count)
+
+    unit = 1.0 + float(np.max(np.abs(y), initial=0.0)) / max(float(np.min(share, initial=np.inf)), 1e-300)
+    low, high = np.full(count, -unit), np.full(count, unit)
+    for _ in range(_DOUBLINGS):
+        low, high = np.where(slope(low) > 0.0, 2.0 * low, low), np.where(slope(high) < 0.0, 2.0 * high, high)
+    low, high = np.where(slope(high) < 0.0, high, low), np.where(slope(low) > 0.0, low, high)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        rises = slope(middle) > 0.0
+        low, high = np.where(rises, low, middle), np.where(rises, middle, high)
+    return 0.5 * (low + high)

@@ -1,0 +1,46 @@
+"""The Huber loss: the mean square for small residuals, linear beyond delta, so that outliers pull less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.arguments import number
+from meanfield.losses.base import Array, Loss
+
+
+@dataclass(frozen=True)
+class _Huber:
+    delta: float
+
+    def value(self, f: Array, y: Array) -> Array:
+        size = np.abs(f - y)
+        near = np.minimum(size, self.delta)
+        value: Array = near * (size - 0.5 * near)
+        return value
+
+    def pull(self, f: Array, y: Array) -> Array:
+        return np.clip(f - y, -self.delta, self.delta)
+
+    def curvature(self, f: Array, y: Array) -> Array:
+        return np.where(np.abs(f - y) <= self.delta, 1.0, 0.0)
+
+
+def huber(delta: float = 1.0) -> Loss:
+    """The Huber loss that is linear from residuals of size ``delta`` on, in the units of the targets."""
+    delta = number("delta", delta, "a positive residual, in the units of the targets", above=0.0)
+    of = _Huber(delta)
+    return Loss(
+        f"huber({delta!r})",
+        of.value,
+        of.pull,
+        of.curvature,
+        formula=f"Piecewise(((f - y)**2/2, Abs(f - y) <= {delta!r}), ({delta!r}*(Abs(f - y) - {delta!r}/2), True))",
+        unit="y**2",
+        summary=f"half of the square of residuals up to {delta:g}, linear beyond",
+    )
+
+
+LOSSES = (huber(),)
+FAMILIES = {"huber": huber}

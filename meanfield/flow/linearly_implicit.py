@@ -60,14 +60,12 @@ class LinearlyImplicit:
         self._k = np.empty((4, *shape))
         self._slope, self._stage = np.empty(shape), np.empty(shape)
         self._results = (np.empty(shape), np.empty(shape))
-        self._kernel_of: Array | None = None
-        self._kernel = np.empty((0, 0))
 
-    def step(self, state: State, h: float) -> Attempt:
-        """Try a step of canonical length h."""
+    def step(self, state: State, h: float, memory: Array | None = None) -> Attempt:
+        """See :meth:`meanfield.flow.method.Method.step`; a step that is tried again knows its kernel."""
         system, k, n = self.system, self._k, self.system.n
         theta, e = state.theta, state.e
-        K = self._kernel_at(state)
+        K = self._kernel(state) if memory is None else memory
         factor = cho_factor(np.eye(n) + (GAMMA * h / n) * K)
 
         # Phi W k_i, the stages as the samples see them, costs nothing beyond the solves:
@@ -93,15 +91,10 @@ class LinearlyImplicit:
             loss_rate=float(e @ K @ e) / n**2,
             output_error=(B - B_EMBEDDED) @ seen,
             layer_error=system.combination_norms(k, B - B_EMBEDDED),
+            again=K,
         )
 
-    def _kernel_at(self, state: State) -> Array:
-        """The tangent kernel at the step's start; a step that is tried again reuses it."""
-        if self._kernel_of is not state.e:  # residuals are new arrays at every state, theta's buffers are not
-            self._kernel, self._kernel_of = self._fresh_kernel(state), state.e
-        return self._kernel
-
-    def _fresh_kernel(self, state: State) -> Array:
+    def _kernel(self, state: State) -> Array:
         return self.system.gram(state.theta)
 
     def _pullback(self, theta: Array, c: Array, out: Array) -> None:

@@ -3,13 +3,17 @@
 A method is a small class that is built on a :class:`~meanfield.flow.system.CanonicalSystem` and
 turns a state and a step size into an attempt: a new state and an estimate of the error made. It
 neither chooses step sizes nor accepts its own attempts; that is :mod:`meanfield.flow.control`'s.
+
+A step is a pure function of the state, its length and the memory that is handed in: what a method wants to
+know at its next step goes out with the attempt, once for the case that it is accepted and once for the case
+that it is tried again from the same state. The driver hands on one of the two and never looks inside.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
@@ -17,6 +21,9 @@ from meanfield.flow.tangent import Array
 
 #: Methods of integration that users choose from.
 MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta"]
+
+#: What a method remembers between steps: its own business.
+Memory: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,10 @@ class Attempt:
     meets : float
         Length of the step that would end at the first kink that this one went across, as far as is known;
         what to try next if this was too long. No less than the step if there was none.
+    memory : object
+        What the method remembers at ``state``, for the step that goes on from there.
+    again : object
+        What it remembers at the start of this step, for the next attempt from there.
     """
 
     state: State
@@ -93,6 +104,8 @@ class Attempt:
     motion: Motion | None = None
     stiff: bool = False
     meets: float = math.inf
+    memory: Memory = None
+    again: Memory = None
 
 
 class Method(Protocol):
@@ -108,5 +121,16 @@ class Method(Protocol):
     def __init__(self, system: CanonicalSystem) -> None:
         """Bind the method to a system and allocate its buffers."""
 
-    def step(self, state: State, h: float) -> Attempt:
-        """Try a step of canonical length h."""
+    def step(self, state: State, h: float, memory: Memory = None) -> Attempt:
+        """Try a step of canonical length h.
+
+        Parameters
+        ----------
+        state : State
+            Where it starts.
+        h : float
+            Its canonical length.
+        memory : object
+            ``memory`` of the attempt that led to the state, or ``again`` of the last one from it that was
+            refused; None at the start of a run, and where a state was changed by hand.
+        """

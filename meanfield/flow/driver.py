@@ -23,6 +23,7 @@ from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.rest import Rest, test_rest
+from meanfield.flow.rosenbrock import Rosenbrock
 from meanfield.flow.runge_kutta import RungeKutta
 from meanfield.flow.start import end_after, first_state, first_step, split_start
 from meanfield.flow.state import State
@@ -50,6 +51,7 @@ METHODS: dict[MethodName, type[Method]] = {
     Residual.name: Residual,
     LinearlyImplicit.name: LinearlyImplicit,
     RungeKutta.name: RungeKutta,
+    Rosenbrock.name: Rosenbrock,
 }
 
 #: Share of the loss that a run at rest may still lose when the time doubles.
@@ -196,7 +198,7 @@ def gradient_flow(
     _compile(method, min(problem.rank, 3), particles.activation)  # other kernels serve a plane, and all else
     system = METHODS[method].needs.of(problem, particles)
     observer = Observer(system)
-    control = StepControl(rtol, atol, METHODS[method].error_order)
+    control = StepControl(rtol, atol, METHODS[method].error_order, METHODS[method].particle_factor)
     horizon = math.inf if t_end is None else t_end
     deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
     recorder = Recorder(

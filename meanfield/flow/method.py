@@ -19,8 +19,12 @@ from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
+#: Individual particles of networks with kinks may be off by this much more than outputs: many cross a kink in
+#: one step, and their errors, of either sign, average out in everything that is a sum over particles.
+PARTICLE_FACTOR = 3.0
+
 #: Methods of integration that users choose from.
-MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta"]
+MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta", "rosenbrock", "stabilised"]
 
 #: What a method remembers between steps: its own business.
 Memory: TypeAlias = Any
@@ -74,7 +78,7 @@ class Attempt:
     loss_rate : float
         ``-dR/ds`` at the start of the step, ``kappa sum_k weight_k |d(p_k, q_k)/ds|**2``.
     output_error : ndarray, shape (n,)
-        Estimated error of the outputs made in this step.
+        Estimated error of e made in this step: of the mean square, that of the outputs.
     layer_error : ndarray, shape (2,)
         Weighted norms of the estimated error of p and q.
     dissipated : float
@@ -115,6 +119,8 @@ class Method(Protocol):
     name: ClassVar[MethodName]
     #: Power of h with which the estimated error of a step falls.
     error_order: ClassVar[int]
+    #: By how much more than outputs, relative to their displacement, particles may be off.
+    particle_factor: ClassVar[float]
     #: What it must know of a system: all of them, or the kind of system that serves it.
     needs: ClassVar[type[CanonicalSystem]]
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, MethodName
+from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
@@ -36,6 +36,7 @@ class RungeKutta:
 
     name: ClassVar[MethodName] = "runge-kutta"
     error_order: ClassVar[int] = 5
+    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:
@@ -54,8 +55,9 @@ class RungeKutta:
         new = self._results[0] if state.theta is not self._results[0] else self._results[1]
         for stage in range(1, 7):
             system.combine(state.theta, k[:stage], h * A[stage, :stage], new)
-            reached = system.state(state.s + h, new)
-            system.pullback(new, -reached.e / system.n, k[stage])
+            f, pullback = system.vjp(new)
+            pullback(-system.pull(f) / system.n, k[stage])
+        reached = system.state(state.s + h, new, f=f)
         speeds = [system.combination_norms(k[stage : stage + 1], np.ones(1)) for stage in range(6)]
         rates = system.kappa * np.array([float(v @ v) for v in speeds])
         self._difference[:] = 0.0

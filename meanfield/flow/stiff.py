@@ -14,14 +14,16 @@ Once these steps are no longer than those at which the residual method stalled, 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Attempt, MethodName
+from meanfield.flow.linearly_implicit import GaussNewton, LinearlyImplicit
+from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
 from meanfield.flow.residual import ResidualSpace, Tried, felt
 from meanfield.flow.slides import Slide, Slides
 from meanfield.flow.state import State
@@ -58,8 +60,8 @@ class Past:
         Whether the last attempt began at this state.
     tried : Tried or None
         Attempts of the residual method at this state.
-    kernel : ndarray, shape (n, n), or None
-        Kernel of implicit steps at this state.
+    linearised : GaussNewton or None
+        What implicit steps know of this state.
     """
 
     entered: float = 0.0
@@ -71,7 +73,7 @@ class Past:
     stiffness: float = 0.0
     failed: bool = False
     tried: Tried | None = None
-    kernel: Array | None = None
+    linearised: GaussNewton | None = None
 
     @property
     def stalls(self) -> bool:
@@ -82,7 +84,7 @@ class Past:
         """An attempt that remembers this."""
         return replace(
             attempt,
-            memory=replace(self, failed=False, tried=None, kernel=None),
+            memory=replace(self, failed=False, tried=None, linearised=None),
             again=replace(self, failed=True),
         )
 
@@ -92,6 +94,7 @@ class Residual:
 
     name: ClassVar[MethodName] = ResidualSpace.name
     error_order: ClassVar[int] = ResidualSpace.error_order
+    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
     def __init__(self, system: ReluSystem) -> None:
@@ -123,8 +126,8 @@ class Residual:
     def _implicit_step(self, state: State, h: float, past: Past) -> Attempt | None:
         if self._implicit is None:
             self._implicit = ImplicitSlides(self.system)
-        attempt = self._implicit.try_step(state, h, past.kernel)
-        return None if attempt is None else replace(past, kernel=attempt.again).remembered(attempt)
+        attempt = self._implicit.try_step(state, h, past.linearised)
+        return None if attempt is None else replace(past, linearised=attempt.again).remembered(attempt)
 
 
 class ImplicitSlides(LinearlyImplicit):
@@ -139,7 +142,7 @@ class ImplicitSlides(LinearlyImplicit):
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._now: list[Slide] = []
 
-    def try_step(self, state: State, h: float, memory: Array | None = None) -> Attempt | None:
+    def try_step(self, state: State, h: float, memory: GaussNewton | None = None) -> Attempt | None:
         """Try a step of canonical length h; None from a state that is not smooth."""
         slides, system = self._slides, self.system
         now = slides.at(state.theta, state.e)
@@ -171,9 +174,12 @@ class ImplicitSlides(LinearlyImplicit):
     def _kernel(self, state: State) -> Array:
         return self.system.tangent_kernel(state.theta, state.e, felt(state)).matrix()
 
+    def _vjp(self, theta: Array) -> tuple[Array, Callable[[Array, Array], object]]:
+        return self.system.outputs(theta), functools.partial(self._pullback, theta)
+
     def _pullback(self, theta: Array, c: Array, out: Array) -> None:
         """Neurons near kinks keep their patterns throughout a step, so that all of its stages are smooth."""
-        super()._pullback(theta, c, out)
+        self.system.pullback(theta, c, out)
         for slide in self._now:
             p, q, pull = theta[0, slide.neuron], theta[1:, slide.neuron], (c * slide.active) @ self.system.x
             out[0, slide.neuron] = pull @ q

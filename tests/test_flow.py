@@ -29,7 +29,9 @@ from meanfield import (
     kernels,
 )
 from meanfield.flow import METHODS, FlowInterrupted, Snapshot
+from meanfield.flow.control import StepControl
 from meanfield.flow.linearly_implicit import ALPHA, B_EMBEDDED, COUPLING, GAMMA, B, LinearlyImplicit
+from meanfield.flow.observables import Observer
 from meanfield.flow.stopping import SecondsReached
 from meanfield.flow.system import ReluSystem
 
@@ -266,6 +268,37 @@ class TestOrder:
         )
         rate = kappa * np.sum(weight * velocity(theta) ** 2)
         assert attempt.loss_rate == pytest.approx(rate, rel=1e-12)
+
+
+@every_method
+@pytest.mark.parametrize("rtol", [1e-1, 1e-4])
+def test_a_step_is_a_function_of_state_length_and_memory(method, rtol):
+    """Repeated, it gives the same bits, after refused attempts and between other steps alike."""
+    x = np.linspace(-0.5, 0.5, 16)
+    system = METHODS[method].needs.of(*_sine(x))
+    stepper, control, observer = METHODS[method](system), StepControl(rtol, 1e-6, 3), Observer(system)
+    state, memory, h, refused = system.state(0.0, system.theta0.copy()), None, 1.0, 0
+    for _ in range(40):
+        attempt = stepper.step(state, h, memory)
+        theta = attempt.state.theta.copy()
+        if refused % 2:  # another step in between, with another memory
+            stepper.step(state, 0.3 * h)
+        again = stepper.step(state, h, memory)
+        np.testing.assert_array_equal(again.state.theta, theta)
+        for field in ("output_error", "layer_error", "loss_rate"):
+            np.testing.assert_array_equal(getattr(again, field), getattr(attempt, field))
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = control.error(state, attempt, observer.measure(again.state), system)
+        accepted = control.accepts(state, attempt, error, 0.0)
+        h = control.next_h(h, error, accepted)
+        refused += not accepted
+        state, memory = (again.state, again.memory) if accepted else (state, again.again)
+    assert refused > 3
+
+
+def _sine(x):
+    problem = Problem(x, np.sin(4 * np.pi * x))
+    return problem, Particles.sample(problem, Scaling(gamma=1.0), 40, rng=0)
 
 
 class TestSlidesInDoubt:

@@ -80,8 +80,8 @@ def test_implicit_steps_along_a_kink_agree_with_descent(monkeypatch):
     slid = []
     step = ImplicitSlides.try_step
 
-    def watched(self, state, h):
-        attempt = step(self, state, h)
+    def watched(self, state, h, memory):
+        attempt = step(self, state, h, memory)
         slid.append(any(slide.held.size for slide in self._now))
         return attempt
 

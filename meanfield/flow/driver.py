@@ -6,7 +6,6 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -18,12 +17,13 @@ from meanfield.arguments import called, flag, number, one_of, progress_choice, w
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
 from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Method, MethodName
+from meanfield.flow.method import Memory, Method, MethodName
 from meanfield.flow.moments import only
 from meanfield.flow.observables import Observer
 from meanfield.flow.recording import Progress, Recorder, SaveTimes
 from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.rest import Rest, test_rest
+from meanfield.flow.rosenbrock import Rosenbrock
 from meanfield.flow.runge_kutta import RungeKutta
 from meanfield.flow.start import end_after, first_state, first_step, split_start
 from meanfield.flow.state import State
@@ -51,6 +51,7 @@ METHODS: dict[MethodName, type[Method]] = {
     Residual.name: Residual,
     LinearlyImplicit.name: LinearlyImplicit,
     RungeKutta.name: RungeKutta,
+    Rosenbrock.name: Rosenbrock,
 }
 
 #: Share of the loss that a run at rest may still lose when the time doubles.
@@ -199,7 +200,7 @@ def gradient_flow(
     _compile(method, min(problem.rank, 3), particles.activation)  # other kernels serve a plane, and all else
     system = METHODS[method].needs.of(problem, particles)
     observer = Observer(system)
-    control = StepControl(rtol, atol, METHODS[method].error_order)
+    control = StepControl(rtol, atol, METHODS[method].error_order, METHODS[method].particle_factor)
     horizon = math.inf if t_end is None else t_end
     deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
     recorder = Recorder(
@@ -303,6 +304,7 @@ def _march(
 ) -> Status:
     """Step of length h first, and on, from a state at time ``now`` until a rule fires."""
     system, freed, beyond = recorder.system, 0, 0.0
+    memory: Memory = None
     while True:
         # A step that would reach a time to be met ends exactly there; the length that the error
         # allows is kept for the step after it.
@@ -310,10 +312,11 @@ def _march(
         allowed, room = h, system.kappa * (meet - now)
         meets = room <= h * (1.0 + 1e-12)
         with np.errstate(over="ignore", invalid="ignore"):  # an attempt that overflows is rejected
-            attempt = method.step(state, room if meets else h)
+            attempt = method.step(state, room if meets else h, memory)
             seen_next = observer.measure(attempt.state)
             error = control.error(state, attempt, seen_next, system)
         accepted = control.accepts(state, attempt, error, seen_next.rounding)
+        memory = attempt.memory if accepted else attempt.again
         tried, h = room if meets else h, control.next_h(room if meets else h, error, accepted)
         if accepted:
             if meets:
@@ -328,7 +331,7 @@ def _march(
                 freed += rest is Rest.FREED
                 if rest is not Rest.FREED or freed > _FREED:
                     return status if rest is Rest.STABLE else Status.HELD
-                state = replace(state, e=state.e.copy())  # methods know a state by its residual
+                memory = None  # neurons were moved
             elif status is not None:
                 return status
         else:

@@ -60,8 +60,10 @@ class ElementwisePasses:
 
     Attributes
     ----------
-    count : float
-        Sweeps so far: evaluations of all activations.
+    count : int
+        Sweeps so far, rounded. A right-hand side is one: a third for the activations, and two for the way
+        back. Second derivatives are a sweep together with the activations. Products with activations that
+        are kept do not count.
     """
 
     def __init__(
@@ -72,12 +74,17 @@ class ElementwisePasses:
         self.n, self.r = x.shape
         self.size = weight.size
         self.chunks = kernels.chunk_count(self.size)  # of kernels that stream through the state
-        self.count = 0
+        self._thirds = 0
         self.scaled_x = scale * x
         # Few neurons are one group, and threads share the samples.
         neurons = min(_GROUPS, -(-self.size // _NEURONS)) if self.size > 2 * _NEURONS else 1
         samples = min(_GROUPS, -(-self.n * self.size // _TILE)) if neurons == 1 else 1
         self.neuron_groups, self.sample_groups = _cut(self.size, neurons), _cut(self.n, samples)
+
+    @property
+    def count(self) -> int:
+        """Sweeps so far."""
+        return round(self._thirds / 3)
 
     def forward(self, theta: Array) -> Forward:
         """The state theta, shape (c + r, N), as the samples see it."""
@@ -103,8 +110,12 @@ class ElementwisePasses:
         self, flops: float, call: kernels.ChunkCall, *, passes: int = 1, chunks: int | None = None
     ) -> None:
         """Run ``call(first, last)`` over all chunks, ``flops`` per particle, counted as so many sweeps."""
-        self.count += passes
+        self.spend(3 * passes)
         kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
+
+    def spend(self, thirds: int) -> None:
+        """Count thirds of a sweep."""
+        self._thirds += thirds
 
 
 class Forward:
@@ -122,6 +133,7 @@ class Forward:
         self.passes, self.theta = passes, theta
         self._p, self._q = theta[: passes.outputs], theta[passes.outputs :]
         self._kept: dict[Tile, tuple[Array, Array]] | None = {} if passes.n * passes.size <= _KEPT else None
+        self._done: set[str] = set()
 
     def output(self) -> Array:
         """``sum_k weight_k p_k sigma_c(q_k . x_i)``, shape (n c,)."""
@@ -131,6 +143,7 @@ class Forward:
             value, _ = self._evaluated(tile)
             return np.asarray(value @ weighted[:, tile.lo : tile.hi].T)
 
+        self._spend("values", 1)
         return self._over_neurons(part)
 
     def pullback(self, g: Array, out: Array) -> Array:
@@ -148,6 +161,8 @@ class Forward:
             pulled[c:] = passes.x[tile.first : tile.last].T @ force
             return pulled
 
+        self._spend("values", 1)
+        self._spend("back", 2)
         return self._over_samples(part, out)
 
     def tangent(self, v: Array) -> Array:
@@ -162,10 +177,56 @@ class Forward:
             by_p = value @ turned[:, tile.lo : tile.hi].T
             return np.asarray(by_p + change @ weighted[:, tile.lo : tile.hi].T)
 
+        self._spend("values", 1)
         return self._over_neurons(part)
 
-    def gram(self) -> Array:
-        """Tangent Gram matrix ``Phi W Phi^T``, shape (n c, n c), outputs running fastest."""
+    def hessian(self, g: Array) -> tuple[Array, Array]:
+        """Second derivatives of ``sum_i g_i . (sum_a p_a sigma_c(q . x_i))``, neuron by neuron.
+
+        Returns
+        -------
+        pq : ndarray, shape (c, r, N)
+            ``sum_i g_ia sigma_c'(z_i) x_i``.
+        qq : ndarray, shape (r, r, N)
+            ``sum_i (g_i . p) sigma_c''(z_i) x_i x_i^T``.
+        """
+        passes = self.passes
+        n, r, c, size = passes.n, passes.r, passes.outputs, passes.size
+        g, lower = g.reshape(n, c), np.tril_indices(r)
+
+        def part(tile: Tile) -> Array:
+            _, slope = self._evaluated(tile)
+            x, here = passes.x[tile.first : tile.last], g[tile.first : tile.last]
+            blocks = np.empty((c * r + len(lower[0]), tile.hi - tile.lo))
+            for a in range(c):
+                blocks[a * r : (a + 1) * r] = (x * here[:, a, None]).T @ slope
+            force = passes.activation.second(self._z(tile))
+            force *= here @ self._p[:, tile.lo : tile.hi]
+            row = c * r
+            for j in range(r):
+                blocks[row : row + j + 1] = (passes.scale * x[:, j, None] * x[:, : j + 1]).T @ force
+                row += j + 1
+            return blocks
+
+        self._spend("values", 1)
+        self._spend("second", 2)
+        blocks = self._over_samples(part, np.empty((c * r + len(lower[0]), size)))
+        qq = np.empty((r, r, size))
+        qq[lower] = qq[lower[1], lower[0]] = blocks[c * r :]
+        return blocks[: c * r].reshape(c, r, size), qq
+
+    def gram(self, pq: Array | None = None, inverse: Array | None = None) -> Array:
+        """Tangent Gram matrix ``Phi W Phi^T``, shape (n c, n c), outputs running fastest.
+
+        Parameters
+        ----------
+        pq, inverse : ndarray, shapes (c, r, N) and (r, r, N), optional
+            Give ``Phi W B^{-1} Phi^T`` for symmetric blocks B, one for each neuron, with ``B_pp = 1`` and
+            ``B_pq = pq``; ``inverse`` is that of the Schur complement in q.
+        """
+        self._spend("values", 1)
+        if pq is not None and inverse is not None:
+            return self._gram_through(pq, inverse)
         passes = self.passes
         n, c = passes.n, passes.outputs
         groups = passes.neuron_groups
@@ -184,6 +245,34 @@ class Forward:
         inner = passes.x @ passes.x.T
         inner = inner if c == 1 else np.repeat(np.repeat(inner, c, axis=0), c, axis=1)
         return np.asarray(np.kron(by_p.sum(axis=0), np.eye(c)) + inner * by_q.sum(axis=0))
+
+    def _gram_through(self, pq: Array, inverse: Array) -> Array:
+        # Phi B^{-1} Phi^T = Phi_p Phi_p^T + Psi inverse Psi^T with Psi = Phi_q - Phi_p pq.
+        passes = self.passes
+        n, r, c = passes.n, passes.r, passes.outputs
+        groups = passes.neuron_groups
+        by_p = np.zeros((len(groups), n, n))
+        by_q = np.zeros((len(groups), n * c, n * c))
+        x = passes.x[:, None, :, None]
+
+        def work(first: int, last: int) -> None:
+            for group in range(first, last):
+                for value, slope, lo, hi in self._columns(groups[group], n * c * r):
+                    w, p = passes.weight[lo:hi], self._p[:, lo:hi]
+                    by_p[group] += (value * w) @ value.T
+                    turned = (slope[:, None, :] * p)[:, :, None, :] * x
+                    turned -= value[:, None, None, :] * pq[:, :, lo:hi]
+                    solved = np.einsum("iajk,jlk->ialk", turned, inverse[:, :, lo:hi] * w)
+                    by_q[group] += solved.reshape(n * c, -1) @ turned.reshape(n * c, -1).T
+
+        passes.run(2.0 * (n * c) ** 2 * (r + 1) + _FLOPS * n, work, passes=0, chunks=len(groups))
+        return np.asarray(np.kron(by_p.sum(axis=0), np.eye(c)) + by_q.sum(axis=0))
+
+    def _spend(self, part: str, thirds: int) -> None:
+        """Count what is evaluated: once, if it is kept."""
+        if self._kept is None or part not in self._done:
+            self._done.add(part)
+            self.passes.spend(thirds)
 
     def _columns(self, neurons: tuple[int, int], rows: int) -> Iterator[tuple[Array, Array, int, int]]:
         """Values and slopes (n, B) of some neurons on all samples, ``rows x B`` a tile."""
@@ -205,11 +294,14 @@ class Forward:
 
     def _fresh(self, tile: Tile) -> tuple[Array, Array]:
         passes = self.passes
-        z = passes.scaled_x[tile.first : tile.last] @ self._q[:, tile.lo : tile.hi]
-        value, slope = passes.activation.value_and_slope(z)
+        value, slope = passes.activation.value_and_slope(self._z(tile))
         if passes.scale != 1.0:
             value = value / passes.scale
         return value, slope
+
+    def _z(self, tile: Tile) -> Array:
+        z: Array = self.passes.scaled_x[tile.first : tile.last] @ self._q[:, tile.lo : tile.hi]
+        return z
 
     def _tiles(self, neurons: tuple[int, int], samples: tuple[int, int]) -> Iterator[Tile]:
         (start, stop), (first, last) = neurons, samples
@@ -233,7 +325,7 @@ class Forward:
                 for tile in self._tiles(*groups[number]):
                     sums[number // len(passes.sample_groups), tile.first : tile.last] += part(tile)
 
-        passes.run(self._flops(), work, chunks=len(groups))
+        passes.run(self._flops(), work, passes=0, chunks=len(groups))
         total: Array = sums.sum(axis=0).ravel()
         return total
 
@@ -251,7 +343,7 @@ class Forward:
                 for tile in self._tiles(neurons, samples):
                     mine[:, tile.lo : tile.hi] += part(tile)
 
-        passes.run(self._flops(), work, chunks=len(groups))
+        passes.run(self._flops(), work, passes=0, chunks=len(groups))
         if several > 1:
             np.sum(sums, axis=0, out=out)
         return out

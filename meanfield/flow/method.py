@@ -3,20 +3,31 @@
 A method is a small class that is built on a :class:`~meanfield.flow.system.CanonicalSystem` and
 turns a state and a step size into an attempt: a new state and an estimate of the error made. It
 neither chooses step sizes nor accepts its own attempts; that is :mod:`meanfield.flow.control`'s.
+
+A step is a pure function of the state, its length and the memory that is handed in: what a method wants to
+know at its next step goes out with the attempt, once for the case that it is accepted and once for the case
+that it is tried again from the same state. The driver hands on one of the two and never looks inside.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
+#: Individual particles of networks with kinks may be off by this much more than outputs: many cross a kink in
+#: one step, and their errors, of either sign, average out in everything that is a sum over particles.
+PARTICLE_FACTOR = 3.0
+
 #: Methods of integration that users choose from.
-MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta"]
+MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta", "rosenbrock", "stabilised"]
+
+#: What a method remembers between steps: its own business.
+Memory: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,10 @@ class Attempt:
     meets : float
         Length of the step that would end at the first kink that this one went across, as far as is known;
         what to try next if this was too long. No less than the step if there was none.
+    memory : object
+        What the method remembers at ``state``, for the step that goes on from there.
+    again : object
+        What it remembers at the start of this step, for the next attempt from there.
     """
 
     state: State
@@ -95,6 +110,8 @@ class Attempt:
     motion: Motion | None = None
     stiff: bool = False
     meets: float = math.inf
+    memory: Memory = None
+    again: Memory = None
     of_pull: bool = False
 
 
@@ -105,11 +122,24 @@ class Method(Protocol):
     name: ClassVar[MethodName]
     #: Power of h with which the estimated error of a step falls.
     error_order: ClassVar[int]
+    #: By how much more than outputs, relative to their displacement, particles may be off.
+    particle_factor: ClassVar[float]
     #: What it must know of a system: all of them, or the kind of system that serves it.
     needs: ClassVar[type[CanonicalSystem]]
 
     def __init__(self, system: CanonicalSystem) -> None:
         """Bind the method to a system and allocate its buffers."""
 
-    def step(self, state: State, h: float) -> Attempt:
-        """Try a step of canonical length h."""
+    def step(self, state: State, h: float, memory: Memory = None) -> Attempt:
+        """Try a step of canonical length h.
+
+        Parameters
+        ----------
+        state : State
+            Where it starts.
+        h : float
+            Its canonical length.
+        memory : object
+            ``memory`` of the attempt that led to the state, or ``again`` of the last one from it that was
+            refused; None at the start of a run, and where a state was changed by hand.
+        """

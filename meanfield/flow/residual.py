@@ -23,11 +23,12 @@ losses at the step's start: what their change does to e counts as the change of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion
+from meanfield.flow.method import PARTICLE_FACTOR, Attempt, EventCounts, MethodName, Motion
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, ReluSystem
 from meanfield.flow.tangent import Array, CurvedExpansion, Expansion, Spectrum, pulled
@@ -36,30 +37,39 @@ from meanfield.flow.tangent import Array, CurvedExpansion, Expansion, Spectrum, 
 _SHORTEST = 1e-6
 
 
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Attempts at one state: the spectrum that the last one had, and how many spectra it came from."""
+
+    spectrum: Spectrum
+    count: int
+
+
 class ResidualSpace:
     """Exact motion between kinks, across them and along them; exponential in the n residuals."""
 
     name: ClassVar[MethodName] = "residual"
     error_order: ClassVar[int] = 3
+    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
     def __init__(self, system: ReluSystem) -> None:
         self.system = system
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._results: list[Array] = []
-        self._spectrum_of: Array | None = None
-        self._spectrum: Spectrum | None = None
-        self._tried = 0
-        #: Decay of the fastest mode in the last attempt, in foldings.
-        self.stiffness = 0.0
 
-    def step(self, state: State, h: float) -> Attempt:
-        """Try a step of canonical length h."""
+    def step(self, state: State, h: float, memory: Tried | None = None) -> Attempt:
+        """See :meth:`meanfield.flow.method.Method.step`."""
+        return self.stiff_step(state, h, memory)[0]
+
+    def stiff_step(self, state: State, h: float, memory: Tried | None) -> tuple[Attempt, float]:
+        """A step, and by how many foldings the fastest mode decays in it."""
         system, theta, new = self.system, state.theta, self._result(state.theta)
         before, halves = felt(state), np.array([0.5 * h, 0.5 * h])
-        spectrum = self._spectrum_at(state)
+        tried = self._spectrum_at(state, memory)
+        spectrum = tried.spectrum
         at_e = spectrum.expand(state.e, h)
-        self.stiffness = h * float(at_e.rates.max())
+        stiffness = h * float(at_e.rates.max())
         predicted, decayed, first = at_e.phi(1, h), at_e.phi(0, h), at_e.phi(1, 0.5 * h)
 
         # The prediction goes into the array of the result: the second motion measures the difference.
@@ -73,7 +83,7 @@ class ResidualSpace:
         reached = system.state(state.s + h, new, f=f_new, felt=second)
         surprise = reached.e - (decayed + 2.0 * at_defect.phi(2, h))
         doubt = self._doubt(state, h, moved.doubt, np.abs(surprise))
-        return Attempt(
+        attempt = Attempt(
             state=reached,
             loss_rate=spectrum.loss_rate(state.e, at_e),
             # Under a constant residual particles give off exactly -mean . (change of f) / n.
@@ -83,7 +93,9 @@ class ResidualSpace:
             layer_error=_share(correction, spectrum.expand(surprise, h), h) * moved.change,
             events=EventCounts(*(int(count) for count in moved.events[:4])),
             motion=Motion(halves, np.stack([first, second])),
+            again=tried,
         )
+        return attempt, stiffness
 
     def _doubt(self, state: State, h: float, doubt: float, seen: Array) -> Array:
         """Error of the outputs that slides may cause whose end is in doubt, where it matters beside ``seen``.
@@ -109,24 +121,18 @@ class ResidualSpace:
         self._results.append(np.zeros_like(theta))
         return self._results[-1]
 
-    def _spectrum_at(self, state: State) -> Spectrum:
+    def _spectrum_at(self, state: State, memory: Tried | None) -> Tried:
         """The tangent kernel at the step's start: with the slides of the last step, then with those of e.
 
         The error of a step leaves fast modes in e that decay at once, but may push neurons off their
         kinks meanwhile. The last step's mean residual knows better which slides go on; if the step
         fails, then e is asked.
         """
-        if self._spectrum is None or self._spectrum_of is not state.e:  # residuals are new at every state
-            pattern, self._tried = state.e, 0
-        elif self._tried == 1:
-            pattern = felt(state)
-        else:
-            return self._spectrum
-        self._tried += 1
+        if memory is not None and memory.count > 1:
+            return memory
+        pattern = state.e if memory is None else felt(state)
         kernel = self.system.tangent_kernel(state.theta, pattern, felt(state))
-        self._spectrum = Spectrum(kernel, self.system.n, state.curvature)
-        self._spectrum_of = state.e
-        return self._spectrum
+        return Tried(Spectrum(kernel, self.system.n, state.curvature), 1 if memory is None else 2)
 
 
 def felt(state: State) -> Array:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import Attempt, MethodName
+from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
@@ -36,6 +36,7 @@ class RungeKutta:
 
     name: ClassVar[MethodName] = "runge-kutta"
     error_order: ClassVar[int] = 5
+    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:
@@ -44,20 +45,19 @@ class RungeKutta:
         self._slopes = np.empty((7, *shape))
         self._results = (np.empty(shape), np.empty(shape))
         self._difference = np.empty(shape)
-        # Residuals of the states that the first and the last slope belong to: new arrays at every state.
-        self._first_of: Array | None = None
-        self._last_of: Array | None = None
 
-    def step(self, state: State, h: float) -> Attempt:
-        """Try a step of canonical length h."""
+    def step(self, state: State, h: float, memory: Array | None = None) -> Attempt:
+        """See :meth:`meanfield.flow.method.Method.step`; what is remembered is the slope at the state."""
         system, k = self.system, self._slopes
-        self._first_slope(state)
+        if memory is None:
+            memory = system.pullback(state.theta, -state.e / system.n, np.empty_like(state.theta))
+        k[0] = memory
         new = self._results[0] if state.theta is not self._results[0] else self._results[1]
         for stage in range(1, 7):
             system.combine(state.theta, k[:stage], h * A[stage, :stage], new)
-            reached = system.state(state.s + h, new)
-            system.pullback(new, -reached.e / system.n, k[stage])
-        self._last_of = reached.e
+            f, pullback = system.vjp(new)
+            pullback(-system.pull(f) / system.n, k[stage])
+        reached = system.state(state.s + h, new, f=f)
         speeds = [system.combination_norms(k[stage : stage + 1], np.ones(1)) for stage in range(6)]
         rates = system.kappa * np.array([float(v @ v) for v in speeds])
         self._difference[:] = 0.0
@@ -68,12 +68,6 @@ class RungeKutta:
             dissipated=h * float(A[6] @ rates),
             output_error=system.tangent(new, self._difference),
             layer_error=system.combination_norms(k, h * ERROR),
+            memory=k[6].copy(),
+            again=memory,
         )
-
-    def _first_slope(self, state: State) -> None:
-        """The slope at the step's start is the last one of the step that led there."""
-        if state.e is self._last_of:
-            self._slopes[0] = self._slopes[6]
-        elif state.e is not self._first_of:
-            self.system.pullback(state.theta, -state.e / self.system.n, self._slopes[0])
-        self._first_of = state.e

@@ -14,15 +14,17 @@ Once these steps are no longer than those at which the residual method stalled, 
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.linearly_implicit import LinearlyImplicit
-from meanfield.flow.method import Attempt, MethodName
-from meanfield.flow.residual import ResidualSpace, felt
+from meanfield.flow.linearly_implicit import GaussNewton, LinearlyImplicit
+from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
+from meanfield.flow.residual import ResidualSpace, Tried, felt
 from meanfield.flow.slides import Slide, Slides
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, ReluSystem
@@ -38,52 +40,94 @@ _PATIENCE, _WORTHWHILE = 20, 5
 _FAILURES = 4
 
 
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What the residual method and its implicit steps did before an attempt.
+
+    Attributes
+    ----------
+    entered : float
+        Length at which implicit steps took over; 0 where they have not.
+    taken : int
+        Implicit steps that were taken since then.
+    patience, pause : int
+        Accepted steps of the residual method from the end of implicit ones to the next, and those left.
+    in_a_row, failures : int
+        Short steps one after the other; attempts that failed at this state.
+    stiffness : float
+        Foldings of the fastest mode in the last attempt of the residual method.
+    failed : bool
+        Whether the last attempt began at this state.
+    tried : Tried or None
+        Attempts of the residual method at this state.
+    linearised : GaussNewton or None
+        What implicit steps know of this state.
+    """
+
+    entered: float = 0.0
+    taken: int = 0
+    patience: int = _PATIENCE
+    pause: int = 0
+    in_a_row: int = 0
+    failures: int = 0
+    stiffness: float = 0.0
+    failed: bool = False
+    tried: Tried | None = None
+    linearised: GaussNewton | None = None
+
+    @property
+    def stalls(self) -> bool:
+        """Whether a short step is one too many."""
+        return (self.failed or self.in_a_row > _IN_A_ROW) and (self.pause <= 0 or self.failures >= _FAILURES)
+
+    def remembered(self, attempt: Attempt) -> Attempt:
+        """An attempt that remembers this."""
+        return replace(
+            attempt,
+            memory=replace(self, failed=False, tried=None, linearised=None),
+            again=replace(self, failed=True),
+        )
+
+
 class Residual:
     """The residual method; linearly implicit where it stalls (see the module)."""
 
     name: ClassVar[MethodName] = ResidualSpace.name
     error_order: ClassVar[int] = ResidualSpace.error_order
+    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
     def __init__(self, system: ReluSystem) -> None:
         self.system = system
         self._exact = ResidualSpace(system)
         self._implicit: ImplicitSlides | None = None
-        self._last: Array | None = None
-        # The length at which implicit steps took over, 0 where they have not; how many were taken.
-        self._entered, self._taken = 0.0, 0
-        self._patience, self._pause = _PATIENCE, 0
-        self._in_a_row = self._failures = 0
 
-    def step(self, state: State, h: float) -> Attempt:
-        """Try a step of canonical length h."""
-        failed, self._last = state.e is self._last, state.e
-        self._failures = self._failures + 1 if failed else 0
-        if self._entered > 0.0:
-            self._taken += not failed
-            if h >= self._entered and (attempt := self._implicit_step(state, h)) is not None:
+    def step(self, state: State, h: float, memory: Past | None = None) -> Attempt:
+        """See :meth:`meanfield.flow.method.Method.step`."""
+        past = Past() if memory is None else memory
+        past = replace(past, failures=past.failures + 1 if past.failed else 0)
+        if past.entered > 0.0:
+            past = replace(past, taken=past.taken + (not past.failed))
+            if h >= past.entered and (attempt := self._implicit_step(state, h, past)) is not None:
                 return attempt
-            if self._taken < _WORTHWHILE:
-                self._patience *= 2
-            self._entered, self._pause = 0.0, self._patience
-        elif self._stalls(state, h, failed) and (attempt := self._implicit_step(state, h)) is not None:
-            self._entered, self._taken, self._in_a_row = h, 0, 0
-            return attempt
-        self._pause -= not failed
-        return self._exact.step(state, h)
+            patience = past.patience * 2 if past.taken < _WORTHWHILE else past.patience
+            past = replace(past, patience=patience, entered=0.0, pause=patience)
+        else:
+            short = h < _SHORT * state.s and past.stiffness > _STIFF
+            past = replace(past, in_a_row=past.in_a_row + 1 if short else 0)
+            if short and past.stalls and self.system.n <= DIRECT:
+                entering = replace(past, entered=h, taken=0, in_a_row=0)
+                if (attempt := self._implicit_step(state, h, entering)) is not None:
+                    return attempt
+        past = replace(past, pause=past.pause - (not past.failed))
+        attempt, stiffness = self._exact.stiff_step(state, h, past.tried)
+        return replace(past, stiffness=stiffness, tried=attempt.again).remembered(attempt)
 
-    def _stalls(self, state: State, h: float, failed: bool) -> bool:
-        """Whether the residual method stalls before its step of length h."""
-        short = h < _SHORT * state.s and self._exact.stiffness > _STIFF
-        self._in_a_row = self._in_a_row + 1 if short else 0
-        stalls = short and (failed or self._in_a_row > _IN_A_ROW)
-        due = self._pause <= 0 or self._failures >= _FAILURES
-        return stalls and due and self.system.n <= DIRECT
-
-    def _implicit_step(self, state: State, h: float) -> Attempt | None:
+    def _implicit_step(self, state: State, h: float, past: Past) -> Attempt | None:
         if self._implicit is None:
             self._implicit = ImplicitSlides(self.system)
-        return self._implicit.try_step(state, h)
+        attempt = self._implicit.try_step(state, h, past.linearised)
+        return None if attempt is None else replace(past, linearised=attempt.again).remembered(attempt)
 
 
 class ImplicitSlides(LinearlyImplicit):
@@ -98,7 +142,7 @@ class ImplicitSlides(LinearlyImplicit):
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._now: list[Slide] = []
 
-    def try_step(self, state: State, h: float) -> Attempt | None:
+    def try_step(self, state: State, h: float, memory: GaussNewton | None = None) -> Attempt | None:
         """Try a step of canonical length h; None from a state that is not smooth."""
         slides, system = self._slides, self.system
         now = slides.at(state.theta, state.e)
@@ -106,7 +150,7 @@ class ImplicitSlides(LinearlyImplicit):
             return None
         slides.leave(state.theta, now)
         self._now = now
-        attempt = self.step(state, h)
+        attempt = self.step(state, h, memory)
         new = attempt.state
         crossed = slides.crossed(state.theta, new.theta, new.e, h)
         events = attempt.events if crossed is None else slides.catch(new.theta, new.e, crossed.kinks)
@@ -127,12 +171,15 @@ class ImplicitSlides(LinearlyImplicit):
             meets=crossed.first * h if crossed.kinks else math.inf,
         )
 
-    def _fresh_kernel(self, state: State) -> Array:
+    def _kernel(self, state: State) -> Array:
         return self.system.tangent_kernel(state.theta, state.e, felt(state)).matrix()
+
+    def _vjp(self, theta: Array) -> tuple[Array, Callable[[Array, Array], object]]:
+        return self.system.outputs(theta), functools.partial(self._pullback, theta)
 
     def _pullback(self, theta: Array, c: Array, out: Array) -> None:
         """Neurons near kinks keep their patterns throughout a step, so that all of its stages are smooth."""
-        super()._pullback(theta, c, out)
+        self.system.pullback(theta, c, out)
         for slide in self._now:
             p, q, pull = theta[0, slide.neuron], theta[1:, slide.neuron], (c * slide.active) @ self.system.x
             out[0, slide.neuron] = pull @ q

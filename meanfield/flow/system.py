@@ -17,7 +17,9 @@ Any other activation sigma takes the place of the ReLU as ``sigma_c(z) = sigma(c
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -201,6 +203,10 @@ class CanonicalSystem:
         """``pull(outputs(theta))``, of the mean square the residual ``f - y``, shape (n,)."""
         return self.pull(self.outputs(theta))
 
+    def vjp(self, theta: Array) -> tuple[Array, Callable[[Array, Array], object]]:
+        """Outputs on the samples, and :meth:`pullback` at theta, which must not change meanwhile."""
+        return self.outputs(theta), functools.partial(self.pullback, theta)
+
     def output(self, f: Array) -> Array:
         """Outputs on all samples of the problem, shape (n,), from those on the samples of the system."""
         return f
@@ -366,6 +372,11 @@ class SmoothSystem(CanonicalSystem):
     def _make_passes(self) -> ElementwisePasses:
         scale = self.particles.beta2 * self.roots[1]
         return ElementwisePasses(self.x, self.weight, self.particles.activation, scale, self.outputs_count)
+
+    def vjp(self, theta: Array) -> tuple[Array, Callable[[Array, Array], object]]:
+        """See :meth:`CanonicalSystem.vjp`: activations are evaluated once for both."""
+        forward = self.forward(theta)
+        return self._without_offset(self.kappa * forward.output()), forward.pullback
 
     def forward(self, theta: Array) -> Forward:
         """The state as the samples see it, in units of kappa: see :class:`Forward`."""

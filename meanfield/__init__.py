@@ -15,6 +15,7 @@ _HOMES = {
     "Regime": "regime",
     "classify": "regime",
     "exponents": "regime",
+    "Activation": "activations",
     "Particles": "particles",
     "gradient_flow": "flow",
     "gradient_descent": "flow",
@@ -37,7 +38,7 @@ _HOMES = {
     "figures": "experiments",
 }
 #: Modules for users.
-_ROOMS = ("datasets", "experiments", "flow", "kernel_law", "kernels", "limits", "plotting", "symbolic")
+_ROOMS = ("activations", "datasets", "experiments", "flow", "kernel_law", "kernels", "limits", "plotting", "symbolic")
 
 __all__ = [*_HOMES, *_ROOMS]
 

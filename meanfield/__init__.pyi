@@ -1,5 +1,6 @@
 # The types of what __init__.py loads on first use; tests/test_names.py compares the two.
 
+from meanfield import activations as activations
 from meanfield import datasets as datasets
 from meanfield import experiments as experiments
 from meanfield import flow as flow
@@ -8,6 +9,7 @@ from meanfield import kernels as kernels
 from meanfield import limits as limits
 from meanfield import plotting as plotting
 from meanfield import symbolic as symbolic
+from meanfield.activations import Activation as Activation
 from meanfield.errors import InputError as InputError
 from meanfield.errors import MissingExtraError as MissingExtraError
 from meanfield.errors import StoreError as StoreError

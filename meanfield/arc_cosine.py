@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import double_double as dd
+from meanfield.activations.arc_cosine import sin_minus
 from meanfield.arguments import instance, real_array
 from meanfield.errors import InputError
 from meanfield.problem import Problem
@@ -19,10 +20,6 @@ _BLOCK = 1 << 23
 _EXACT_BLOCK = 1 << 17
 #: Beyond these cosines, of 0.05 and of pi - 0.5, an arc cosine of a rounded product is not good enough.
 _NEAR, _OPPOSITE = 0.99875, -0.8775
-#: Below this angle the series of sin(psi) - psi cos(psi) replaces the difference.
-_SERIES_BELOW = 0.7
-#: Terms of the series: (2k)/(2k+1)! psi^(2k+1) with alternating signs; the 9th is below 1e-18 of the first.
-_TERMS = 10
 
 
 def arc_cosine_kernels(
@@ -86,7 +83,7 @@ def arc_cosine_kernels(
         block = slice(start, start + step)
         dot, product = rows[block] @ columns.T, np.outer(lengths[block], other_lengths)
         psi = _opposite_angles(rows[block], columns, dot, product)
-        G_a[block] = product * _sin_minus(psi) / (2.0 * np.pi)
+        G_a[block] = product * sin_minus(psi) / (2.0 * np.pi)
         G_w[block] = dot * psi / (2.0 * np.pi)
     return G_a, G_w
 
@@ -182,17 +179,6 @@ def _to_nearer_ray(x: Array, other: Array) -> tuple[Array, NDArray[np.bool_]]:
     across = np.linalg.norm(rest - along[:, None] * unit, axis=1)
     leg = c * lengths + along
     return np.arctan2(across, np.abs(leg)), leg >= 0.0
-
-
-def _sin_minus(psi: Array) -> Array:
-    """``sin psi - psi cos psi`` for psi in [0, pi]."""
-    small = np.minimum(psi, _SERIES_BELOW)
-    square, term, total = small**2, small**3 / 3.0, np.zeros_like(psi)
-    for k in range(1, _TERMS):
-        total += term
-        # terms are (-1)^(k+1) 2k / (2k+1)! psi^(2k+1)
-        term = term * -square / (2 * k * (2 * k + 3))
-    return np.where(psi < _SERIES_BELOW, total, np.sin(psi) - psi * np.cos(psi))
 
 
 def input_rows(x: ArrayLike, other: ArrayLike | None, problem: Problem | None) -> tuple[Array, Array]:

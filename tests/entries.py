@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import meanfield as mf
-from meanfield import datasets, experiments, figures, flow, limits, plotting, symbolic
+from meanfield import activations, datasets, experiments, figures, flow, limits, plotting, symbolic
 
 PROBLEM = mf.datasets.four_points()
 INPUTS = PROBLEM.x[:, 0]
@@ -62,11 +62,24 @@ ENTRIES = {
     "classify": (mf.classify, {"gamma": 1.0, "gamma_prime": 0.0, "antisymmetric": True}),
     "exponents": (mf.exponents, {"gamma": 1.0, "gamma_prime": 0.0, "antisymmetric": True}),
     "Regime.classify": (mf.Regime.classify, {"gamma": 1.0, "gamma_prime": 0.0}),
+    "Activation": (
+        mf.Activation,
+        {
+            "name": "mine", "value": np.sin, "slope": np.cos, "curvature": None, "both": None, "formula": "sin(z)",
+            "degree": None, "slopes": None, "at_zero": None, "at_infinity": None, "dual": None,
+        },
+    ),
+    "Activation.products": (
+        activations.RELU.products, {"length": [1.0], "other": 1.0, "angle": [0.5]},
+    ),
+    "activations.as_activation": (activations.as_activation, {"given": "tanh"}),
+    "activations.leaky_relu": (activations.leaky_relu, {"slope": 0.2}),
+    "activations.hermite": (activations.hermite, {"order": 3}),
     "Particles.sample": (
         mf.Particles.sample,
         {
             "problem": PROBLEM, "scaling": SCALING, "width": 10, "antisymmetric": True, "reduced": False,
-            "activation": "relu", "beta2": 1.0, "zero_bias": False, "factor": 1.0, "rng": 0,
+            "activation": "tanh", "beta2": 1.0, "zero_bias": False, "factor": 1.0, "rng": 0,
         },
     ),
     "Particles.quadrature": (
@@ -77,7 +90,7 @@ ENTRIES = {
     "Particles.from_arrays": (
         mf.Particles.from_arrays,
         {"a": [1.0, 2.0], "w": np.eye(2), "kappa": 1.0, "kappa_prime": 1.0, "weight": [1.0, 1.0],
-         "activation": "relu", "beta2": 1.0},
+         "activation": "tanh", "beta2": 1.0},
     ),
     "Particles.output": (NETWORK.output, {"x": PROBLEM.x}),
     "Particles.activations": (NETWORK.activations, {"x": PROBLEM.x, "neurons": slice(None)}),
@@ -119,12 +132,12 @@ ENTRIES = {
     "experiments.Spread": (experiments.Spread, {"values": np.ones((2, 3))}),
     "experiments.Spread.band": (ENSEMBLE.loss.band, {"level": 0.9, "of": "seeds"}),
     "experiments.Spread.quantile": (ENSEMBLE.loss.quantile, {"q": 0.5}),
-    "limits.load": (limits.load, {"path": "missing.npz"}),
+    "limits.load": (limits.load, {"path": "missing.npz", "activation": None}),
     "PhaseDiagram.save": (DIAGRAM.save, {"path": "map"}),
     "PhaseDiagram.load": (mf.PhaseDiagram.load, {"path": "missing.npz"}),
     "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
-    "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz"}),
-    "load": (mf.load, {"path": "missing.npz"}),
+    "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz", "activation": None}),
+    "load": (mf.load, {"path": "missing.npz", "activation": None}),
     "infinite_width": (
         mf.infinite_width,
         {

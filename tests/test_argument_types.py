@@ -8,7 +8,7 @@ import pytest
 from entries import ENTRIES, write_files
 
 import meanfield as mf
-from meanfield import datasets, experiments, figures, flow, limits, plotting, symbolic
+from meanfield import activations, datasets, experiments, figures, flow, limits, plotting, symbolic
 from meanfield.errors import InputError, StoreError
 
 #: Values by name; each parameter refuses all of them but those that its kinds take.
@@ -100,12 +100,13 @@ ITS_OWN = {
     "Particles.moved", "Particles.twins", "SweepStore.add", "SweepStore.add_all", "Origin.from_json",
     "BoundaryLine.between", "FigureResult.column", "Prediction.over", "Stats.after",
     "Problem.restored", "CellSettings.restored", "Moment.of", "Training.particles", "Training.run",
+    "Activation.value_and_slope", "Activation.second", "Angle.of", "activations.kept_activation",
 }  # fmt: skip
 
 
 def public_functions():
     """Functions in the rooms, and methods of their classes, that take anything."""
-    for room in (mf, datasets, experiments, figures, flow, limits, plotting, symbolic):
+    for room in (mf, activations, datasets, experiments, figures, flow, limits, plotting, symbolic):
         for name in room.__all__:
             thing = getattr(room, name)
             if inspect.isclass(thing):

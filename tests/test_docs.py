@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS, SITE = ROOT / "docs", ROOT / "docs" / "_build"
 ROOMS = (
     "",
+    ".activations",
     ".datasets",
     ".experiments",
     ".flow",

@@ -44,7 +44,7 @@ class TestTab:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         first, second = done.stdout.splitlines()
         assert first.split() == dir(meanfield)
-        assert second == "Boundary"  # shown though it is not loaded
+        assert second == "Activation"  # shown though it is not loaded
 
     @pytest.mark.parametrize("room", ROOMS)
     def test_rooms_show_their_public_names_only(self, room):

@@ -4,29 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.activations.gaussian import Angle, Dual, Products, quadrature
+from meanfield.arguments import called, number, real_array, shown, text
+from meanfield.errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
-#: A function of one number, applied to every entry of an array; it must not change its argument.
-Elementwise: TypeAlias = Callable[[Array], Array]
 
 #: Step of the central difference for a second derivative, in units of ``max(1, |z|)``: eps**(1/3).
 _STEP = 6.0e-6
+
+
+class Orders(NamedTuple):
+    """Powers of z by which sigma and its slope grow or fall: ``sigma ~ C z**value``.
+
+    Attributes
+    ----------
+    value : float
+        Of sigma; 0 for what tends to a constant, -inf for what falls faster than any power.
+    slope : float
+        Of sigma'.
+    """
+
+    value: float
+    slope: float
+
+
+@dataclass(frozen=True)
+class OfParameter:
+    """A function with its parameter fixed, which equals its like (as that of functools.partial does not).
+
+    Parameters
+    ----------
+    function : callable
+        A function of a module; the parameter is its last argument.
+    parameter : float or tuple of float
+        The parameter.
+    """
+
+    function: Callable[..., Any]
+    parameter: Any
+
+    def __call__(self, *given: Any) -> Any:
+        return self.function(*given, self.parameter)
 
 
 @dataclass(frozen=True)
 class Activation:
     """A scalar nonlinearity and its derivatives, on arrays.
 
+    Your own needs a name and two functions. They are tried where it enters, in
+    :meth:`Particles.sample <meanfield.Particles.sample>` for example.
+
     Parameters
     ----------
     name : str
         For tables, files and the command line.
     value, slope : callable
-        ``sigma(z)`` and ``sigma'(z)``, elementwise. Functions of a module, if runs go to other processes.
+        ``sigma(z)`` and ``sigma'(z)``, elementwise; they must not change their argument. Functions of a
+        module, if runs go to other processes.
     curvature : callable, optional
         ``sigma''(z)``; by default central differences of the slope.
     both : callable, optional
@@ -37,6 +77,18 @@ class Activation:
         k if ``sigma(c z) = c**k sigma(z)`` for every c > 0 (positively homogeneous), else None.
     slopes : tuple of float, optional
         ``(up, down)`` if ``sigma(z) = up max(z, 0) + down min(z, 0)``: then neurons can be moved exactly.
+    at_zero : Orders, optional
+        Orders of sigma and sigma' at zero.
+    at_infinity : Orders, optional
+        Orders at plus or minus infinity, whichever are larger: a random network has neurons on both sides.
+        Where sigma oscillates, those of its amplitude.
+    dual : Dual, optional
+        The kernels of infinite width in closed form; by default quadrature.
+
+    Raises
+    ------
+    InputError
+        If one of these is of another kind.
 
     Examples
     --------
@@ -48,13 +100,37 @@ class Activation:
     """
 
     name: str
-    value: Elementwise
-    slope: Elementwise
-    curvature: Elementwise | None = None
+    value: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    curvature: Callable[[Array], Array] | None = None
     both: Callable[[Array], tuple[Array, Array]] | None = None
     formula: str = ""
     degree: float | None = None
     slopes: tuple[float, float] | None = None
+    at_zero: Orders | None = None
+    at_infinity: Orders | None = None
+    dual: Dual | None = None
+
+    def __post_init__(self) -> None:
+        if not text("name", self.name).strip():
+            raise InputError(f"name is {shown(self.name)}; give a name for the activation")
+        text("formula", self.formula)
+        for name in ("value", "slope"):
+            called(name, getattr(self, name), "an array z")
+        for name in ("curvature", "both"):
+            if getattr(self, name) is not None:
+                called(name, getattr(self, name), "an array z, or None")
+        if self.degree is not None:
+            number("degree", self.degree, "the degree of homogeneity, or None")
+        for name, expected in (("slopes", "(up, down)"), ("at_zero", _ORDERS), ("at_infinity", _ORDERS)):
+            pair = getattr(self, name)
+            if pair is not None and not (isinstance(pair, tuple) and len(pair) == 2):
+                raise InputError(f"{name} is {shown(pair)}; give {expected}, or None")
+        if self.dual is not None and not isinstance(self.dual, Dual):
+            raise InputError(f"dual is {shown(self.dual)}; give Dual(products, formula), or None")
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # a user's functions need not have one
 
     @property
     def homogeneous(self) -> bool:
@@ -73,5 +149,55 @@ class Activation:
         difference: Array = (self.slope(z + step) - self.slope(z - step)) / (2.0 * step)
         return difference
 
+    def products(self, length: ArrayLike, other: ArrayLike, angle: ArrayLike | Angle) -> Products:
+        """``E[sigma(u) sigma(v)]`` and ``E[sigma'(u) sigma'(v)]`` for Gaussian u and v of mean zero.
+
+        Parameters
+        ----------
+        length, other : array_like, shape (...)
+            Standard deviations of u and v.
+        angle : array_like or Angle, shape (...)
+            The angle between them, from 0 to pi: its cosine is their correlation.
+
+        Returns
+        -------
+        Products
+            Both, and their error: 0 where there is a closed form, else that of the quadrature.
+
+        Raises
+        ------
+        InputError
+            If lengths are negative or angles are not between 0 and pi.
+
+        Examples
+        --------
+        >>> from meanfield.activations import as_activation
+        >>> as_activation("relu").products(1.0, 1.0, [0.0, 3.141592653589793]).value
+        array([0.5, 0. ])
+        >>> found = as_activation("tanh").products(1.0, 1.0, 0.0)
+        >>> found.value.round(8), bool(found.error < 1e-13)
+        (0.39429449, True)
+        """
+        lengths = [real_array(name, one) for name, one in (("length", length), ("other", other))]
+        if any(np.any(one < 0.0) for one in lengths):
+            raise InputError("length or other is negative; give standard deviations")
+        if not isinstance(angle, Angle):
+            theta = real_array("angle", angle)
+            if np.any((theta < 0.0) | (theta > np.pi)):
+                raise InputError(f"angle is {shown(angle)}; give angles from 0 to pi")
+            angle = Angle.of(theta)
+        if self.dual is None:
+            return quadrature(self.value_and_slope, *lengths, angle)
+        value, slope = np.broadcast_arrays(*self.dual.products(*lengths, angle))
+        return Products(value, slope, np.zeros(value.shape))
+
     def __repr__(self) -> str:
         return f"<Activation {self.name!r}>"
+
+
+_ORDERS = "Orders(value, slope)"
+
+
+def plain(value: float) -> str:
+    """A number as names and formulas have it: the shortest text that reads back as the same double."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 
+from meanfield.activations import Activation
 from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.flow import Trajectory
 from meanfield.flow.trajectory import Reader, load_saved
 from meanfield.limits.result import READERS
 
 
-def load(path: str | os.PathLike[str]) -> Trajectory | PhaseDiagram:
+def load(
+    path: str | os.PathLike[str], *, activation: Activation | None = None
+) -> Trajectory | PhaseDiagram:
     """Read what ``save`` has written: a run, a limit of infinite width, or a phase diagram.
 
     Parameters
     ----------
     path : path-like
         The file, which says what it holds; also of earlier versions of this package.
+    activation : Activation, optional
+        Needed for a run whose activation is the user's own: a file knows its name and no more. It has to
+        make the outputs that were saved.
 
     Returns
     -------
@@ -26,7 +32,7 @@ def load(path: str | os.PathLike[str]) -> Trajectory | PhaseDiagram:
     Raises
     ------
     InputError
-        If the file is missing, damaged or something else.
+        If the file is missing, damaged or something else, or the activation is needed, or another one.
 
     Examples
     --------
@@ -44,4 +50,4 @@ def load(path: str | os.PathLike[str]) -> Trajectory | PhaseDiagram:
         **READERS,
         "diagram": PhaseDiagram._from_file,
     }
-    return load_saved(path, readers)
+    return load_saved(path, readers, activation)

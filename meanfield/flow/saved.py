@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.activations import Activation, as_activation, named
 from meanfield.archives import read_member
 from meanfield.arguments import check_types, file_path, shown
 from meanfield.errors import InputError
@@ -19,6 +20,7 @@ from meanfield.flow.moments import RECORDED
 from meanfield.flow.status import Status
 from meanfield.flow.target import LossTarget
 from meanfield.particles import Particles
+from meanfield.problem import Problem
 
 #: Format of the files that are written; :func:`upgraded` brings older ones to it.
 FORMAT = 4
@@ -32,8 +34,14 @@ KINDS = {
 _TEXTS = ("meta", "limit")
 #: Arrays over the saved times.
 SERIES = RECORDED
+#: The user's own activation makes the outputs that were saved, to this share of outputs and targets.
+_SAME_OUTPUTS = 1e-6
 #: Parameters at the saved times, if they were asked for.
 SAVED = ("saved_a", "saved_w")
+
+
+class ActivationError(InputError):
+    """The file is good, but the activation that reads it is not; the sentence goes on from the file's name."""
 
 
 def write_archive(
@@ -169,3 +177,53 @@ def final_particles(initial: Particles, a: NDArray[Any], w: NDArray[Any], status
         activation=initial.activation,
         beta2=initial.beta2,
     )
+
+
+def with_activation(meta: dict[str, Any], given: Activation | None) -> dict[str, Any]:
+    """What a file says of itself, its activation's name replaced by the activation.
+
+    Raises
+    ------
+    ActivationError
+        If the file has that of a user who has not given it, has another one, or has none.
+    """
+    name = meta.get("activation")
+    if name is None:
+        if given is None:
+            return meta
+        raise ActivationError(f"holds {KINDS[meta['kind']][0]}, which has no activation; leave activation out")
+    known = named(name)
+    if given is None:
+        if known is None:
+            raise ActivationError(
+                f"has the activation {shown(name)}, which is not one of this package; read it with "
+                "load(path, activation=...), which takes that activation as it was given to the network"
+            )
+        return {**meta, "activation": known}
+    chosen = as_activation(given)
+    if chosen != known and chosen.name != name:
+        raise ActivationError(
+            f"has the activation {shown(name)}, but the one given is called {shown(chosen.name)}; give the "
+            "activation with which the run was made"
+            + ("" if known is None else ", or leave it out")
+        )
+    return {**meta, "activation": chosen}
+
+
+def check_outputs(particles: Particles, problem: Problem, saved: NDArray[np.float64]) -> None:
+    """Raise unless a network with the user's own activation makes the outputs that were saved.
+
+    Raises
+    ------
+    ActivationError
+        If it does not.
+    """
+    if named(particles.activation.name) is not None or not np.all(np.isfinite(saved)):
+        return
+    found = particles.output(problem.x)
+    size = float(np.abs(saved).max() + np.abs(problem.y).max())
+    if not np.allclose(found, saved, rtol=0.0, atol=_SAME_OUTPUTS * size):
+        raise ActivationError(
+            f"was not made with this activation {shown(particles.activation.name)}: an output at the end of "
+            f"the run was {saved[0]:g}, and with it is {found[0]:g}; give the activation as it was then"
+        )

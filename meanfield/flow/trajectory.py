@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import displays
+from meanfield.activations import Activation
 from meanfield.arguments import check_types, number, over_times, shown
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
@@ -23,11 +24,14 @@ from meanfield.flow.replay import ResidualPath
 from meanfield.flow.saved import (
     KINDS,
     SERIES,
+    ActivationError,
     asked_times,
+    check_outputs,
     check_series,
     final_particles,
     kept_target,
     read_archive,
+    with_activation,
     write_archive,
 )
 from meanfield.flow.status import Status
@@ -411,13 +415,16 @@ class Trajectory:
         return {}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Trajectory:
+    def load(cls, path: str | os.PathLike[str], *, activation: Activation | None = None) -> Trajectory:
         """Read a result of this kind, written by :meth:`save`; :func:`meanfield.load` reads any kind.
 
         Parameters
         ----------
         path : path-like
             The file that :meth:`save` wrote.
+        activation : Activation, optional
+            Needed where the activation is the user's own: a file knows its name and no more. It has to make
+            the outputs that were saved.
 
         Returns
         -------
@@ -426,9 +433,9 @@ class Trajectory:
         Raises
         ------
         InputError
-            If the file is missing, damaged or something else.
+            If the file is missing, damaged or something else, or the activation is needed, or another one.
         """
-        return load_saved(path, {cls._KIND: cls._from_file})
+        return load_saved(path, {cls._KIND: cls._from_file}, activation)
 
     @classmethod
     def _from_file(cls, meta: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> Trajectory:
@@ -462,6 +469,7 @@ class Trajectory:
             time_unit=meta["time_unit"],
             loss_target=kept_target(meta.get("loss_target")),
         )
+        check_outputs(final, problem, arrays["output"][-1])
         return run if "asked" not in arrays else only(run, asked_times(arrays["asked"]))
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -575,19 +583,25 @@ class Trajectory:
         )
 
 
-def load_saved(path: str | os.PathLike[str], readers: Mapping[str, Reader[Result]]) -> Result:
+def load_saved(
+    path: str | os.PathLike[str],
+    readers: Mapping[str, Reader[Result]],
+    activation: Activation | None = None,
+) -> Result:
     """Read a file of one of some kinds, given by their names in the file with what makes the result.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, or of another kind.
+        If the file is missing, damaged, or of another kind, or the activation is not that of the run.
     """
     try:
         meta, arrays = read_archive(path)
         what, reader = KINDS[meta["kind"]]
         if meta["kind"] in readers:
-            return readers[meta["kind"]](meta, arrays)
+            return readers[meta["kind"]](with_activation(meta, activation), arrays)
+    except ActivationError as error:
+        raise InputError(f"{shown(path)} {error}") from None
     except FileNotFoundError:
         raise InputError(
             f"there is no file {shown(path)}; give that of a result, written by its save method"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.activations import Activation
 from meanfield.arguments import check_types, real_array
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
@@ -241,13 +242,15 @@ class InfiniteWidth(Trajectory):
         )
 
 
-def load(path: str | os.PathLike[str]) -> Trajectory:
+def load(path: str | os.PathLike[str], *, activation: Activation | None = None) -> Trajectory:
     """Read the run of a network or a limit of infinite width; :func:`meanfield.load` reads diagrams, too.
 
     Parameters
     ----------
     path : path-like
         The file; also of earlier versions of this package.
+    activation : Activation, optional
+        Needed for a run whose activation is the user's own: see :meth:`Trajectory.load`.
 
     Returns
     -------
@@ -257,7 +260,7 @@ def load(path: str | os.PathLike[str]) -> Trajectory:
     Raises
     ------
     InputError
-        If the file is missing, damaged or something else.
+        If the file is missing, damaged or something else, or the activation is needed, or another one.
 
     Examples
     --------
@@ -269,7 +272,7 @@ def load(path: str | os.PathLike[str]) -> Trajectory:
     >>> type(again).__name__, again.error == limit.error
     ('InfiniteWidth', True)
     """
-    return load_saved(path, READERS)
+    return load_saved(path, READERS, activation)
 
 
 #: Reads runs and limits, by the kind in the file.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield import kernels
-from meanfield.activations import RELU, Activation
+from meanfield.activations import Activation
 from meanfield.arguments import called, flag, number, one_of, progress_choice, whole_number
 from meanfield.errors import InputError
 from meanfield.flow.control import StepControl, first_h
@@ -40,7 +40,7 @@ from meanfield.flow.stopping import (
     TimeReached,
     UserRule,
 )
-from meanfield.flow.system import CanonicalSystem, ReluSystem, check_pair
+from meanfield.flow.system import CanonicalSystem, ReluSystem, check_pair, moves_exactly
 from meanfield.flow.target import LossTarget, loss_target
 from meanfield.flow.trajectory import Trajectory
 from meanfield.particles import Particles
@@ -243,14 +243,15 @@ def chosen_method(particles: Particles, method: MethodName | None) -> MethodName
     InputError
         If there is no such method, or it does not serve the network's activation.
     """
-    relu = particles.activation == RELU
-    if method is None:
-        return Residual.name if relu else LinearlyImplicit.name
+    exact, activation = moves_exactly(particles), particles.activation
+    if method is None:  # a linear activation has no kinks to follow
+        kinked = activation.slopes is not None and activation.slopes[0] != activation.slopes[1]
+        return Residual.name if exact and kinked else LinearlyImplicit.name
     name: MethodName = one_of("method", method, get_args(MethodName))
-    if not relu and METHODS[name].needs is ReluSystem:
+    if not exact and METHODS[name].needs is ReluSystem:
         raise InputError(
-            f"method is {name!r}, which moves networks of ReLUs only, but the activation is "
-            f"{particles.activation.name}; leave method out"
+            f"method is {name!r}, which is for one output and activations that are piecewise linear, but the "
+            f"network has {particles.outputs} and {activation.name}; leave method out"
         )
     return name
 

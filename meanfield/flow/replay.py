@@ -209,7 +209,7 @@ def replayed(problem: Problem, particles: Particles, path: ResidualPath) -> Iter
     """The states of :func:`replay` one by one, so that only one of them is held."""
     check_pair(problem, particles)
     instance("path", path, ResidualPath, "run.path of a run with save_path=True")
-    system = ReluSystem(problem, particles)
+    system = ReluSystem.of(problem, particles)
     if len(path.start) != system.n:
         raise InputError(
             f"the path has residuals on {len(path.start)} samples but the problem has {system.n}; give the "

@@ -53,6 +53,7 @@ def test_rest(system: ReluSystem, state: State) -> Rest:
     zero, and those on kinks, stay.
     """
     p, q = state.theta[0], state.theta[1:]
+    x, pulls = system.pulls(state.e)
     size = np.sqrt(np.einsum("ck,ck->k", q, q))
     there = (size <= AT_ORIGIN * np.abs(p)) & (system.weight > 0.0)
     held, freed = False, False
@@ -61,11 +62,11 @@ def test_rest(system: ReluSystem, state: State) -> Rest:
         which = np.flatnonzero(there & (p * sign >= 0.0))
         if not which.size:
             continue
-        pull = sign * state.e / system.n
-        down = _way_down(np.zeros(len(q)), pull, system.x)
+        pull = sign * pulls
+        down = _way_down(np.zeros(len(q)), pull, x)
         if down is None:
             continue
-        resting = which[is_active(q[:, which], size[which], system.x)]
+        resting = which[is_active(q[:, which], size[which], x)]
         q[:, resting] = _BESIDE * np.abs(p[resting]) * down[:, None]
         freed, held = freed or resting.size > 0, held or resting.size < which.size
     if freed:
@@ -83,7 +84,8 @@ def is_active(q: Array, size: Array, x: Array) -> Array:
 
 def _held_on_kinks(system: ReluSystem, state: State, candidates: Array) -> bool:
     """Whether some neuron on a kink would lower the loss on the side of it that it does not see."""
-    x, e, lengths = system.x, state.e / system.n, np.linalg.norm(system.x, axis=1)
+    x, e = system.pulls(state.e)
+    lengths = np.linalg.norm(x, axis=1)
     looked_at = 0
     block = max(1, (1 << 22) // len(x))
     for start in range(0, system.size, block):

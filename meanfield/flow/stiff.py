@@ -115,7 +115,7 @@ class Residual:
         else:
             short = h < _SHORT * state.s and past.stiffness > _STIFF
             past = replace(past, in_a_row=past.in_a_row + 1 if short else 0)
-            if short and past.stalls and self.system.n <= DIRECT:
+            if short and past.stalls and self.system.plain and self.system.n <= DIRECT:
                 entering = replace(past, entered=h, taken=0, in_a_row=0)
                 if (attempt := self._implicit_step(state, h, entering)) is not None:
                     return attempt

@@ -29,6 +29,7 @@ from meanfield.activations import RELU
 from meanfield.arguments import instance, scale
 from meanfield.errors import InputError
 from meanfield.flow.elementwise import ElementwisePasses, Forward
+from meanfield.flow.folds import Fold, FoldedPasses
 from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
 from meanfield.flow.state import State
@@ -46,8 +47,11 @@ _GRAM_MATRICES = 8
 class Passes(Protocol):
     """Passes over all particles: :class:`~meanfield.flow.passes.DensePasses` says what each returns."""
 
-    count: int
     chunks: int
+
+    @property
+    def count(self) -> float:
+        """Passes so far."""
 
     def output(self, theta: Array) -> Array:
         """Outputs in units of kappa, shape (n,)."""
@@ -99,8 +103,8 @@ class CanonicalSystem:
     @classmethod
     def of(cls, problem: Problem, particles: Particles) -> CanonicalSystem:
         """The system of this kind for a network; of any kind, the one that knows most of its activation."""
-        exact = particles.activation == RELU and particles.outputs == 1
-        return (ReluSystem if exact else SmoothSystem)(problem, particles)
+        exact = moves_exactly(particles)
+        return (ReluSystem if exact else SmoothSystem).of(problem, particles)
 
     def __init__(self, problem: Problem, particles: Particles) -> None:
         check_pair(problem, particles)
@@ -149,7 +153,7 @@ class CanonicalSystem:
         return self.problem.floors(self.particles.activation.degree).loss
 
     @property
-    def passes(self) -> int:
+    def passes(self) -> float:
         """Passes over all particles so far."""
         return self._passes.count
 
@@ -298,12 +302,15 @@ class ReluSystem(CanonicalSystem):
     ``lost``. Of other losses each sample keeps its own target: its pull is added to those on its ray.
     """
 
-    _passes: DensePasses
+    _passes: DensePasses | FoldedPasses
+    #: Whether samples are those of ReLUs themselves.
+    plain = True
 
     @classmethod
     def of(cls, problem: Problem, particles: Particles) -> ReluSystem:
         """See :meth:`CanonicalSystem.of`."""
-        return cls(problem, particles)
+        plain = particles.activation == RELU or not moves_exactly(particles)
+        return (cls if plain else FoldedSystem)(problem, particles)
 
     def __init__(self, problem: Problem, particles: Particles) -> None:
         check_relu(particles)
@@ -313,9 +320,13 @@ class ReluSystem(CanonicalSystem):
         rays = self.problem.rays
         return (rays.x, rays.y, rays.lost) if self.loss_function.quadratic else (rays.x, self.problem.y, 0.0)
 
-    def _make_passes(self) -> DensePasses:
+    def _make_passes(self) -> DensePasses | FoldedPasses:
         passes = PlanarPasses if self.problem.rank == 2 else DensePasses
         return passes(self.x, self.weight)
+
+    def pulls(self, e: Array) -> tuple[Array, Array]:
+        """Samples (k, r) as ReLUs see them, and what pulls at each, e/n, shape (k,)."""
+        return self.x, e / self.n
 
     def output(self, f: Array) -> Array:
         """See :meth:`CanonicalSystem.output`."""
@@ -359,6 +370,40 @@ class ReluSystem(CanonicalSystem):
         return self._without_offset(self.kappa * moved.output), moved
 
 
+class FoldedSystem(ReluSystem):
+    """Neurons with another piecewise linear activation, which move exactly, too.
+
+    See :mod:`meanfield.flow.folds`. Samples on one ray are not merged.
+    """
+
+    _passes: FoldedPasses
+    plain = False
+
+    def __init__(self, problem: Problem, particles: Particles) -> None:
+        CanonicalSystem.__init__(self, problem, particles)
+
+    def _samples(self) -> tuple[Array, Array, float]:
+        return CanonicalSystem._samples(self)
+
+    def _make_passes(self) -> FoldedPasses:
+        slopes = self.particles.activation.slopes
+        assert slopes is not None
+        return FoldedPasses(Fold.of(self.x, slopes), self.weight)
+
+    def output(self, f: Array) -> Array:
+        """See :meth:`CanonicalSystem.output`."""
+        return f
+
+    def gather(self, values: Array, power: int = 1) -> Array:
+        """See :meth:`CanonicalSystem.gather`."""
+        return values
+
+    def pulls(self, e: Array) -> tuple[Array, Array]:
+        """See :meth:`ReluSystem.pulls`."""
+        fold = self._passes.fold
+        return fold.x, fold.gathered(e) / self.n
+
+
 class SmoothSystem(CanonicalSystem):
     """Neurons with any activation, which methods see by values, slopes and second derivatives."""
 
@@ -381,6 +426,11 @@ class SmoothSystem(CanonicalSystem):
     def forward(self, theta: Array) -> Forward:
         """The state as the samples see it, in units of kappa: see :class:`Forward`."""
         return self._passes.forward(theta)
+
+
+def moves_exactly(particles: Particles) -> bool:
+    """Whether neurons have one output and an activation of two slopes, so that they can be moved exactly."""
+    return particles.activation.slopes is not None and particles.outputs == 1
 
 
 def check_relu(particles: Particles) -> None:

@@ -25,6 +25,7 @@ from meanfield.flow.residual import ResidualSpace
 from meanfield.flow.rest import Rest, test_rest
 from meanfield.flow.rosenbrock import Rosenbrock
 from meanfield.flow.runge_kutta import RungeKutta
+from meanfield.flow.stabilised import Stabilised
 from meanfield.flow.start import end_after, first_state, first_step, split_start
 from meanfield.flow.state import State
 from meanfield.flow.status import Status
@@ -52,6 +53,7 @@ METHODS: dict[MethodName, type[Method]] = {
     LinearlyImplicit.name: LinearlyImplicit,
     RungeKutta.name: RungeKutta,
     Rosenbrock.name: Rosenbrock,
+    Stabilised.name: Stabilised,
 }
 
 #: Share of the loss that a run at rest may still lose when the time doubles.

@@ -255,7 +255,9 @@ class Trajectory:
         wanted = {"loss": loss, "accuracy": accuracy, "margin": margin}
         given = [name for name, value in wanted.items() if value is not None]
         if len(given) != 1:
-            raise InputError(f"when is asked for {' and '.join(given) or 'nothing'}; give one of {', '.join(wanted)}")
+            raise InputError(
+                f"when is asked for {' and '.join(given) or 'nothing'}; give one of {', '.join(wanted)}"
+            )
         value = number(given[0], wanted[given[0]])
         series = getattr(self.with_ends(), given[0])
         if series is None:

@@ -166,5 +166,4 @@ def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Arra
         middle = 0.5 * (low + high)
         rises = slope(middle) > 0.0
         low, high = np.where(rises, low, middle), np.where(rises, middle, high)
-    middle: Array = 0.5 * (low + high)
-    return middle
+    return np.asarray(0.5 * (low + high), dtype=np.float64)

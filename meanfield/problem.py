@@ -139,8 +139,8 @@ class Problem:
         )
         if of_targets and loss_function.labels:
             raise InputError(
-                f"standardise_targets is True, but targets of the loss {loss_function.name!r} are labels; leave "
-                "it out"
+                f"standardise_targets is True, but targets of the loss {loss_function.name!r} are labels; "
+                "leave it out"
             )
         units = None
         if of_features or of_targets:
@@ -597,8 +597,8 @@ def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
     """The targets that a loss takes, shape (n,)."""
     if loss.several:
         raise InputError(
-            f"the loss {loss.name!r} is for networks with one output for each class, but these have one; give "
-            "loss='logistic' for two classes"
+            f"the loss {loss.name!r} is for networks with one output for each class, but these have one; "
+            "give loss='logistic' for two classes"
         )
     y = loss.targets(y)
     if not is_known(loss):

@@ -8,7 +8,7 @@ The best t leaves what no network can learn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,43 @@ from numpy.typing import NDArray
 from meanfield.losses import Loss
 from meanfield.rays import LABEL_ROUNDING, SEPARATE, Rays, same_direction, same_point, same_ray
 
-if TYPE_CHECKING:
-    from meanfield.problem import Problem
-
 Array = NDArray[np.float64]
 
 #: Doublings of an output, in units of the targets, within which the lowest loss is looked for; halvings.
 _DOUBLINGS, _HALVINGS = 20, 80
 
 
+class Data(Protocol):
+    """What is needed of a :class:`~meanfield.Problem`."""
+
+    @property
+    def x(self) -> Array:
+        """Samples, shape (n, d)."""
+
+    @property
+    def reduced(self) -> Array:
+        """The same in coordinates of their span."""
+
+    @property
+    def y(self) -> Array:
+        """Targets, shape (n,)."""
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss."""
+
+    @property
+    def rays(self) -> Rays:
+        """Samples as a network of ReLUs tells them apart."""
+
+    @property
+    def zero_loss(self) -> float:
+        """Loss of the function that is zero."""
+
+
 @dataclass(frozen=True, eq=False)
 class Floors:
-    """What networks of one kind can learn of a problem.
+    """What networks of one kind can learn of a data.
 
     Attributes
     ----------
@@ -48,66 +73,66 @@ class Floors:
     first: NDArray[np.int64]
 
 
-def floors(problem: Problem, degree: float | None) -> Floors:
+def floors(data: Data, degree: float | None) -> Floors:
     """The floors for networks whose activation is homogeneous of this degree; None for any other.
 
     Parameters
     ----------
-    problem : Problem
+    data : Problem
         The data and the loss.
     degree : float or None
         k if ``sigma(c z) = c**k sigma(z)`` for c > 0.
     """
-    if problem.loss_function.quadratic and degree == 1.0:
-        return _of_mean_square(problem)
-    x = problem.reduced
+    if data.loss_function.quadratic and degree == 1.0:
+        return _of_mean_square(data)
+    x = data.reduced
     if degree is None:
-        first, near = same_point(problem.x, 0.0), same_point(x, SEPARATE)
+        first, near = same_point(data.x, 0.0), same_point(x, SEPARATE)
     else:
-        first, near = _own_rays(problem).first, same_direction(x, SEPARATE)
-    zero = problem.zero_loss
-    found = [_lowest(problem, group, degree) for group in (first, near)]
+        first, near = _own_rays(data).first, same_direction(x, SEPARATE)
+    zero = data.zero_loss
+    found = [_lowest(data, group, degree) for group in (first, near)]
     loss, flow = (value if value > LABEL_ROUNDING**2 * zero else 0.0 for value in found)
     learned = max(zero - loss, 0.0)
     return Floors(loss, max(loss, flow), learned if learned > LABEL_ROUNDING * zero else 0.0, first)
 
 
-def _of_mean_square(problem: Problem) -> Floors:
+def _of_mean_square(data: Data) -> Floors:
     """The floors in closed form: the best t leaves ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``."""
-    own = _own_rays(problem)
-    unresolved = Rays.of(problem.reduced, problem.y, same_direction(problem.reduced, SEPARATE))
+    own = _own_rays(data)
+    unresolved = Rays.of(data.reduced, data.y, same_direction(data.reduced, SEPARATE))
     # Not as the difference: where labels contradict each other, both may be equal to rounding.
     learned = float(own.y @ own.y) / (2 * len(own.y))
     return Floors(
         own.lost,
-        max(unresolved.lost, problem.rays.lost, own.lost),
-        learned if learned > LABEL_ROUNDING**2 * problem.zero_loss else 0.0,
+        max(unresolved.lost, data.rays.lost, own.lost),
+        learned if learned > LABEL_ROUNDING**2 * data.zero_loss else 0.0,
         own.first,
     )
 
 
-def _own_rays(problem: Problem) -> Rays:
+def _own_rays(data: Data) -> Rays:
     """The samples with one for each ray that they are on, whether or not the flow tells those apart."""
-    near = problem.rays
+    near = data.rays
     if near.index is None:
         return near
     first = near.first.copy()
-    counts = np.bincount(first[first >= 0], minlength=problem.n)
+    counts = np.bincount(first[first >= 0], minlength=len(data.y))
     merged = np.flatnonzero((first >= 0) & (counts[first] > 1))
     if merged.size:
-        first[merged] = merged[same_ray(problem.x[merged])]
-    return near if np.array_equal(first, near.first) else Rays.of(problem.x, problem.y, first)
+        first[merged] = merged[same_ray(data.x[merged])]
+    return near if np.array_equal(first, near.first) else Rays.of(data.x, data.y, first)
 
 
-def _lowest(problem: Problem, first: NDArray[np.int64], degree: float | None) -> float:
+def _lowest(data: Data, first: NDArray[np.int64], degree: float | None) -> float:
     """The mean loss of the best outputs that are ``c_i**degree t`` in each group of samples."""
     here = first >= 0
     _, group = np.unique(first[here], return_inverse=True)
-    lengths = np.linalg.norm(problem.x, axis=1)
-    share = np.ones(problem.n) if degree is None else (lengths / lengths[np.maximum(first, 0)]) ** degree
-    output = np.zeros(problem.n)
-    output[here] = share[here] * lowest(problem.loss_function, problem.y[here], group, share[here])[group]
-    return float(np.mean(problem.loss_function.value(output, problem.y)))
+    lengths = np.linalg.norm(data.x, axis=1)
+    share = np.ones(len(data.y)) if degree is None else (lengths / lengths[np.maximum(first, 0)]) ** degree
+    output = np.zeros(len(data.y))
+    output[here] = share[here] * lowest(data.loss_function, data.y[here], group, share[here])[group]
+    return float(np.mean(data.loss_function.value(output, data.y)))
 
 
 def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Array:
@@ -130,7 +155,7 @@ def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Arra
     count = int(group.max(initial=-1)) + 1
 
     def slope(t: Array) -> Array:
-        return np.bincount(group, share * loss.pull(share * t[group], y), minlength=count)
+        return np.asarray(np.bincount(group, share * loss.pull(share * t[group], y), minlength=count), float)
 
     unit = 1.0 + float(np.max(np.abs(y), initial=0.0)) / max(float(np.min(share, initial=np.inf)), 1e-300)
     low, high = np.full(count, -unit), np.full(count, unit)
@@ -141,4 +166,4 @@ def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Arra
         middle = 0.5 * (low + high)
         rises = slope(middle) > 0.0
         low, high = np.where(rises, low, middle), np.where(rises, middle, high)
-    return 0.5 * (low + high)
+    return np.asarray(0.5 * (low + high), dtype=np.float64)

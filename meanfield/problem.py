@@ -139,7 +139,7 @@ class Problem:
         )
         if of_targets and loss_function.labels:
             raise InputError(
-                f"standardise_targets is True, but the targets of the loss {loss_function.name!r} are labels; "
+                f"standardise_targets is True, but targets of the loss {loss_function.name!r} are labels; "
                 "leave it out"
             )
         units = None
@@ -395,10 +395,9 @@ class Problem:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the data as the network sees them: same ``x``, ``y`` and loss, same fingerprint."""
-        known = (self.x.shape, self.bias)
+        digest = hashlib.sha256(repr((self.x.shape, self.bias)).encode())
         if self.loss_function != MEAN_SQUARE:
-            known += (self.loss_function.name,)
-        digest = hashlib.sha256(repr(known).encode())
+            digest.update(self.loss_function.name.encode())
         for array in (self.x, self.y):
             digest.update((array + 0.0).tobytes())  # adding zero turns -0.0 into 0.0
         return digest.hexdigest()
@@ -603,7 +602,7 @@ def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
     """The targets that a loss takes, shape (n,)."""
     if loss.several:
         raise InputError(
-            f"the loss {loss.name!r} is for networks with one output for each class, which are not there yet; "
+            f"the loss {loss.name!r} is for networks with one output for each class, but these have one; "
             "give loss='logistic' for two classes"
         )
     y = loss.targets(y)

@@ -82,7 +82,8 @@ class Rays:
         if self.index is None:
             return values
         k = len(self.x)
-        return np.bincount(self.index, self.share**power * values, minlength=k) * (k / len(self.share))
+        sums = np.bincount(self.index, self.share**power * values, minlength=k)
+        return np.asarray(sums * (k / len(self.share)), dtype=np.float64)
 
     def expand(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values on the samples (n, ...) of what is linear along rays, from those on the rays (k, ...)."""

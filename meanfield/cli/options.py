@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -34,6 +35,7 @@ class DataOptions:
     decimal: DecimalMark | None
     thousands: ThousandsMark | None
     labels: Path | None
+    loss_function: str | None
     bias: bool
 
     def problem(self) -> Problem:
@@ -44,13 +46,26 @@ class DataOptions:
         if self.data is None:
             for field in fields(self):
                 if field.name not in ("data", "bias") and getattr(self, field.name):
-                    flag = field.name.replace("_", "-")
+                    flag = field.name.replace("_function", "").replace("_", "-")
                     raise InputError(f"--{flag} is given without --data; give your file with --data")
             problem = datasets.four_points()
             return (
                 problem if self.bias else Problem(problem.x[:, :1], problem.y, bias=False, name=problem.name)
             )
-        problem = datasets.load(
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            problem = self._loaded()
+        for warning in caught:
+            note(of_this_command(warning.message))
+        if problem.far_from_zero:
+            note(of_this_command(problem.far_from_zero))
+        return problem
+
+    def _loaded(self) -> Problem:
+        from meanfield import datasets
+
+        assert self.data is not None
+        return datasets.load(
             self.data,
             bias=self.bias,
             columns=self.columns,
@@ -60,10 +75,8 @@ class DataOptions:
             decimal=self.decimal,
             thousands=self.thousands,
             targets=self.labels,
+            loss=self.loss_function,
         )
-        if problem.far_from_zero:
-            note(of_this_command(problem.far_from_zero))
-        return problem
 
 
 def data_options(function: _F) -> _F:
@@ -86,6 +99,8 @@ def data_options(function: _F) -> _F:
                help="mark between thousands in a table (default: found out, or asked for)"),
         option("--labels", metavar="FILE", type=FilePath(), section="data", called="targets",
                help="file of labels, for IDX images"),
+        option("--loss", "loss_function", metavar="NAME", section="data", called="loss",
+               help="mean-square, logistic (two classes), huber(DELTA) (default: mean-square)"),
         option("--bias/--no-bias", default=True, section="data",
                help="networks with a bias, or without (default: with)"),
     )(function)  # fmt: skip

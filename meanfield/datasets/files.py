@@ -15,6 +15,7 @@ from meanfield.datasets._numbers import DecimalMark, ThousandsMark
 from meanfield.datasets._text import Marks, read_table
 from meanfield.datasets.images import load_idx
 from meanfield.errors import InputError
+from meanfield.losses import MEAN_SQUARE, Loss
 from meanfield.problem import Problem
 
 
@@ -29,6 +30,7 @@ def load(
     delimiter: str | None = None,
     decimal: DecimalMark | None = None,
     thousands: ThousandsMark | None = None,
+    loss: Loss | str | None = None,
 ) -> Problem:
     """Load a problem from a file; its name is the file's, without the ending.
 
@@ -72,6 +74,9 @@ def load(
     thousands : {",", ".", " ", "'"}, optional
         Text only: the mark between thousands; by default recognised where cells have both marks, as in
         "1,234.5", or one of them twice.
+    loss : Loss or str, optional
+        As in :class:`~meanfield.Problem`, which says it if targets look like class labels and no loss is
+        given; for IDX the mean square without a word.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def load(
     ([290.0, 310.0, 330.0], ('kelvin',), 'yield')
     """
     features, of_targets = flag("standardise", standardise), flag("standardise_targets", standardise_targets)
-    problem = _load(path, bias, _names(columns), targets, Marks(delimiter, decimal, thousands))
+    problem = _load(path, bias, _names(columns), targets, Marks(delimiter, decimal, thousands), loss)
     if not (features or of_targets):
         return problem
     try:
@@ -144,6 +149,7 @@ def _load(
     columns: list[str] | None,
     targets: str | os.PathLike[str] | None,
     marks: Marks,
+    loss: Loss | str | None,
 ) -> Problem:
     file, size = regular_file(path)
     try:
@@ -161,7 +167,7 @@ def _load(
                 f"{str(file)!r} is an IDX or gzip file, whose labels are in a second file; "
                 "give that one as targets, or unpack a packed table first"
             )
-        return load_idx(file, targets, bias=bias)
+        return load_idx(file, targets, bias=bias, loss=MEAN_SQUARE if loss is None else loss)
     if targets is not None:
         raise InputError(
             f"targets is {shown(targets)}, but {str(file)!r} is not an IDX file and holds its own "
@@ -172,8 +178,9 @@ def _load(
             f"{str(file)!r} holds a single array; save features and targets with np.savez(path, x=x, y=y)"
         )
     if npz:
-        return problem_of(file, *read_npz(file, size), bias=bias)
+        return problem_of(file, *read_npz(file, size), bias=bias, loss=loss)
     x, y, names = read_table(file, columns, marks)
     if names is None or len(set(names[:-1])) < len(names) - 1:  # two columns of one name have none
-        return problem_of(file, x, y, bias=bias)
-    return problem_of(file, x, y, bias=bias, feature_names=names[:-1], target_name=names[-1])
+        return problem_of(file, x, y, bias=bias, loss=loss)
+    columns_of = {"feature_names": names[:-1], "target_name": names[-1]}
+    return problem_of(file, x, y, bias=bias, loss=loss, **columns_of)

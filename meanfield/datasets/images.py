@@ -12,10 +12,18 @@ from meanfield.arguments import RNG, generator, shown, whole_number
 from meanfield.datasets._checks import problem_of, regular_file
 from meanfield.datasets._idx import read_idx
 from meanfield.errors import InputError, MissingExtraError
+from meanfield.losses import Loss
 from meanfield.problem import Problem
 
 
-def digits(n: int = 45, *, classes: Iterable[int] | None = None, rng: RNG = 0, bias: bool = True) -> Problem:
+def digits(
+    n: int = 45,
+    *,
+    classes: Iterable[int] | None = None,
+    rng: RNG = 0,
+    bias: bool = True,
+    loss: Loss | str = "mean-square",
+) -> Problem:
     """Return a selection of scikit-learn's handwritten digits (8 x 8 pixels).
 
     Pixels are scaled from 0..16 to [0, 1]. The targets of the K classes are equally spaced from
@@ -33,6 +41,8 @@ def digits(n: int = 45, *, classes: Iterable[int] | None = None, rng: RNG = 0, b
         selection are the smaller one.
     bias : bool, default True
         Append the bias column (d = 65 instead of 64).
+    loss : Loss or str, default "mean-square"
+        As in :class:`~meanfield.Problem`; "logistic" to classify two classes.
 
     Returns
     -------
@@ -62,7 +72,7 @@ def digits(n: int = 45, *, classes: Iterable[int] | None = None, rng: RNG = 0, b
     data = load_digits()
     images, labels = np.asarray(data.data, dtype=np.float64), np.asarray(data.target)
     rows, y = _choose("digits", images, labels, count, classes, generator(rng))
-    return Problem(images[rows] / 16.0, y, bias=bias, name="digits")
+    return Problem(images[rows] / 16.0, y, bias=bias, name="digits", loss=loss)
 
 
 def load_idx(
@@ -73,6 +83,7 @@ def load_idx(
     classes: Iterable[int] | None = None,
     rng: RNG = None,
     bias: bool = True,
+    loss: Loss | str = "mean-square",
 ) -> Problem:
     """Load images and labels in the IDX format of MNIST, each file plain or packed by gzip.
 
@@ -93,6 +104,8 @@ def load_idx(
         Which images are chosen, and their order; None takes the first ones of the file.
     bias : bool, default True
         Append the bias column.
+    loss : Loss or str, default "mean-square"
+        As in :class:`~meanfield.Problem`; "logistic" to classify two classes.
 
     Returns
     -------
@@ -138,7 +151,7 @@ def load_idx(
     source = None if rng is None else generator(rng)
     path, _ = regular_file(images)
     rows, y = _choose(os.fspath(images), pixels, marks, count, classes, source)
-    return problem_of(path, pixels[rows] / 255.0, y, bias=bias)
+    return problem_of(path, pixels[rows] / 255.0, y, bias=bias, loss=loss)
 
 
 def _choose(

@@ -9,6 +9,7 @@ import numpy as np
 
 from meanfield.arguments import RNG, called, flag, generator, number, whole_number
 from meanfield.errors import InputError
+from meanfield.losses import MEAN_SQUARE
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 
@@ -30,7 +31,7 @@ def four_points() -> Problem:
     0.25
     """
     x = np.linspace(-0.5, 0.5, 4)
-    return Problem(x, x**2, name="four points")
+    return Problem(x, x**2, name="four points", loss=MEAN_SQUARE)
 
 
 def function_1d(
@@ -77,7 +78,8 @@ def function_1d(
         raise InputError(f"low is {low:g} and high is {high:g}; give low < high")
     x = np.linspace(low, high, count)
     called("function", function, "one number")
-    return Problem(x, [function(float(point)) for point in x], name=_name_of(function, name))
+    y = [function(float(point)) for point in x]
+    return Problem(x, y, name=_name_of(function, name), loss=MEAN_SQUARE)
 
 
 def circle(
@@ -125,9 +127,8 @@ def circle(
     law = _sin_2phi if target is None else target
     called("target", law, "one number")
     x = np.column_stack([np.cos(phi), np.sin(phi)])
-    return Problem(
-        x, [law(float(angle)) for angle in phi], bias=bias, name="circle" if name is None else name
-    )
+    y = [law(float(angle)) for angle in phi]
+    return Problem(x, y, bias=bias, name="circle" if name is None else name, loss=MEAN_SQUARE)
 
 
 def teacher(
@@ -197,7 +198,7 @@ def teacher(
     draws = source.standard_normal((n, d_in + 1))
     x, xi = draws[:, :-1], draws[:, -1]
     rows = np.column_stack([x, np.ones(n)]) if bias else x
-    return Problem(x, network.output(rows) + noise * xi, bias=bias, name=name)
+    return Problem(x, network.output(rows) + noise * xi, bias=bias, name=name, loss=MEAN_SQUARE)
 
 
 def _sin_2phi(phi: float) -> float:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meanfield.arguments import instance, progress_choice, real_array, shown, whole_number
+from meanfield.arguments import progress_choice, real_array, shown, whole_number
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
@@ -17,7 +17,7 @@ from meanfield.experiments.grid import as_exponents
 from meanfield.experiments.progress import mapped
 from meanfield.flow.target import needed_target
 from meanfield.limits import limit_displacements
-from meanfield.problem import Problem
+from meanfield.problem import Problem, check_mean_square
 from meanfield.scaling import Scaling
 
 #: Relative uncertainty of RD at one width, from its nodes: the interval of a slope.
@@ -71,7 +71,7 @@ def limit_diagram(
     >>> diagram.S_w.round(3)
     array([[-0.5 ,  0.25]])
     """
-    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    check_mean_square(problem, "a map of the limit is")
     whole_number("nodes", nodes, least=16)
     if executor is not None:
         whole_number("executor", executor)

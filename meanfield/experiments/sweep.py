@@ -40,7 +40,7 @@ from meanfield.experiments.prediction import Prediction, wanted
 from meanfield.experiments.progress import Live, SweepProgress
 from meanfield.experiments.store import SweepStore
 from meanfield.flow.target import needed_target
-from meanfield.problem import Problem
+from meanfield.problem import Problem, check_mean_square
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -217,6 +217,7 @@ def checked_settings(
     confidence: float,
 ) -> CellSettings:
     """Settings of the cells, after what they are made of was checked."""
+    check_mean_square(problem, "sweeps compare with a theory")
     antisymmetric, per_half = flag("antisymmetric", antisymmetric), flag("per_half", per_half)
     _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
     level(confidence)

@@ -28,7 +28,7 @@ class StepControl:
 
     - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples); for losses other than
       the mean square ``rtol |e| + atol y_scale |H|`` in the pulls e, with the curvatures H of the samples'
-      losses, and where the method knows its error of the outputs, ``2 rtol R + atol y_scale |e|`` in the loss,
+      losses, and where the method knows its error of the outputs, ``2 rtol R + atol y_scale |e|`` in R,
     - ``particle_factor rtol`` times their displacement so far in the particles, for p and q apart, and no
       less than their rounding.
 

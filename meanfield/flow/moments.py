@@ -130,4 +130,4 @@ def first_time(time: Array, series: Array, value: float, name: str) -> float:
     share = (value - start) / (end - start)
     if time[k - 1] <= 0.0:
         return share * float(time[k])
-    return float(time[k - 1]) * float(time[k] / time[k - 1]) ** share
+    return math.exp(math.log(time[k - 1]) + share * math.log(time[k] / time[k - 1]))

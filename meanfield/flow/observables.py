@@ -33,7 +33,7 @@ class Observation:
     rounding : float
         Uncertainty of an output by rounding: outputs are sums of terms that cancel.
     mass : float
-        ``kappa sum_k weight_k (p_k**2 + |q_k|**2)``, in a user's parameters ``(1/alpha) sum (a**2 + |w|**2)``.
+        ``kappa sum_k weight_k (p_k**2 + |q_k|**2)``; in the user's own ``(1/alpha) sum (a**2 + |w|**2)``.
     """
 
     p_moved: float

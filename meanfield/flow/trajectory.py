@@ -137,8 +137,8 @@ class Trajectory:
         Saved times in units of ``time_unit``: those of ``save_at`` that the run has reached, and no others;
         without ``save_at`` the first is 0 and the last the end.
     loss : ndarray, shape (T,)
-        ``R = (1/n) sum_i l(f_i, y_i)`` of the problem's loss; of the mean square ``(1/2n) sum (f - y)**2``, in
-        the units of ``problem.y``.
+        ``R = (1/n) sum_i l(f_i, y_i)`` of the problem's loss; of the mean square ``(1/2n) sum (f - y)**2``,
+        in the units of ``problem.y``.
     output : ndarray, shape (T, n)
         Network outputs on the samples, in the units of ``problem.y``; ``problem.to_target_units(run.output)``
         has them in the user's, if targets were standardised.
@@ -214,9 +214,9 @@ class Trajectory:
 
     @property
     def accuracy(self) -> NDArray[np.float64] | None:
-        """Share of the samples on the right side at the saved times, shape (T,); None for losses without labels.
+        """Share of the samples on the right side at the saved times, shape (T,).
 
-        Of the outputs on the samples; an output of zero counts as wrong.
+        None for losses without labels. An output of zero counts as wrong.
         """
         if not self.problem.loss_function.labels:
             return None
@@ -266,8 +266,8 @@ class Trajectory:
         series = getattr(self.with_ends(), given[0])
         if series is None:
             raise InputError(
-                f"{given[0]} is for losses with labels, but the loss is {self.problem.loss_function.name}; give "
-                "loss="
+                f"{given[0]} is for losses with labels, but that of the run is "
+                f"{self.problem.loss_function.name}; give loss="
             )
         return first_time(self.with_ends().time, series, value, given[0])
 
@@ -465,7 +465,9 @@ class Trajectory:
             final=final,
             status=status,
             stats=stats,
-            **{name: arrays.get(name) for name in OPTIONAL},
+            saved_a=arrays.get("saved_a"),
+            saved_w=arrays.get("saved_w"),
+            margin=arrays.get("margin"),
             time_unit=meta["time_unit"],
             loss_target=kept_target(meta.get("loss_target")),
         )

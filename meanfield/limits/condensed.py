@@ -23,7 +23,7 @@ from meanfield.exporting import dataset, frame
 from meanfield.flow.system import ReluSystem
 from meanfield.nodes import kink_angles
 from meanfield.particles import Particles
-from meanfield.problem import Problem
+from meanfield.problem import Problem, check_mean_square
 from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def early_alignment(problem: Problem, *, rng: int = 0) -> EarlyAlignment:
     >>> [(e.sign, round(e.orientation, 4), round(e.rate, 5)) for e in alignment.extremals]
     [(1, 1.5708, 0.13889)]
     """
-    instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    check_mean_square(problem, "the early alignment is derived")
     rng = root(rng)
     if problem.rank == 2:
         found = [e for sign in (1, -1) for e in _in_the_plane(problem, sign)]

@@ -30,7 +30,7 @@ from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
 from meanfield.particles import Particles
-from meanfield.problem import Problem
+from meanfield.problem import Problem, check_mean_square
 from meanfield.resources import check_fits
 from meanfield.scaling import Scaling
 
@@ -133,7 +133,7 @@ class KernelRegime(LinearLaw):
     kappa_prime: float
 
     def __post_init__(self) -> None:
-        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
+        check_mean_square(self.problem, "the law of the kernel regime is")
         number("width", self.width, "a positive finite number", above=0.0)
         scale("kappa", self.kappa)
         scale("kappa_prime", self.kappa_prime)
@@ -156,7 +156,7 @@ class KernelRegime(LinearLaw):
         -------
         KernelRegime
         """
-        instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+        check_mean_square(problem, "the law of the kernel regime is")
         instance("scaling", scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
         width = number("width", width, "a positive finite number", above=0.0)
         return cls(problem, width, scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d))

@@ -16,7 +16,7 @@ from meanfield.kernel_modes import KernelModes
 from meanfield.limits.kernel_regime import Displacement, empirical_kernels
 from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
 from meanfield.particles import Particles
-from meanfield.problem import Problem
+from meanfield.problem import Problem, check_mean_square
 from meanfield.resources import check_fits
 
 Array = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Linearised(LinearLaw):
     network: Particles
 
     def __post_init__(self) -> None:
-        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
+        check_mean_square(self.problem, "the linearised flow is")
         instance("network", self.network, Particles, "Particles.sample, .quadrature or .from_arrays")
         if self.network.d != self.problem.d:
             raise InputError(

@@ -19,7 +19,7 @@ from meanfield.flow.target import LossTarget, needed_target
 from meanfield.limits.kernel_regime import KernelRegime
 from meanfield.nodes import Directions, directions
 from meanfield.particles import Particles
-from meanfield.problem import Problem
+from meanfield.problem import Problem, check_mean_square
 from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Plan:
     began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
+        check_mean_square(self.problem, "limits of infinite width are")
         instance("scaling", self.scaling, Scaling, "Scaling(gamma, gamma_prime) or Scaling.named")
         checked = {
             "width": number("width", self.width, "a finite number from 2 on, such as 1e12", least=2.0),

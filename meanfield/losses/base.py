@@ -138,8 +138,8 @@ def check_own(loss: Loss, y: Array) -> None:
         if not np.all(np.isfinite(values)):
             k = int(np.argmin(np.isfinite(values)))
             raise InputError(
-                f"the {what} of the loss {loss.name!r} is {values[k]} at f = {f[k]:.6g}, y = {at[k]:.6g}; give "
-                "a loss that is finite for every output"
+                f"the {what} of the loss {loss.name!r} is {values[k]} at f = {f[k]:.6g}, y = {at[k]:.6g}; "
+                "give a loss that is finite for every output"
             )
         found[what] = values
     if np.any(found["value"] < 0.0):

@@ -36,7 +36,7 @@ def huber(delta: float = 1.0) -> Loss:
         of.value,
         of.pull,
         of.curvature,
-        formula=f"Piecewise(((f - y)**2/2, Abs(f - y) <= {delta!r}), ({delta!r}*(Abs(f - y) - {delta!r}/2), True))",
+        formula=f"Min({delta!r}, Abs(f - y))*(Abs(f - y) - Min({delta!r}, Abs(f - y))/2)",
         unit="y**2",
         summary=f"half of the square of residuals up to {delta:g}, linear beyond",
     )

@@ -30,7 +30,7 @@ from meanfield.plotting.style import (
     settle,
     styled,
 )
-from meanfield.plotting.texts import name_function
+from meanfield.plotting.texts import name_function, name_loss
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -108,10 +108,13 @@ def learned_function(
     at = inputs_of(problem, x)
     ax = new_axes("column", 2.3) if ax is None else ax
     knots, values = linear_interpolant(problem)
-    drawn = ax.plot(
-        knots, values, color=COLOURS[1], lw=0.8, ls=(0, (4, 2)), zorder=3.5, label="linear interpolant"
-    )
-    ends: list[tuple[float, str, Any]] = [(float(values[-1]), "linear interpolant", COLOURS[1])]
+    drawn: list[Line2D] = []
+    ends: list[tuple[float, str, Any]] = []
+    if not problem.loss_function.labels:  # outputs are log-odds, which do not pass through labels
+        drawn += ax.plot(
+            knots, values, color=COLOURS[1], lw=0.8, ls=(0, (4, 2)), zorder=3.5, label="linear interpolant"
+        )
+        ends.append((float(values[-1]), "linear interpolant", COLOURS[1]))
     for (run, name), colour in zip(named, fading(len(named), shades), strict=True):
         f = run.predict(at)
         drawn += ax.plot(at, f, label=name, **merged(Line2D, {"color": colour, "zorder": 3}, kwargs))
@@ -200,7 +203,8 @@ def loss(
         shown = (run.time > 0) & (run.loss > 0)
         looks = merged(Line2D, {"color": colour, "label": names[int(index)]}, kwargs)
         drawn += ax.plot(run.time[shown], run.loss[shown], **looks)
-    name_times(ax, "loss $R$")
+    kinds = {name_loss(run.problem) for run in series}
+    name_times(ax, kinds.pop() if len(kinds) == 1 else "loss $R$")
     if named:
         key_outside(ax, {str(line.get_label()): line for line in drawn}, above=3.0,
                     columns=4 if max(map(len, names)) <= 12 else 2)  # fmt: skip

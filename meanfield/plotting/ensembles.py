@@ -18,7 +18,7 @@ from meanfield.plotting.curves import draw_data, inputs_of, name_times
 from meanfield.plotting.guests import view
 from meanfield.plotting.placing import explained, key_outside
 from meanfield.plotting.style import COLOURS, merged, new_axes, settle, styled
-from meanfield.plotting.texts import name_function
+from meanfield.plotting.texts import name_function, name_loss
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def ensemble_curves(
     time, shown = ensemble.time[later], Spread(spread.values[:, later])
     ax = new_axes("column", 2.2) if ax is None else ax
     entries = _draw(ax, time, shown, level, band, seeds=seeds, label=label, looks=kwargs)
-    name_times(ax, _CURVES[curve])
+    name_times(ax, name_loss(ensemble.problem) if curve == "loss" else _CURVES[curve])
     if named:
         key_outside(ax, entries, columns=_columns(entries), above=3.0)
     settle(ax)

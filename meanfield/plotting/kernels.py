@@ -17,6 +17,7 @@ from meanfield.limits import Linearised
 from meanfield.plotting.guests import is_guest, name_axes, view
 from meanfield.plotting.placing import explained, key_outside
 from meanfield.plotting.style import COLOURS, THEORY, WIDTHS, merged, new_figure, settle, styled
+from meanfield.plotting.texts import name_loss
 
 Array = NDArray[np.float64]
 
@@ -57,8 +58,8 @@ def loss_and_kernel(
     Returns
     -------
     tuple of three matplotlib.axes.Axes
-        Their lines carry the labels ``loss``, ``theory: kernel of the start``, ``kernel change`` and
-        ``kernel alignment``.
+        Their lines carry the labels ``loss``, ``theory: kernel of the start`` (of the mean square only),
+        ``kernel change`` and ``kernel alignment``.
 
     Raises
     ------
@@ -94,17 +95,18 @@ def loss_and_kernel(
     shown = loss > 0
     top.plot(at[shown], loss[shown], **({"label": "loss"} | looks))
     limits = (0.5 * float(loss[shown].min()), 2.0 * float(run.loss.max()))
-    theory = linearised_loss(run, fine)
-    inside = theory > limits[0]
-    top.plot(
-        fine[inside], theory[inside], color=THEORY, lw=1.0, ls=(0, (4, 2)),
-        label="theory: kernel of the start",
-    )  # fmt: skip
+    if run.problem.loss_function.quadratic:
+        theory = linearised_loss(run, fine)
+        inside = theory > limits[0]
+        top.plot(
+            fine[inside], theory[inside], color=THEORY, lw=1.0, ls=(0, (4, 2)),
+            label="theory: kernel of the start",
+        )  # fmt: skip
     for ax in axes:
         ax.set_xscale("log")
     top.set_yscale("log")
     view(top, y=limits)
-    name_axes(top, y="loss $R$")
+    name_axes(top, y=name_loss(run.problem))
     moved = later & (seen.kernel_change > 0)
     middle.plot(run.time[moved], seen.kernel_change[moved], **({"label": "kernel change"} | looks))
     middle.set_yscale("log")

@@ -28,6 +28,12 @@ def verbatim(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def name_loss(problem: Problem) -> str:
+    """The label of the loss R on an axis: with its name if it is not the mean square."""
+    loss = problem.loss_function
+    return "loss $R$" if loss.quadratic else f"loss $R$ ({verbatim(loss.name)})"
+
+
 def name_function(ax: Axes, problem: Problem) -> None:
     """Label the axes of functions of one feature with the names of the user's columns, if they have names."""
     feature = problem.feature_names[0] if problem.feature_names else ""
@@ -35,5 +41,5 @@ def name_function(ax: Axes, problem: Problem) -> None:
     name_axes(
         ax,
         verbatim(feature) if feature.strip() else "input $x$",
-        verbatim(target) if target.strip() else "output $f(x)$",
+        verbatim(target) if target.strip() and not problem.loss_function.labels else "output $f(x)$",
     )

@@ -102,7 +102,7 @@ def _of_mean_square(data: Data) -> Floors:
     own = _own_rays(data)
     unresolved = Rays.of(data.reduced, data.y, same_direction(data.reduced, SEPARATE))
     # Not as the difference: where labels contradict each other, both may be equal to rounding.
-    learned = float(own.y @ own.y) / (2 * len(own.y))
+    learned = float(own.y.ravel() @ own.y.ravel()) / (2 * len(own.y))
     return Floors(
         own.lost,
         max(unresolved.lost, data.rays.lost, own.lost),
@@ -128,11 +128,36 @@ def _lowest(data: Data, first: NDArray[np.int64], degree: float | None) -> float
     """The mean loss of the best outputs that are ``c_i**degree t`` in each group of samples."""
     here = first >= 0
     _, group = np.unique(first[here], return_inverse=True)
+    if data.y.ndim == 2:
+        return _lowest_of_several(data, first, degree)
     lengths = np.linalg.norm(data.x, axis=1)
     share = np.ones(len(data.y)) if degree is None else (lengths / lengths[np.maximum(first, 0)]) ** degree
     output = np.zeros(len(data.y))
     output[here] = share[here] * lowest(data.loss_function, data.y[here], group, share[here])[group]
     return float(np.mean(data.loss_function.value(output, data.y)))
+
+
+def _lowest_of_several(data: Data, first: NDArray[np.int64], degree: float | None) -> float:
+    """The same for several outputs. A sample of its own is taken to cost nothing, as it does under our losses."""
+    from scipy.optimize import minimize
+
+    loss, zero = data.loss_function, np.zeros(data.y.shape)
+    lengths = np.linalg.norm(data.x, axis=1)
+    total = float(np.sum(loss.value(zero, data.y)[first < 0]))
+    counts = np.bincount(first[first >= 0], minlength=len(data.y))
+    for leader in np.flatnonzero(counts > 1):
+        members = np.flatnonzero(first == leader)
+        y = data.y[members]
+        share = np.ones(len(members)) if degree is None else (lengths[members] / lengths[leader]) ** degree
+        if np.all(y == y[0]) and np.all(share == 1.0):
+            continue
+
+        def cost(t: Array, y: Array = y, share: Array = share) -> tuple[float, Array]:
+            f = share[:, None] * t
+            return float(np.sum(loss.value(f, y))), np.asarray(share @ loss.pull(f, y))
+
+        total += float(minimize(cost, y.mean(axis=0), jac=True, method="BFGS", options={"gtol": 1e-10}).fun)
+    return total / len(data.y)
 
 
 def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Array:

@@ -25,7 +25,7 @@ def look_like_labels(y: NDArray[np.float64]) -> bool:
 
 def warn_of_labels(y: NDArray[np.float64]) -> None:
     """Say it if targets look like labels, and what the choices are; called by the constructor of Problem."""
-    if not look_like_labels(y):
+    if y.ndim == 2 or not look_like_labels(y):
         return
     values = np.unique(y)
     few = ", ".join(f"{value:g}" for value in values[:_MOST_LISTED])

@@ -370,6 +370,7 @@ class Particles:
                 f"a has shape {a.shape} and w {w.shape}; give (N,) and (N, d) with N, d >= 1, or a of shape "
                 "(N, c) for c outputs"
             )
+        a = a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a
         weights = np.ones(a.shape[0]) if weight is None else real_array("weight", weight)
         if weights.shape != a.shape[:1] or np.any(weights < 0) or not weights.sum() > 0:
             raise InputError(

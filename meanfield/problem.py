@@ -35,8 +35,8 @@ class Problem:
     ----------
     x : array_like or data frame, shape (n,) or (n, d_in)
         Samples, one per row; a one-dimensional array means n samples of one feature.
-    y : array_like, series or data frame, shape (n,) or (n, 1)
-        Targets. If x and y both have row labels (pandas), y is brought into the order of x's.
+    y : array_like, series or data frame, shape (n,) or (n, c)
+        Targets; a column for each of c outputs. If x and y both have row labels (pandas), y is brought into the order of x's.
     bias : bool, default True
         Append a column of ones, so that the last input weight is the neuron's bias (it counts in d).
     name : str, default "data"
@@ -58,7 +58,7 @@ class Problem:
     x : ndarray, shape (n, d)
         Samples as the network sees them: standardised if that was asked for, with the bias column;
         read-only.
-    y : ndarray, shape (n,)
+    y : ndarray, shape (n,), or (n, c) for c > 1 outputs
         Targets as the network sees them; read-only. Losses and the outputs that runs keep are in the same
         units. Labels of the logistic loss are -1 and 1 here.
     loss_function : Loss
@@ -141,6 +141,11 @@ class Problem:
             raise InputError(
                 f"standardise_targets is True, but targets of the loss {loss_function.name!r} are labels; "
                 "leave it out"
+            )
+        if of_targets and targets.ndim == 2:
+            raise InputError(
+                f"standardise_targets is True, but y has {targets.shape[1]} columns; bring them to one scale "
+                "yourself, for it decides how much each counts"
             )
         units = None
         if of_features or of_targets:
@@ -372,7 +377,8 @@ class Problem:
         apart = np.flatnonzero((first >= 0) & (first != np.arange(self.n)) & (own != own[first]))
         if not apart.size:
             return None
-        worst = apart[np.argmax(np.abs(self.y[apart] - self.y[first[apart]]))]
+        off = np.abs(self.y[apart] - self.y[first[apart]]).reshape(len(apart), -1).max(axis=1)
+        worst = apart[np.argmax(off)]
         return int(first[worst]), int(worst)
 
     @property
@@ -384,8 +390,8 @@ class Problem:
     def zero_loss(self) -> float:
         """Loss of the function that is zero: where antisymmetric networks start."""
         if self.loss_function.quadratic:
-            return float(self.y @ self.y) / (2 * self.n)
-        return self.loss_function.mean(np.zeros(self.n), self.y)
+            return float(self.y.ravel() @ self.y.ravel()) / (2 * self.n)
+        return self.loss_function.mean(np.zeros(self.y.shape), self.y)
 
     @property
     def learnable(self) -> float:
@@ -431,7 +437,7 @@ class Problem:
 
         Parameters
         ----------
-        output : ndarray, shape (n,)
+        output : ndarray, shape (n,) or (n, c)
             Outputs of a network on the samples, in the units of ``y``, as the network gives them.
 
         Returns
@@ -442,11 +448,13 @@ class Problem:
         return self.loss_function.mean(self._outputs(output, finite=True), self.y)
 
     def accuracy(self, output: NDArray[np.float64]) -> float:
-        """Share of the samples whose output has the sign of their label; nan for targets that are no labels.
+        """Share of the samples on the right side; nan for targets that are no labels.
+
+        The right side is an output with the sign of the label, or an output of its class above all others.
 
         Parameters
         ----------
-        output : ndarray, shape (n,)
+        output : ndarray, shape (n,) or (n, c)
             Outputs of a network on the samples.
 
         Returns
@@ -456,14 +464,16 @@ class Problem:
         """
         if not self.loss_function.labels:
             return math.nan
-        return float(np.mean(self._outputs(output) * self.y > 0.0))
+        return float(np.mean(self._ahead(output) > 0.0))
 
     def margin(self, output: NDArray[np.float64]) -> float:
         """The least ``y_i f(x_i)`` of outputs on the samples; nan for targets that are no labels.
 
+        Of classes it is the least distance of the output of the class from the largest other one.
+
         Parameters
         ----------
-        output : ndarray, shape (n,)
+        output : ndarray, shape (n,) or (n, c)
             Outputs of a network on the samples.
 
         Returns
@@ -472,12 +482,21 @@ class Problem:
             Positive if every sample is on the right side. It grows with the weights; see
             :attr:`meanfield.Trajectory.margin` for one that does not.
         """
-        return float(np.min(self._outputs(output) * self.y)) if self.loss_function.labels else math.nan
+        return float(np.min(self._ahead(output))) if self.loss_function.labels else math.nan
+
+    def _ahead(self, output: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how much each sample is on the right side, shape (n,)."""
+        f = self._outputs(output)
+        if f.ndim == 1:
+            return np.asarray(f * self.y)
+        others = np.where(self.y == 1.0, -np.inf, f)
+        return np.asarray(np.sum(np.where(self.y == 1.0, f, 0.0), axis=1) - others.max(axis=1))
 
     def _outputs(self, output: NDArray[np.float64], *, finite: bool = False) -> NDArray[np.float64]:
         values = real_array("output", output, finite=finite)
         if values.shape != self.y.shape:
-            raise InputError(f"output has shape {values.shape}; give one value per sample, shape ({self.n},)")
+            each = "one value per sample" if self.y.ndim == 1 else "a row per sample"
+            raise InputError(f"output has shape {values.shape}; give {each}, shape {self.y.shape}")
         return values
 
     def to_target_units(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -569,6 +588,7 @@ class Problem:
             "d": f"{self.d} (bias included)" if self.bias else f"{self.d} (no bias)",
             "rank": self.rank,
             "inputs": f"from {low.min():.4g} to {high.max():.4g}",
+            "outputs": self.outputs if self.outputs > 1 else None,
             "targets": f"from {self.targets.min():.4g} to {self.targets.max():.4g}",
             "loss": self.loss_function.name,
             "loss of zero": self.zero_loss,
@@ -591,6 +611,10 @@ def check_mean_square(problem: Problem, what: str) -> None:
         What is for the mean square only, as the subject of a sentence.
     """
     instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
+    if problem.outputs > 1:
+        raise InputError(
+            f"{what} for one output only, but the problem has {problem.outputs}; train networks with gradient_flow"
+        )
     if problem.loss_function != MEAN_SQUARE:
         raise InputError(
             f"{what} for the mean square only, but the loss is {problem.loss_function.name}; train networks "
@@ -599,13 +623,13 @@ def check_mean_square(problem: Problem, what: str) -> None:
 
 
 def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The targets that a loss takes, shape (n,)."""
-    if loss.several:
+    """The targets that a loss takes, shape (n,) or (n, c)."""
+    if y.ndim == 2 and loss.labels and not loss.several:
         raise InputError(
-            f"the loss {loss.name!r} is for networks with one output for each class, but these have one; "
-            "give loss='logistic' for two classes"
+            f"y has shape {y.shape}, but the loss {loss.name!r} is for the labels of two classes, shape (n,); "
+            "give these, or loss='cross-entropy' for one-hot rows"
         )
     y = loss.targets(y)
-    if not is_known(loss):
+    if not is_known(loss) and y.ndim == 1:
         check_own(loss, y)
     return y

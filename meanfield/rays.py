@@ -54,7 +54,7 @@ class Rays:
     def of(
         cls, x: NDArray[np.float64], y: NDArray[np.float64], first: NDArray[np.int64] | None = None
     ) -> Rays:
-        """Merge samples x (n, r) with targets y (n,); by default those whose directions are the same."""
+        """Merge samples x (n, r) with targets y (n,) or (n, c); by default those whose directions are the same."""
         lengths = np.linalg.norm(x, axis=1)
         first = same_direction(x, _SAME_RAY) if first is None else first
         if np.array_equal(first, np.arange(len(x))):
@@ -64,14 +64,17 @@ class Rays:
         c = lengths[here]
         size = np.sqrt(np.bincount(ray, c**2))
         merged = x[leaders] * (size / lengths[leaders])[:, None]
-        targets = np.bincount(ray, c * y[here]) / size
+        pulled = (c * y[here].T).T
+        columns = [np.bincount(ray, column) / size for column in np.atleast_2d(pulled.T)]
+        targets = columns[0] if y.ndim == 1 else np.column_stack(columns)
         scale = np.sqrt(len(leaders) / len(x))
         index, share = np.zeros(len(x), dtype=np.int64), np.zeros(len(x))
         index[here], share[here] = ray, c / size[ray] / scale
         rays = cls(frozen(scale * merged), frozen(scale * targets), index, share, first)
-        e = rays.expand(rays.y) - y
+        e, whole = (rays.expand(rays.y) - y).ravel(), y.ravel()
         lost = float(e @ e) / (2 * len(y))
-        return replace(rays, lost=lost if lost > LABEL_ROUNDING**2 * float(y @ y) / (2 * len(y)) else 0.0)
+        known = lost > LABEL_ROUNDING**2 * float(whole @ whole) / (2 * len(y))
+        return replace(rays, lost=lost if known else 0.0)
 
     def gather(self, values: NDArray[np.float64], power: int = 1) -> NDArray[np.float64]:
         """Sums over the samples on each ray (k,) of values on the samples (n,), times powers of their shares.

@@ -47,11 +47,14 @@ class UserTable:
         return array
 
     def targets(self) -> Array:
-        """The values as targets, shape (n,)."""
+        """The values as targets, shape (n,), or (n, c) for c > 1 columns."""
         values = self.values
         array = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-        if array.ndim != 1 or array.size == 0:
-            raise InputError(f"y has shape {values.shape}; give one target per sample, shape (n,)")
+        if array.ndim not in (1, 2) or array.size == 0:
+            raise InputError(
+                f"y has shape {values.shape}; give one target per sample, shape (n,), or one for each of c "
+                "outputs, shape (n, c)"
+            )
         return array
 
     def in_order_of(self, names: Sequence[str]) -> UserTable:

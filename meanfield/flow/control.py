@@ -70,7 +70,7 @@ class StepControl:
         error, size = attempt.output_error, _rms(before.e)
         if before.curvature is None or attempt.state.curvature is None:
             return [_over(_rms(error), self.rtol * size + self.atol * y_scale)]
-        curvature = np.maximum(before.curvature, attempt.state.curvature)
+        curvature = np.maximum(_strength(before.curvature), _strength(attempt.state.curvature))
         # Relative to e, which vanishes together with H where the loss falls off exponentially.
         allowed = self.rtol * size + self.atol * y_scale * _rms(curvature)
         if attempt.of_pull:
@@ -116,13 +116,20 @@ def first_h(system: CanonicalSystem, state: State) -> float:
     lengths = np.linalg.norm(system.x, axis=1)
     p2, q2 = system.observe(state.theta)[2:4]
     residual_rate = steepest(state) * system.kappa * float(np.mean(lengths**2)) * float(p2 + q2)
-    particle_rate = float(np.abs(state.e) @ lengths) / system.n
+    particle_rate = float(lengths @ np.abs(state.e).reshape(len(lengths), -1).sum(axis=1)) / system.n
     return 0.1 / (residual_rate + particle_rate)
 
 
 def steepest(state: State) -> float:
     """The largest curvature of a sample's loss."""
-    return 1.0 if state.curvature is None else float(state.curvature.max())
+    return 1.0 if state.curvature is None else float(_strength(state.curvature).max())
+
+
+def _strength(curvature: np.ndarray) -> np.ndarray:
+    """A bound of the curvature at each output, (n c,); of blocks (n, c, c) their Frobenius norms."""
+    if curvature.ndim == 1:
+        return curvature
+    return np.repeat(np.linalg.norm(curvature, axis=(1, 2)), curvature.shape[1])
 
 
 def _rms(values: np.ndarray) -> float:

@@ -64,7 +64,7 @@ class Observer:
         self._q2_outside = max(self._q2_initial - float(sums[3]), 0.0)
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._homogeneous = particles.activation.homogeneous
-        self._relu = particles.activation == RELU
+        self._relu = particles.activation == RELU and particles.outputs == 1
 
     def measure(self, state: State) -> Observation:
         """Measure a state."""

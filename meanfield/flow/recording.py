@@ -227,7 +227,7 @@ class Recorder:
             atol=atol,
             steps=self._steps,
             rejected=self._rejected,
-            passes=self.system.passes,
+            passes=round(self.system.passes),
             seconds=time.monotonic() - self._started,
             rd_w_max=self._rd_w_max,
             rd_a_max=self._rd_a_max,

@@ -115,14 +115,14 @@ def upgraded(meta: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 
 def check_series(
-    arrays: Mapping[str, NDArray[Any]], *, samples: int, initial: Particles, status: Status
+    arrays: Mapping[str, NDArray[Any]], *, shape: tuple[int, ...], initial: Particles, status: Status
 ) -> None:
     """Raise InputError unless these can be a run's series: shapes, types, times in order, finite numbers.
 
     Only what a descent has found that diverged may be beyond all numbers.
     """
     steps = len(arrays["time"])
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SERIES, (steps,)) | {"output": (steps, samples)}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SERIES, (steps,)) | {"output": (steps, *shape)}
     if any(name in arrays for name in SAVED):
         shapes |= {"saved_a": (steps, *initial.a.shape), "saved_w": (steps, *initial.w.shape)}
     for name, expected in shapes.items():

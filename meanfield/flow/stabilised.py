@@ -149,7 +149,7 @@ class Stabilised:
         wrong[now], wrong[3], wrong[4] = -0.8, 0.4 * h, 0.4 * h
         self._stage[:] = 0.0
         system.combine(self._zero, terms, wrong, self._stage)
-        root = Root.of(system.curvature(reached))
+        root = Root.of(reached.curvature)
         return Attempt(
             state=reached,
             loss_rate=float(rates[0]),
@@ -212,7 +212,7 @@ def _radius(
 
 def _jacobian(system: SmoothSystem, state: State) -> Callable[[Array], Array]:
     """Products of the Jacobian of the flow, with its sign changed."""
-    forward, root = system.forward(state.theta), Root.of(system.curvature(state))
+    forward, root = system.forward(state.theta), Root.of(state.curvature)
 
     def product(v: Array) -> Array:
         change = system.kappa / system.n * forward.tangent(v)
@@ -226,7 +226,7 @@ def _jacobian(system: SmoothSystem, state: State) -> Callable[[Array], Array]:
 
 def _kernel(system: CanonicalSystem, state: State) -> Callable[[Array], Array]:
     """Products of ``L^T K L / n``, whose eigenvalues are those of the Jacobian without its neurons' own."""
-    root, motion = Root.of(system.curvature(state)), np.empty_like(state.theta)
+    root, motion = Root.of(state.curvature), np.empty_like(state.theta)
 
     def product(v: Array) -> Array:
         system.pullback(state.theta, root.apply(v), motion)

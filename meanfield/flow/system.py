@@ -120,6 +120,7 @@ class CanonicalSystem:
         x, y, self.lost = self._samples()
         # Copies: kernels are compiled for writable arrays only, wherever the problem came from.
         self.x, self.y = x.copy(), y.copy()
+        self._shape = self.problem.y.shape[1:]
         self.n = len(self.x)
         self.weight = np.ascontiguousarray(particles.weight)
         self.size = particles.size
@@ -132,7 +133,8 @@ class CanonicalSystem:
         self._minus = None if minus is None else self.kappa * self._passes.output(self.canonical(minus))
         with np.errstate(over="ignore", invalid="ignore"):
             f0 = self.outputs(self.theta0)
-            e0 = (f0 if self.loss_function.quadratic else self.output(f0)) - self.y
+            f0 = f0 if self.loss_function.quadratic else self.output(f0).ravel()
+            e0 = f0 - self.y.ravel()
             if not math.isfinite(float(e0 @ e0)):
                 raise InputError(
                     "the initial outputs are beyond what double precision can square; give smaller weights, "
@@ -183,13 +185,13 @@ class CanonicalSystem:
     def pull(self, f: Array) -> Array:
         """Derivative e of each sample's loss with respect to its output, shape (n,)."""
         if self.loss_function.quadratic:
-            return f - self.y
-        return self.gather(self.loss_function.pull(self.output(f), self.y))
+            return f - self.y.ravel()
+        return self.gather(self.loss_function.pull(self.output(f), self.y).ravel())
 
     def loss(self, f: Array, e: Array) -> float:
         """R of outputs f whose pull is e."""
         if self.loss_function.quadratic:
-            return float(e @ e) / (2 * e.size)
+            return float(e @ e) / (2 * self.n)
         return self.loss_function.mean(self.output(f), self.y)
 
     def curvature(self, f: Array) -> Array | None:
@@ -212,8 +214,8 @@ class CanonicalSystem:
         return self.outputs(theta), functools.partial(self.pullback, theta)
 
     def output(self, f: Array) -> Array:
-        """Outputs on all samples of the problem, shape (n,), from those on the samples of the system."""
-        return f
+        """Outputs on all samples of the problem, (n,) or (n, c), from those on the samples of the system."""
+        return f.reshape(-1, *self._shape)
 
     def gather(self, values: Array, power: int = 1) -> Array:
         """Derivatives of R, times n, by outputs on the system's samples from those on the problem's.
@@ -459,4 +461,9 @@ def check_pair(problem: Problem, particles: Particles) -> None:
         raise InputError(
             f"the particles have input weights of dimension {particles.d} but the problem has "
             f"d = {problem.d} (bias included); draw them for this problem"
+        )
+    if particles.outputs != problem.outputs:
+        raise InputError(
+            f"the particles have {particles.outputs} outputs, but the targets of {problem.name} are for "
+            f"{problem.outputs}; draw them for this problem"
         )

@@ -454,7 +454,7 @@ class Trajectory:
             if span.basis.shape != problem.basis.shape or span.outside.shape != initial.a.shape:
                 raise InputError(f"its span has shapes {span.basis.shape} and {span.outside.shape}")
             initial, final = replace(initial, span=span), replace(final, span=span)
-        check_series(arrays, samples=problem.n, initial=initial, status=status)
+        check_series(arrays, shape=problem.y.shape, initial=initial, status=status)
         if initial.d != problem.d:
             raise InputError(f"its weights have shape {initial.w.shape}, but samples have d = {problem.d}")
         series: dict[str, Any] = {name: arrays[name] for name in SERIES}
@@ -506,17 +506,18 @@ class Trajectory:
         MissingExtraError
             If xarray is not installed.
         """
+        several = ("output_index",) if self.problem.outputs > 1 else ()
         variables: dict[str, Any] = {
             "loss": ("time", self.loss),
             "rd_w": ("time", self.rd_w),
             "rd_a": ("time", self.rd_a),
-            "output": (("time", "sample"), self.problem.to_target_units(self.output)),
-            "target": ("sample", self.problem.targets),
+            "output": (("time", "sample", *several), self.problem.to_target_units(self.output)),
+            "target": (("sample", *several), self.problem.targets),
             "input": (("sample", "feature"), self.problem.features),
         }
         variables |= {name: ("time", series) for name, series in self._of_labels().items()}
         if self.saved_a is not None and self.saved_w is not None:
-            variables |= {"a": (("time", "neuron"), self.saved_a)}
+            variables |= {"a": (("time", "neuron", *several), self.saved_a)}
             variables |= {"w": (("time", "neuron", "weight"), self.saved_w)}
         coordinates = {"time": self.time, "sample": np.arange(self.problem.n)}
         if self.problem.feature_names is not None:

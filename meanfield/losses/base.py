@@ -25,6 +25,16 @@ _DIFFERENCE = 1e-3
 _MOST_TARGETS = 50
 
 
+def over_outputs(values: Array) -> Array:
+    """Sums over the outputs, shape (n,), of what is (n,) for one output or (n, c) for c."""
+    return values if values.ndim == 1 else np.asarray(values.sum(axis=1))
+
+
+def blocks(values: Array) -> Array:
+    """Curvatures (n,) of one output, or blocks (n, c, c) that have those of c outputs on their diagonals."""
+    return values if values.ndim == 1 else values[:, :, None] * np.eye(values.shape[1])
+
+
 def numbers(y: Array) -> Array:
     """Targets that are numbers: any."""
     return y
@@ -94,15 +104,25 @@ class Loss:
             return None
         if self.curvature is not None:
             return self.curvature(f, y)
+        if f.ndim == 2:
+            return self._second_of_several(f, y)
         step = _STEP * np.maximum(1.0, np.abs(f))
         difference: Array = (self.pull(f + step, y) - self.pull(f - step, y)) / (2.0 * step)
         return np.maximum(difference, 0.0)  # rounding
 
+    def _second_of_several(self, f: Array, y: Array) -> Array:
+        step = _STEP * np.maximum(1.0, np.abs(f).max(axis=1))[:, None]
+        found = np.empty((*f.shape, f.shape[1]))
+        for k, direction in enumerate(np.eye(f.shape[1])):
+            ends = self.pull(f + step * direction, y) - self.pull(f - step * direction, y)
+            found[:, :, k] = ends / (2.0 * step)
+        return np.asarray(0.5 * (found + found.transpose(0, 2, 1)))
+
     def mean(self, f: Array, y: Array) -> float:
         """``R = (1/n) sum_i l(f_i, y_i)``."""
         if self.quadratic:
-            e = f - y
-            return float(np.dot(e, e)) / (2 * e.size)
+            e = (f - y).ravel()
+            return float(np.dot(e, e)) / (2 * len(f))
         return float(np.mean(self.value(f, y)))
 
     def __repr__(self) -> str:

@@ -69,6 +69,7 @@ CROSS_ENTROPY = Loss(
     _curvature,
     formula="log(sum_k exp(f_k)) - f_y",
     targets=_one_hot,
+    labels=True,
     several=True,
     summary="mean negative log-likelihood, in nats, of classes whose probabilities are the softmax of f",
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.arguments import number
-from meanfield.losses.base import Array, Loss
+from meanfield.losses.base import Array, Loss, blocks, over_outputs
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,13 @@ class _Huber:
     def value(self, f: Array, y: Array) -> Array:
         size = np.abs(f - y)
         near = np.minimum(size, self.delta)
-        value: Array = near * (size - 0.5 * near)
-        return value
+        return over_outputs(near * (size - 0.5 * near))
 
     def pull(self, f: Array, y: Array) -> Array:
         return np.clip(f - y, -self.delta, self.delta)
 
     def curvature(self, f: Array, y: Array) -> Array:
-        return np.where(np.abs(f - y) <= self.delta, 1.0, 0.0)
+        return blocks(np.where(np.abs(f - y) <= self.delta, 1.0, 0.0))
 
 
 def huber(delta: float = 1.0) -> Loss:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.losses.base import Array, Loss
+from meanfield.losses.base import Array, Loss, blocks, over_outputs
 
 
 def _value(f: Array, y: Array) -> Array:
     e = f - y
-    return 0.5 * e * e
+    return over_outputs(0.5 * e * e)
 
 
 def _pull(f: Array, y: Array) -> Array:
@@ -17,7 +17,7 @@ def _pull(f: Array, y: Array) -> Array:
 
 
 def _curvature(f: Array, y: Array) -> Array:
-    return np.ones_like(f)
+    return blocks(np.ones_like(f))
 
 
 MEAN_SQUARE = Loss(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meanfield import kernels
-from meanfield.activations import Activation, as_activation
+from meanfield.activations import as_activation
 from meanfield.flow.elementwise import ElementwisePasses
 from meanfield.flow.jacobian import Blocks, Jacobian
 from meanfield.flow.linearly_implicit import LinearlyImplicit
@@ -119,7 +119,9 @@ class TestTableau:
         np.testing.assert_allclose(a, [0.0, 0.386, 0.21, 0.63, 1.0, 1.0], atol=2e-14)
         for weights, s in ((t.b, 6), (t.embedded, 5)):
             assert abs(1 - weights[:s] @ np.linalg.solve(beta[:s, :s], np.ones(s))) < 1e-14
-        np.testing.assert_allclose(t.alpha[5], t.embedded, atol=1e-14)  # the last stage is the embedded solution
+        np.testing.assert_allclose(
+            t.alpha[5], t.embedded, atol=1e-14
+        )  # the last stage is the embedded solution
         np.testing.assert_allclose(beta[5], t.b, atol=1e-14)
 
     def test_both_methods_are_one_loop(self):
@@ -184,6 +186,8 @@ class TestJacobian:
                     jacobian.stages(0.25, 0.1).solve(stub.theta.copy(), out)
             finally:
                 kernels.set_threads(before)
-            found.append(np.concatenate([jacobian.pq.ravel(), jacobian.qq.ravel()]) if which == "hessian" else out)
+            found.append(
+                np.concatenate([jacobian.pq.ravel(), jacobian.qq.ravel()]) if which == "hessian" else out
+            )
         np.testing.assert_array_equal(found[0], found[1])
         np.testing.assert_array_equal(found[0], found[2])

@@ -48,7 +48,9 @@ class Root:
         if self.factor.ndim == 1:
             return np.asarray(self.factor[:, None] * matrix * self.factor)
         n, c, _ = self.factor.shape
-        whole = np.einsum("iab,iajd,jde->ibje", self.factor, matrix.reshape(n, c, n, c), self.factor, optimize=True)
+        whole = np.einsum(
+            "iab,iajd,jde->ibje", self.factor, matrix.reshape(n, c, n, c), self.factor, optimize=True
+        )
         return np.asarray(whole.reshape(n * c, n * c))
 
     def _times(self, vector: Array, *, transposed: bool) -> Array:

@@ -113,7 +113,6 @@ class ElementwisePasses:
         self.spend(3 * passes)
         kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
 
-
     def spend(self, thirds: int) -> None:
         """Count thirds of a sweep."""
         self._thirds += thirds

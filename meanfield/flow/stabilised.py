@@ -24,7 +24,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from meanfield.flow.curvature import Root
-from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
+from meanfield.flow.method import Attempt, MethodName
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, SmoothSystem
 from meanfield.flow.tangent import Array
@@ -104,7 +104,6 @@ class Stabilised:
 
     name: ClassVar[MethodName] = "stabilised"
     error_order: ClassVar[int] = 3
-    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:

@@ -36,6 +36,10 @@ from meanfield.resources import check_fits
 
 #: Neurons whose q is below this share of their first one are at the origin.
 _AT_ORIGIN = 1e-13
+#: Individual particles may be off by this much more than outputs where there are kinks: many cross one in one
+#: step, and their errors, of either sign, average out in everything that is a sum over particles. Errors of
+#: smooth particles add up, and so does what escapes from a plateau.
+_KINKS_AVERAGE_OUT, _SMOOTH = 3.0, 0.1
 #: Matrices (n, n) held at a time while a Gram matrix is made.
 _GRAM_MATRICES = 8
 
@@ -43,8 +47,11 @@ _GRAM_MATRICES = 8
 class Passes(Protocol):
     """Passes over all particles: :class:`~meanfield.flow.passes.DensePasses` says what each returns."""
 
-    count: int
     chunks: int
+
+    @property
+    def count(self) -> int:
+        """Passes so far."""
 
     def output(self, theta: Array) -> Array:
         """Outputs in units of kappa, shape (n,)."""
@@ -127,6 +134,11 @@ class CanonicalSystem:
 
     def _make_passes(self) -> Passes:
         raise NotImplementedError
+
+    @property
+    def particle_factor(self) -> float:
+        """By how much more than outputs particles may be off in a step, relative to their displacement."""
+        return _KINKS_AVERAGE_OUT if self.particles.activation.slopes is not None else _SMOOTH
 
     @property
     def passes(self) -> int:

@@ -123,9 +123,8 @@ class GaussNewtonStages:
 
     def __init__(self, jacobian: GaussNewton, gamma: float, h: float) -> None:
         self.jacobian, self.gamma, self.h, self.n = jacobian, gamma, h, jacobian.system.n
-        self._factor = cho_factor(
-            np.eye(len(jacobian.K)) + (gamma * h / self.n) * jacobian.root.dressed(jacobian.K)
-        )
+        K = jacobian.root.dressed(jacobian.K)
+        self._factor = cho_factor(np.eye(len(K)) + (gamma * h / self.n) * K)
         self._seen: list[Array] = []
 
     def first(self, out: Array) -> None:

@@ -1,4 +1,4 @@
-"""The Rosenbrock method with the exact Jacobian: coefficients, derivatives, linear algebra, and whole runs."""
+"""The Rosenbrock method with the exact Jacobian: coefficients, derivatives, linear algebra, runs."""
 
 from types import SimpleNamespace
 

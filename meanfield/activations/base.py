@@ -133,6 +133,11 @@ class Activation:
         return hash(self.name)  # a user's functions need not have one
 
     @property
+    def kinked(self) -> bool:
+        """Whether it is piecewise linear with two slopes."""
+        return self.slopes is not None and self.slopes[0] != self.slopes[1]
+
+    @property
     def homogeneous(self) -> bool:
         """Whether kappa and kappa' say all of a network's scales: whether the degree is 1."""
         return self.degree == 1.0

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from meanfield.flow.method import PARTICLE_FACTOR, Attempt
+from meanfield.flow.method import Attempt
 from meanfield.flow.observables import Observation
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
@@ -29,8 +29,8 @@ class StepControl:
     - ``rtol |e| + atol y_scale`` in the outputs (root mean squares over the samples); for losses other than
       the mean square ``rtol |e| + atol y_scale |H|`` in the pulls e, with the curvatures H of the samples'
       losses, and where the method knows its error of the outputs, ``2 rtol R + atol y_scale |e|`` in R,
-    - ``particle_factor rtol`` times their displacement so far in the particles, for p and q apart, and no
-      less than their rounding.
+    - ``particle_factor rtol`` times their displacement so far in the particles (a factor that the system
+      knows), for p and q apart, and no less than their rounding.
 
     The displacement, not the size, is the scale for particles: in the linear regime parameters
     hardly move, and everything that matters is in how.
@@ -41,16 +41,11 @@ class StepControl:
         Tolerances.
     error_order : int
         Power of h with which the method's estimate falls.
-    particle_factor : float
-        By how much more than outputs particles may be off.
     """
 
-    def __init__(
-        self, rtol: float, atol: float, error_order: int, particle_factor: float = PARTICLE_FACTOR
-    ) -> None:
+    def __init__(self, rtol: float, atol: float, error_order: int) -> None:
         self.rtol = rtol
         self.atol = atol
-        self._particle_factor = particle_factor
         self._exponent = 1.0 / error_order
         self._after_rejection = False
 
@@ -61,7 +56,7 @@ class StepControl:
         errors = self._of_samples(before, attempt, system.y_scale)
         layers = ((seen.p_moved, seen.p_size), (seen.q_moved, seen.q_size))
         for error, (moved, size) in zip(attempt.layer_error, layers, strict=True):
-            resolved = self._particle_factor * self.rtol * moved + _LAYER_ROUNDING * size
+            resolved = system.particle_factor * self.rtol * moved + _LAYER_ROUNDING * size
             errors.append(_over(float(error), resolved))
         return max(errors)
 

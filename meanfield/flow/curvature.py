@@ -48,10 +48,8 @@ class Root:
         if self.factor.ndim == 1:
             return np.asarray(self.factor[:, None] * matrix * self.factor)
         n, c, _ = self.factor.shape
-        whole = np.einsum(
-            "iab,iajd,jde->ibje", self.factor, matrix.reshape(n, c, n, c), self.factor, optimize=True
-        )
-        return np.asarray(whole.reshape(n * c, n * c))
+        right = np.einsum("iajd,jde->iaje", matrix.reshape(n, c, n, c), self.factor)
+        return np.asarray(np.einsum("iab,iaje->ibje", self.factor, right).reshape(n * c, n * c))
 
     def _times(self, vector: Array, *, transposed: bool) -> Array:
         if self.factor is None:

@@ -42,6 +42,7 @@ from meanfield.flow.stopping import (
     UserRule,
 )
 from meanfield.flow.system import CanonicalSystem, ReluSystem, check_pair, moves_exactly
+from meanfield.flow.tangent import DIRECT
 from meanfield.flow.target import LossTarget, loss_target
 from meanfield.flow.trajectory import Trajectory
 from meanfield.particles import Particles
@@ -56,6 +57,10 @@ METHODS: dict[MethodName, type[Method]] = {
     Stabilised.name: Stabilised,
 }
 
+#: More samples than these are not met kink by kink, but in a plane, where that costs nothing.
+_MANY_KINKS = 1024
+#: Most bytes for the blocks of an exact Jacobian, one for each neuron.
+_BLOCKS = 2.0**29
 #: Share of the loss that a run at rest may still lose when the time doubles.
 STATIONARITY = 1e-6
 #: Shortest step, as a share of the time so far. (Below its rounding fast modes decay, at the same time.)
@@ -128,10 +133,12 @@ def gradient_flow(
         start and the end among them.
     rtol, atol : float, default 1e-3, 1e-6
         Tolerated error of one step: of the outputs relative to the residual (and, for ``atol``, to
-        the targets), and of the particles relative to three times their displacement so far.
-    method : {"residual", "linearly-implicit", "runge-kutta"}, optional
-        Method of integration; see ``meanfield.flow.METHODS``. By default the one that suits the network:
-        "residual" for the ReLU; ``run.stats.method`` names it.
+        the targets), and of the particles relative to three times their displacement so far (a tenth of it
+        where the activation is smooth).
+    method : {"residual", "rosenbrock", "stabilised", "linearly-implicit", "runge-kutta"}, optional
+        Method of integration; see ``meanfield.flow.METHODS``. By default the one that suits the network and
+        its samples: "residual" for the ReLU (in more than a plane, up to 1024 samples), "rosenbrock" for
+        smooth activations (up to 256 samples), "stabilised" for more; ``run.stats.method`` names it.
     max_steps : int, default 20_000
         Stop after this many steps.
     max_seconds : float, optional
@@ -193,8 +200,9 @@ def gradient_flow(
     if t_end is not None:
         t_end = number("t_end", t_end, "a positive number", above=0.0)
         end_after(before, t_end)
-    method = chosen_method(particles, method)
-    if flag("save_path", save_path) and method != Residual.name:
+    save_path = flag("save_path", save_path)
+    method = chosen_method(problem, particles, method, save_path=save_path)
+    if save_path and method != Residual.name:
         raise InputError(f"save_path needs method={Residual.name!r}, but method is {method!r}")
     save_times = SaveTimes(save_at, 0.0 if before is None else float(before.time[-1]))
     if t_end is None and target is None and save_times.last < math.inf:
@@ -202,7 +210,7 @@ def gradient_flow(
     _compile(method, min(problem.rank, 3), particles.activation)  # other kernels serve a plane, and all else
     system = METHODS[method].needs.of(problem, particles)
     observer = Observer(system)
-    control = StepControl(rtol, atol, METHODS[method].error_order, METHODS[method].particle_factor)
+    control = StepControl(rtol, atol, METHODS[method].error_order)
     horizon = math.inf if t_end is None else t_end
     deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
     recorder = Recorder(
@@ -237,23 +245,33 @@ def gradient_flow(
         raise FlowInterrupted(finish(Status.INTERRUPTED)) from None
 
 
-def chosen_method(particles: Particles, method: MethodName | None) -> MethodName:
-    """The method that was asked for, or the one that suits a network.
+def chosen_method(
+    problem: Problem, particles: Particles, method: MethodName | None, *, save_path: bool = False
+) -> MethodName:
+    """The method that was asked for, or the one that suits a network and its samples.
+
+    ReLUs move exactly under ``"residual"``, unless kinks are so many that following each of them costs more
+    than it is worth. Smooth activations take ``"rosenbrock"`` while its linear algebra, O(n**2 m r) and
+    n**3 / 3 a step, costs no more than what it saves in stages, else ``"stabilised"``.
 
     Raises
     ------
     InputError
         If there is no such method, or it does not serve the network's activation.
     """
-    exact, activation = moves_exactly(particles), particles.activation
-    if method is None:  # a linear activation has no kinks to follow
-        kinked = activation.slopes is not None and activation.slopes[0] != activation.slopes[1]
-        return Residual.name if exact and kinked else LinearlyImplicit.name
+    exact = moves_exactly(particles)
+    if method is None:
+        if exact and particles.activation.kinked:  # a linear activation has no kinks to follow
+            many = problem.n > _MANY_KINKS and problem.rank > 2
+            return Stabilised.name if many and not save_path else Residual.name
+        blocks = 8.0 * particles.size * problem.rank**2
+        few = problem.n * problem.outputs <= DIRECT and blocks <= _BLOCKS
+        return Rosenbrock.name if few else Stabilised.name
     name: MethodName = one_of("method", method, get_args(MethodName))
     if not exact and METHODS[name].needs is ReluSystem:
         raise InputError(
             f"method is {name!r}, which is for one output and activations that are piecewise linear, but the "
-            f"network has {particles.outputs} and {activation.name}; leave method out"
+            f"network has {particles.outputs} and {particles.activation.name}; leave method out"
         )
     return name
 

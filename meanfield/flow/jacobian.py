@@ -7,10 +7,11 @@ In canonical units neuron k obeys ``F_k = -(1/n) Phi_k^T e``, and e follows ``f 
 
 where H has one symmetric block of size c + r for each neuron, and none between neurons:
 
-    H_pp = 0,  H_pq = (1/n) sum_i e_i sigma_c'(z_i) x_i^T,  H_qq = (1/n) sum_i (e_i . p) sigma_c''(z_i) x_i x_i^T.
+    H_pp = 0,  H_pq = (1/n) sum_i e_i sigma_c'(z_i) x_i^T,
+    H_qq = (1/n) sum_i (e_i . p) sigma_c''(z_i) x_i x_i^T.
 
-A stage of a Rosenbrock method solves ``(1 + tau H + (tau kappa / n) Phi^T D Phi W) u = b``. With ``D = L L^T``
-and ``B = 1 + tau H``, neuron by neuron, the Woodbury identity leaves n c unknowns:
+A stage of a Rosenbrock method solves ``(1 + tau H + (tau kappa / n) Phi^T D Phi W) u = b``. With
+``D = L L^T`` and ``B = 1 + tau H``, neuron by neuron, the Woodbury identity leaves n c unknowns:
 
     M = Phi W B^{-1} Phi^T,    (1 + (tau kappa / n) L^T M L) z = L^T Phi W B^{-1} b,
     u = B^{-1} (b - (tau kappa / n) Phi^T L z).

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from meanfield.flow.curvature import Root
-from meanfield.flow.method import PARTICLE_FACTOR, MethodName
+from meanfield.flow.method import MethodName
 from meanfield.flow.rosenbrock import LinearlyImplicitMethod, Tableau
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
@@ -62,7 +62,6 @@ class LinearlyImplicit(LinearlyImplicitMethod):
 
     name: ClassVar[MethodName] = "linearly-implicit"
     error_order: ClassVar[int] = 3
-    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
     tableau = ROS34PW2
 
@@ -124,9 +123,8 @@ class GaussNewtonStages:
 
     def __init__(self, jacobian: GaussNewton, gamma: float, h: float) -> None:
         self.jacobian, self.gamma, self.h, self.n = jacobian, gamma, h, jacobian.system.n
-        self._factor = cho_factor(
-            np.eye(len(jacobian.K)) + (gamma * h / self.n) * jacobian.root.dressed(jacobian.K)
-        )
+        K = jacobian.root.dressed(jacobian.K)
+        self._factor = cho_factor(np.eye(len(K)) + (gamma * h / self.n) * K)
         self._seen: list[Array] = []
 
     def first(self, out: Array) -> None:

@@ -19,10 +19,6 @@ from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
 
-#: Individual particles of networks with kinks may be off by this much more than outputs: many cross a kink in
-#: one step, and their errors, of either sign, average out in everything that is a sum over particles.
-PARTICLE_FACTOR = 3.0
-
 #: Methods of integration that users choose from.
 MethodName: TypeAlias = Literal["residual", "linearly-implicit", "runge-kutta", "rosenbrock", "stabilised"]
 
@@ -122,8 +118,6 @@ class Method(Protocol):
     name: ClassVar[MethodName]
     #: Power of h with which the estimated error of a step falls.
     error_order: ClassVar[int]
-    #: By how much more than outputs, relative to their displacement, particles may be off.
-    particle_factor: ClassVar[float]
     #: What it must know of a system: all of them, or the kind of system that serves it.
     needs: ClassVar[type[CanonicalSystem]]
 

@@ -28,7 +28,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import PARTICLE_FACTOR, Attempt, EventCounts, MethodName, Motion
+from meanfield.flow.method import Attempt, EventCounts, MethodName, Motion
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, ReluSystem
 from meanfield.flow.tangent import Array, CurvedExpansion, Expansion, Spectrum, pulled
@@ -50,7 +50,6 @@ class ResidualSpace:
 
     name: ClassVar[MethodName] = "residual"
     error_order: ClassVar[int] = 3
-    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
     def __init__(self, system: ReluSystem) -> None:

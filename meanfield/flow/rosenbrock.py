@@ -2,7 +2,8 @@
 
 A Rosenbrock method of s stages for ``theta' = F(theta)`` with J = F'(theta) takes
 
-    k_i = h F(theta + sum_{j<i} alpha_ij k_j) + h J sum_{j<=i} gamma_ij k_j,    theta_new = theta + sum_i b_i k_i,
+    theta_new = theta + sum_i b_i k_i,
+    k_i = h F(theta + sum_{j<i} alpha_ij k_j) + h J sum_{j<=i} gamma_ij k_j,
 
 all gamma_ii being gamma. With ``w_i = sum_{j<i} (gamma_ij / gamma) k_j`` a stage solves
 
@@ -94,8 +95,9 @@ class Stages(Protocol):
 class Linearisation(Protocol):
     """J at a state."""
 
-    #: ``-dR/ds`` there.
-    loss_rate: float
+    @property
+    def loss_rate(self) -> float:
+        """``-dR/ds`` there."""
 
     def stages(self, gamma: float, h: float) -> Stages:
         """The stages of a step of length h."""
@@ -168,7 +170,6 @@ class Rosenbrock(LinearlyImplicitMethod):
 
     name: ClassVar[MethodName] = "rosenbrock"
     error_order: ClassVar[int] = 4
-    particle_factor: ClassVar[float] = 0.1
     needs: ClassVar[type[CanonicalSystem]] = SmoothSystem
     tableau = _rodas4()
     system: SmoothSystem

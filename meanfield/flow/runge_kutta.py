@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
+from meanfield.flow.method import Attempt, MethodName
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem
 from meanfield.flow.tangent import Array
@@ -36,7 +36,6 @@ class RungeKutta:
 
     name: ClassVar[MethodName] = "runge-kutta"
     error_order: ClassVar[int] = 5
-    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:

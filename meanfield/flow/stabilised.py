@@ -5,9 +5,9 @@ order 2. In the norm in which the flow is a gradient flow its Jacobian is symmet
 are real. The s stages follow the three-term recursion of Chebyshev polynomials and are stable up to
 ``h rho = 0.65 s**2``, rho being the spectral radius: work grows like the square root of the stiffness.
 
-rho comes from a power method with products of the Jacobian, which goes on with the vector that it found at the
-step before: one or two products a step. For the ReLU it is bounded by the largest eigenvalue of K / n plus the
-largest rate of a neuron under the present residuals; kinks are met as the right-hand side meets them.
+rho comes from a power method with products of the Jacobian, which goes on with the vector that it found at
+the step before: one or two products a step. For the ReLU it is bounded by the largest eigenvalue of K / n plus
+the largest rate of a neuron under the present residuals; kinks are met as the right-hand side meets them.
 
 Everything is kept as displacements from the step's start, which may be far below the rounding of the
 parameters themselves. A stage costs a right-hand side, O(n N (r + c)); some ten copies of the state are held.
@@ -24,7 +24,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from meanfield.flow.curvature import Root
-from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
+from meanfield.flow.method import Attempt, MethodName
 from meanfield.flow.state import State
 from meanfield.flow.system import CanonicalSystem, SmoothSystem
 from meanfield.flow.tangent import Array
@@ -104,7 +104,6 @@ class Stabilised:
 
     name: ClassVar[MethodName] = "stabilised"
     error_order: ClassVar[int] = 3
-    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = CanonicalSystem
 
     def __init__(self, system: CanonicalSystem) -> None:
@@ -179,9 +178,8 @@ class Stabilised:
             return known
         system = self.system
         if isinstance(system, SmoothSystem):
-            product = _jacobian(system, state)
-            start, beside = known.slope, 0.0
-            norm = functools.partial(_norm, system)
+            product, start, norm = _jacobian(system, state), known.slope, _norm_of(system)
+            beside = 0.0
         else:
             product, start, norm = _kernel(system, state), state.e, _euclidean
             beside = _fastest_neuron(state.theta, known.slope)
@@ -242,8 +240,8 @@ def _fastest_neuron(theta: Array, slope: Array) -> float:
     return float(np.max(push[seen] / p[seen], initial=0.0))
 
 
-def _norm(system: CanonicalSystem, v: Array) -> float:
-    return float(np.linalg.norm(system.combination_norms(v[None], np.ones(1))))
+def _norm_of(system: CanonicalSystem) -> Callable[[Array], float]:
+    return lambda v: float(np.linalg.norm(system.combination_norms(v[None], np.ones(1))))
 
 
 def _euclidean(v: Array) -> float:

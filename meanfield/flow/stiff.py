@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from meanfield.flow.linearly_implicit import GaussNewton, LinearlyImplicit
-from meanfield.flow.method import PARTICLE_FACTOR, Attempt, MethodName
+from meanfield.flow.method import Attempt, MethodName
 from meanfield.flow.residual import ResidualSpace, Tried, felt
 from meanfield.flow.slides import Slide, Slides
 from meanfield.flow.state import State
@@ -94,7 +94,6 @@ class Residual:
 
     name: ClassVar[MethodName] = ResidualSpace.name
     error_order: ClassVar[int] = ResidualSpace.error_order
-    particle_factor: ClassVar[float] = PARTICLE_FACTOR
     needs: ClassVar[type[CanonicalSystem]] = ReluSystem
 
     def __init__(self, system: ReluSystem) -> None:

@@ -40,6 +40,10 @@ from meanfield.resources import check_fits
 
 #: Neurons whose q is below this share of their first one are at the origin.
 _AT_ORIGIN = 1e-13
+#: Individual particles may be off by this much more than outputs where there are kinks: many cross one in one
+#: step, and their errors, of either sign, average out in everything that is a sum over particles. Errors of
+#: smooth particles add up, and so does what escapes from a plateau.
+_KINKS_AVERAGE_OUT, _SMOOTH = 3.0, 0.1
 #: Matrices (n, n) held at a time while a Gram matrix is made.
 _GRAM_MATRICES = 8
 
@@ -153,6 +157,11 @@ class CanonicalSystem:
     def floor(self) -> float:
         """A loss R that no network with this activation can go below."""
         return self.problem.floors(self.particles.activation.degree).loss
+
+    @property
+    def particle_factor(self) -> float:
+        """By how much more than outputs particles may be off in a step, relative to their displacement."""
+        return _KINKS_AVERAGE_OUT if self.particles.activation.kinked else _SMOOTH
 
     @property
     def passes(self) -> float:

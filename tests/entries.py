@@ -299,6 +299,10 @@ ENTRIES = {
     "limits.Linearised.impulse": (LINEAR.impulse, {"t": 1.0}),
     "limits.Linearised.impulse_products": (LINEAR.impulse_products, {"t": 1.0}),
     "limits.Linearised.residual": (LINEAR.residual, {"t": 1.0}),
+    "limits.KernelRegime.to_pandas": (LAW.to_pandas, {"t": 1.0}),
+    "limits.KernelRegime.to_xarray": (LAW.to_xarray, {"t": 1.0}),
+    "limits.Linearised.to_pandas": (LINEAR.to_pandas, {"t": 1.0}),
+    "limits.Linearised.to_xarray": (LINEAR.to_xarray, {"t": 1.0}),
     "limits.KernelRegime.nonlinearity": (LAW.nonlinearity, {"t": 1.0}),
     "EarlyAlignment.shares": (ALIGNMENT.shares, {"scaling": SCALING, "width": 1e3, "nodes": 64}),
     "flow.tangent_kernel": (flow.tangent_kernel, {"problem": PROBLEM, "particles": NETWORK}),
@@ -365,5 +369,6 @@ ENTRIES = {
     "figures.entry": (figures.entry, {"name": "schemes"}),
     "symbolic.ThreeLayer": (symbolic.ThreeLayer, {"hidden_rate": 0, "zero_initial_output": True}),
     "Exponents.piecewise": (THEORY.piecewise, {"layer": "w"}),
+    "Exponents.to_xarray": (THEORY.to_xarray, {"gamma": [0.5], "gamma_prime": [0.0]}),
     "Exponents.latex": (THEORY.latex, {"layer": "w"}),
 }  # fmt: skip

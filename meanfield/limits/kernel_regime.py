@@ -14,10 +14,9 @@ larger ones (derivation: ``docs/infinite-width.md``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,10 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import displays
 from meanfield.arc_cosine import arc_cosine_kernels, input_rows
 from meanfield.arguments import instance, number, over_times, scale
-from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
-from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
+from meanfield.limits.linear_flow import LinearFlow
+from meanfield.limits.linear_law import Displacement, LinearLaw, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -42,64 +41,6 @@ _CAUTION = 10.0
 _NODES = 2048
 #: Entries of a block of particles x samples held at a time (32 MB).
 _BLOCK = 1 << 22
-
-
-@dataclass(frozen=True)
-class Displacement:
-    """Relative displacements of both layers and what they are made of.
-
-    All are arrays of shape (S,) where S times were asked for.
-
-    Attributes
-    ----------
-    rd_w, rd_a : float
-        RD_w and RD_a, of first and second order together.
-    first_w, first_a : float
-        First order: each layer under the initial weights of the other.
-    second_w, second_a : float
-        Second order: under the displacement of the other.
-    rounding : float
-        Estimated relative error of the first order by rounding: large where samples nearly coincide so that
-        not even 32 digits tell them apart.
-    """
-
-    first_w: float
-    first_a: float
-    second_w: float
-    second_a: float
-    rounding: float = 0.0
-
-    @property
-    def rd_w(self) -> float:
-        """Of the input weights."""
-        return _hypot(self.first_w, self.second_w)
-
-    @property
-    def rd_a(self) -> float:
-        """Of the output weights."""
-        return _hypot(self.first_a, self.second_a)
-
-    def __repr__(self) -> str:
-        if np.ndim(self.first_w):
-            return brief(self)
-        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
-        return f"{type(self).__name__}({values})"
-
-    @classmethod
-    def _over_times(cls, t: ArrayLike, at: Callable[[float], Displacement]) -> Displacement:
-        """Displacements at one time, or at several, whose values are stacked."""
-        found = over_times("t", t, at)
-        if isinstance(found, Displacement):
-            return found
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: np.array([getattr(one, name) for one in found]) for name in names})  # type: ignore[arg-type]
-
-
-def _hypot(one: float, other: float) -> float:
-    """The same bits for numbers and for arrays of them."""
-    if np.ndim(one) == 0:
-        return math.hypot(one, other)
-    return np.array([math.hypot(*pair) for pair in zip(one, other, strict=True)])  # type: ignore[return-value, call-overload]
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,12 +212,32 @@ class KernelRegime(LinearLaw):
         -------
         float or ndarray, shape (S,)
         """
-        moved = self.displacement(t)
+        return self._nonlinearity(self.displacement(t))
+
+    def _nonlinearity(self, moved: Displacement) -> float | Array:
         share = self.kappa_prime**2 / (1.0 + self.kappa_prime**2)  # of the kernel's trace, that of w
         at_kinks = math.sqrt(self.problem.d / (2.0 * math.pi)) * moved.first_w
         by_w = at_kinks + _CAUTION * (moved.first_w**2 + moved.second_w)
         by_a = moved.first_a**2 + moved.second_a
         return by_w + _CAUTION * by_a * share + moved.rounding
+
+    def _series(self, times: Array) -> dict[str, Any]:
+        moved = self.displacement(times)
+        return {
+            "loss": self.loss(times),
+            "rd_w": moved.rd_w,
+            "rd_a": moved.rd_a,
+            "nonlinearity": self._nonlinearity(moved),
+        }
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "problem": self.problem.name,
+            "width": self.width,
+            "kappa": self.kappa,
+            "kappa_prime": self.kappa_prime,
+            "unlearnable": self.unlearnable,
+        }
 
     @cached_property
     def _nodes(self) -> Particles:

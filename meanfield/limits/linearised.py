@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +14,9 @@ from meanfield import displays
 from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
-from meanfield.limits.kernel_regime import Displacement, empirical_kernels
-from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
+from meanfield.limits.kernel_regime import empirical_kernels
+from meanfield.limits.linear_flow import LinearFlow
+from meanfield.limits.linear_law import Displacement, LinearLaw, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -156,6 +158,15 @@ class Linearised(LinearLaw):
         Displacement
         """
         return Displacement._over_times(t, lambda s: self._displacement(a_time(s)))
+
+    def _attributes(self) -> dict[str, Any]:
+        return {
+            "problem": self.problem.name,
+            "width": self.network.width,
+            "kappa": self.network.kappa,
+            "kappa_prime": self.network.kappa_prime,
+            "unlearnable": self.unlearnable,
+        }
 
     def _displacement(self, t: float) -> Displacement:
         network, impulse = self.network, self._flow.impulse(t)

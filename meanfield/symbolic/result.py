@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import Layer, interval, one_of, real_array
 from meanfield.displays import brief
+from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
 from meanfield.symbolic.network import Network, gamma, gamma_prime
 from meanfield.symbolic.polyhedra import AffineRow, Polyhedron, negated, solved
@@ -415,6 +416,8 @@ class Exponents:
 
         Raises
         ------
+        InputError
+            For what is no list of numbers.
         MissingExtraError
             If xarray is not installed.
 
@@ -425,8 +428,7 @@ class Exponents:
         >>> maps["predicted_S_w"].values.tolist()
         [[-0.5, 0.375]]
         """
-        across = np.atleast_1d(real_array("gamma", gamma))
-        upwards = np.atleast_1d(real_array("gamma_prime", gamma_prime))
+        across, upwards = _axis("gamma", gamma), _axis("gamma_prime", gamma_prime)
         names = [f"S_{layer}" for layer in self.network.layers]
         found = self.numeric(*names, "time")(across, upwards[:, None])
         variables = {
@@ -437,6 +439,14 @@ class Exponents:
         }
         coordinates = {"gamma": across, "gamma_prime": upwards}
         return dataset(variables, coordinates, {"network": repr(self.network)})
+
+
+def _axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """One axis of a grid of the plane."""
+    axis = np.atleast_1d(real_array(name, values))
+    if axis.ndim != 1 or not axis.size:
+        raise InputError(f"{name} has shape {axis.shape}; give one number, or a list of them")
+    return axis
 
 
 def _piecewise(pieces: list[tuple[sp.Expr, sp.Basic]]) -> sp.Piecewise:

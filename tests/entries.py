@@ -132,6 +132,10 @@ ENTRIES = {
         {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3,
          "loss_atol": 1e-9, "nodes": 64, "progress": False},
     ),
+    "Problem.restored": (
+        mf.Problem.restored,
+        {"x": [0.5, 1.0], "y": [1.0, 2.0], "described": PROBLEM.described()},
+    ),
     "limits.KernelRegime": (
         limits.KernelRegime,
         {"problem": PROBLEM, "width": 1e3, "kappa": 1.0, "kappa_prime": 1.0},

@@ -14,6 +14,7 @@ larger ones (derivation: ``docs/infinite-width.md``).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -21,9 +22,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import displays
 from meanfield.arc_cosine import arc_cosine_kernels, input_rows
-from meanfield.arguments import instance, number, over_times, scale
+from meanfield.arguments import instance, number, scale
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
 from meanfield.limits.linear_flow import LinearFlow
@@ -72,6 +72,7 @@ class KernelRegime(LinearLaw):
     width: float
     kappa: float
     kappa_prime: float
+    _title = "Kernel regime in closed form"
 
     def __post_init__(self) -> None:
         instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
@@ -102,14 +103,9 @@ class KernelRegime(LinearLaw):
         width = number("width", width, "a positive finite number", above=0.0)
         return cls(problem, width, scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d))
 
-    def _repr_html_(self) -> str:
-        rows = {
-            "data": f"{self.problem.name}, {self.problem.n} samples",
-            "width": self.width,
-            "kappa": self.kappa,
-            "kappa'": self.kappa_prime,
-        }
-        return displays.card("Kernel regime in closed form", rows)
+    @property
+    def _scales(self) -> dict[str, float]:
+        return {"width": self.width, "kappa": self.kappa, "kappa_prime": self.kappa_prime}
 
     @cached_property
     def layers(self) -> tuple[Array, Array]:
@@ -126,25 +122,10 @@ class KernelRegime(LinearLaw):
         modes, rate = self._modes, self.width * self.kappa**2 / self.problem.n
         return LinearFlow(rate, modes.values, modes.vectors, modes.initial, modes.rest)
 
-    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
-        """Output on new inputs at the time tbar = t.
-
-        Parameters
-        ----------
-        x : array_like or data frame, shape (k,) or (k, d_in)
-            Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        t : float or array_like, shape (S,), default inf
-            By default infinite.
-
-        Returns
-        -------
-        ndarray, shape (k,) or (S, k)
-            In the units of the user's targets.
-        """
-        kernel = self._modes.kernel_to(self.problem.with_bias(x), self.kappa_prime)
+    def _outputs(self, points: Array) -> Callable[[float], Array]:
+        kernel = self._modes.kernel_to(points, self.kappa_prime)
         scale, dual = self.width * self.kappa**2, self._modes.dual
-        output = over_times("t", t, lambda s: scale * (kernel @ (dual @ self._flow.impulse(a_time(s)))))
-        return self.problem.to_target_units(np.asarray(output))
+        return lambda t: scale * (kernel @ (dual @ self._flow.impulse(t)))
 
     def displacement(self, t: ArrayLike = math.inf, nodes: Particles | None = None) -> Displacement:
         """Displacements of the layers at the time tbar = t, to second order.
@@ -228,15 +209,6 @@ class KernelRegime(LinearLaw):
             "rd_w": moved.rd_w,
             "rd_a": moved.rd_a,
             "nonlinearity": self._nonlinearity(moved),
-        }
-
-    def _attributes(self) -> dict[str, Any]:
-        return {
-            "problem": self.problem.name,
-            "width": self.width,
-            "kappa": self.kappa,
-            "kappa_prime": self.kappa_prime,
-            "unlearnable": self.unlearnable,
         }
 
     @cached_property

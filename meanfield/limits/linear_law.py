@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import displays
 from meanfield.arguments import number, over_times, real_array
 from meanfield.displays import brief
 from meanfield.exporting import dataset, frame, of_samples
@@ -85,6 +86,13 @@ class LinearLaw:
     """What a constant kernel makes of the residual, for users: times are checked, and may be several."""
 
     problem: Problem
+    #: In notebooks.
+    _title: ClassVar[str]
+
+    @property
+    def _scales(self) -> dict[str, float]:
+        """Width, kappa and kappa_prime, by their names."""
+        raise NotImplementedError
 
     @property
     def _flow(self) -> LinearFlow:
@@ -168,6 +176,28 @@ class LinearLaw:
         vectors = self._flow.vectors
         return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
 
+    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
+        """Output on any inputs at the time tbar = t.
+
+        Parameters
+        ----------
+        x : array_like or data frame, shape (k,) or (k, d_in)
+            Inputs in the user's units, without a bias column; columns of a data frame in any order.
+        t : float or array_like, shape (S,), default inf
+            By default infinite.
+
+        Returns
+        -------
+        ndarray, shape (k,) or (S, k)
+            In the units of the user's targets.
+        """
+        outputs = self._outputs(self.problem.with_bias(x))
+        return self.problem.to_target_units(np.asarray(over_times("t", t, lambda s: outputs(a_time(s)))))
+
+    def _outputs(self, points: Array) -> Callable[[float], Array]:
+        """The output on points, with the bias, as a function of time."""
+        raise NotImplementedError
+
     def displacement(self, t: ArrayLike = math.inf) -> Displacement:
         """Relative displacements of the layers at the time tbar = t.
 
@@ -247,7 +277,12 @@ class LinearLaw:
 
     def _attributes(self) -> dict[str, Any]:
         """What holds for the law as a whole, in tables and data sets."""
-        raise NotImplementedError
+        return {"problem": self.problem.name, **self._scales, "unlearnable": self.unlearnable}
+
+    def _repr_html_(self) -> str:
+        data = f"{self.problem.name}, {self.problem.n} samples"
+        scales = {name.replace("_prime", "'"): value for name, value in self._scales.items()}
+        return displays.card(self._title, {"data": data, **scales})
 
 
 def a_time(t: float) -> float:

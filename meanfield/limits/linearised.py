@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import displays
 from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
@@ -65,6 +64,7 @@ class Linearised(LinearLaw):
 
     problem: Problem
     network: Particles
+    _title = "Linearised flow of a network"
 
     def __post_init__(self) -> None:
         instance("problem", self.problem, Problem, "Problem(x, y) or meanfield.datasets")
@@ -75,14 +75,10 @@ class Linearised(LinearLaw):
                 f"{self.problem.d}; draw the network for this problem"
             )
 
-    def _repr_html_(self) -> str:
-        rows = {
-            "data": f"{self.problem.name}, {self.problem.n} samples",
-            "width": self.network.width,
-            "kappa": self.network.kappa,
-            "kappa'": self.network.kappa_prime,
-        }
-        return displays.card("Linearised flow of a network", rows)
+    @property
+    def _scales(self) -> dict[str, float]:
+        network = self.network
+        return {"width": network.width, "kappa": network.kappa, "kappa_prime": network.kappa_prime}
 
     @cached_property
     def _modes(self) -> KernelModes:
@@ -121,27 +117,12 @@ class Linearised(LinearLaw):
             over_times("t", t, lambda s: vectors @ self._flow.impulse_products(a_time(s)) @ vectors.T)
         )
 
-    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
-        """Output on any inputs at the time tbar = t.
-
-        Parameters
-        ----------
-        x : array_like or data frame, shape (k,) or (k, d_in)
-            Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        t : float or array_like, shape (S,), default inf
-            By default infinite.
-
-        Returns
-        -------
-        ndarray, shape (k,) or (S, k)
-            In the units of the user's targets.
-        """
-        network, points = self.network, self.problem.with_bias(x)
+    def _outputs(self, points: Array) -> Callable[[float], Array]:
+        network = self.network
         K_a, K_w = empirical_kernels(network, points, self.problem.x)
         kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
         initial = network.output(points)
-        output = over_times("t", t, lambda s: initial + self._factor * (kernel @ self.impulse(s)))
-        return self.problem.to_target_units(np.asarray(output))
+        return lambda t: initial + self._factor * (kernel @ (self._flow.vectors @ self._flow.impulse(t)))
 
     def displacement(self, t: ArrayLike = math.inf) -> Displacement:
         """Relative displacements of the layers at the time tbar = t; there is no second order.
@@ -158,15 +139,6 @@ class Linearised(LinearLaw):
         Displacement
         """
         return Displacement._over_times(t, lambda s: self._displacement(a_time(s)))
-
-    def _attributes(self) -> dict[str, Any]:
-        return {
-            "problem": self.problem.name,
-            "width": self.network.width,
-            "kappa": self.network.kappa,
-            "kappa_prime": self.network.kappa_prime,
-            "unlearnable": self.unlearnable,
-        }
 
     def _displacement(self, t: float) -> Displacement:
         network, impulse = self.network, self._flow.impulse(t)

@@ -198,7 +198,7 @@ class Problem:
         InputError
             If it is something else, or a part of it is missing.
         """
-        instance("described", described, Mapping, "what Problem.described() returns")
+        instance("described", described, Mapping, "Problem.described()")  # type: ignore[type-abstract]
         about = dict(described)
         try:
             kept = about.pop("standardisation")

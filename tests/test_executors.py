@@ -251,7 +251,7 @@ class TestWorkers:
 
         killer = threading.Thread(target=kill)
         killer.start()
-        diagram = phase_diagram(FOUR, **LONG, executor=2, store=store)
+        diagram = phase_diagram(FOUR, **LONG, executor=2, store=store, progress=False)
         killer.join()
         assert killed
         assert numbers(diagram) == long_serial

@@ -5,13 +5,14 @@ import io
 import itertools
 import math
 import re
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from sweeps import FOUR, SMALL
 
-from meanfield import Problem, phase_diagram, plotting
+from meanfield import Problem, boundary, phase_diagram, plotting
 from meanfield.experiments import Cell, CellSettings, estimate, methods_text, run_cell
 from meanfield.experiments import progress as progress_module
 from meanfield.experiments.estimate import CostModel, Probe, announcement, probe_cells, probes
@@ -68,6 +69,34 @@ class TestBar:
     def test_hidden(self, capsys):
         phase_diagram(FOUR, **SMALL, progress=False)
         assert capsys.readouterr().err == ""
+
+    def test_where_nobody_sees_a_bar_long_sweeps_say_how_long(self, monkeypatch, capsys):
+        phase_diagram(FOUR, **SMALL)
+        assert capsys.readouterr().err == ""  # short
+        monkeypatch.setattr(progress_module, "_WORTH_A_LINE", 0.0)
+        phase_diagram(FOUR, **SMALL)
+        line = r"estimate: about [\d.]+ s for 12 networks in this process\n"
+        assert re.fullmatch(line, capsys.readouterr().err)
+        phase_diagram(FOUR, **SMALL, progress=False)
+        boundary(FOUR, gamma_prime=[0.0], widths=[20, 40], max_points=1)
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+        phase_diagram(FOUR, **SMALL)
+        assert capsys.readouterr().err == ""
+
+    def test_a_command_whose_messages_go_to_a_pipe_says_it_first(self, tmp_path):
+        """The line is there while networks are trained, and nothing but the line."""
+        command = [sys.executable, "-m", "meanfield", "phase-diagram", "--seeds", "100", "--workers", "2"]
+        with subprocess.Popen(
+            [*command, "--out", tmp_path], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ) as process:
+            line = process.stderr.readline()
+            assert process.poll() is None
+            process.terminate()
+            rest = process.stderr.read()
+        assert re.fullmatch(
+            r"estimate: about [\d.]+ (s|min|h) for \d+ networks in 2 processes(; a first look .*)?\n", line
+        )
+        assert rest == ""
 
     def test_resumed(self, monkeypatch, tmp_path):
         phase_diagram(FOUR, **SMALL, shard=(1, 3), store=tmp_path / "s")

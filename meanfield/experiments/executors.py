@@ -40,6 +40,9 @@ class Monitor(Listener, Protocol):
     def plan(self, text: str) -> None:
         """Before the first cell: how many, where, how much memory."""
 
+    def estimate(self, text: str, seconds: float) -> None:
+        """Once it is known how long all cells take."""
+
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """How long the cells that are left take, relatively."""
 
@@ -126,7 +129,13 @@ def run_cells(
 
 
 def timed(
-    problem: Problem, cells: Sequence[Cell], settings: CellSettings, executor: int | None, monitor: Monitor
+    problem: Problem,
+    cells: Sequence[Cell],
+    settings: CellSettings,
+    executor: int | None,
+    monitor: Monitor,
+    *,
+    memory: float | None = None,
 ) -> Iterator[Outcome]:
     """Time a few cells here, say what all will take, and yield those that came to their end.
 
@@ -138,10 +147,19 @@ def timed(
         As in :func:`run_cells`.
     monitor : Monitor
         Is told the estimate.
+    memory : float, optional
+        As in :func:`run_cells`: a sweep that does not fit is not timed.
+
+    Raises
+    ------
+    InputError
+        If a cell does not fit into the memory.
     """
     if not cells:
         return
     processes = min(executor or 1, len(cells))
+    budget = (free_memory() if memory is None else memory) - PROCESS_BYTES * (processes if executor else 0)
+    check_memory(problem, cells, settings.per_half, budget)
     found = []
     with ExitStack() as stack:
         stack.enter_context(kernels.one_blas_thread())
@@ -152,7 +170,7 @@ def timed(
             if probe.complete:
                 yield Outcome(probe.result, here())
     model, cut = CostModel.fitted(found), not all(probe.complete for probe in found)
-    monitor.plan(announcement(model, cells, processes, cut=cut))
+    monitor.estimate(announcement(model, cells, processes, cut=cut), model.total(cells, processes))
     done = {probe.result.cell for probe in found if probe.complete}
     monitor.weigh(model.seconds, [cell for cell in cells if cell not in done])
 

@@ -166,6 +166,29 @@ class TestEstimate:
         (probe,) = probes(FOUR, CELLS[:1], settings)
         assert 1000.0 < probe.steps <= settings.max_steps
 
+    def test_a_sweep_that_goes_on_times_nothing(self, monkeypatch, tmp_path):
+        """Finished cells were timed: workers need not wait for probes, of the widest networks at worst."""
+        kept = {"gamma": [0.5, 1.0, 1.75], "gamma_prime": [0.0], "widths": [20, 40], "seeds": 2}
+        begun = phase_diagram(FOUR, **kept, store=tmp_path / "s", progress=False)
+        timed = []
+        real = estimate.run_particles
+        monkeypatch.setattr(
+            estimate, "run_particles", lambda *of, **how: timed.append(of) or real(*of, **how)
+        )
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        phase_diagram(FOUR, **kept | {"widths": [20, 40, 80]}, store=tmp_path / "s", progress=True)
+        assert timed == []
+        assert re.search(r"estimate: about [\d.]+ s for 6 networks", sys.stderr.getvalue())
+        model = CostModel.fitted(estimate.recalled(begun.results))
+        assert (model.width, len(model.points)) == (20, 3)
+        narrow = [r for r in begun.results if r.cell.width == 20 and r.cell.seed == 0]
+        assert sorted(model.log_steps) == pytest.approx(sorted(math.log(r.steps) for r in narrow))
+
+    def test_cells_of_one_width_do_not_tell(self):
+        results = [dataclasses.replace(RESULT, cell=Cell(g, 0.0, 20, 0)) for g in (0.5, 1.0, 1.5)]
+        assert estimate.recalled(results) == []
+        assert estimate.recalled([]) == []
+
     def test_results_are_those_without_an_estimate(self, monkeypatch):
         quiet = phase_diagram(FOUR, **SMALL, progress=False)
         monkeypatch.setattr(sys, "stderr", io.StringIO())

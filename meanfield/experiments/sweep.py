@@ -287,7 +287,8 @@ def train_cells(
                 live.offer()
 
         if bar.estimates and (executor is None or isinstance(executor, int)):
-            for outcome in timed(problem, open_cells, settings, executor, bar, memory=memory):
+            known = [outcome.result for outcome in finished.values()]
+            for outcome in timed(problem, open_cells, settings, executor, bar, finished=known, memory=memory):
                 take(outcome)
             open_cells = [cell for cell in open_cells if cell not in finished]
         outcomes = stack.enter_context(

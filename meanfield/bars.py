@@ -31,6 +31,11 @@ def in_notebook() -> bool:
     return "IPKernelApp" in getattr(get_ipython(), "config", {})
 
 
+def switched_off() -> bool:
+    """Whether the variable ``TQDM_DISABLE`` of tqdm says that nothing is shown unasked."""
+    return os.environ.get("TQDM_DISABLE", "").lower() not in ("", "0", "false", "no")
+
+
 def visible(progress: bool | None) -> bool:
     """Whether a bar is shown: as asked, and by default where somebody sees it, in terminals and notebooks.
 
@@ -38,6 +43,6 @@ def visible(progress: bool | None) -> bool:
     """
     if progress is not None:
         return progress
-    if os.environ.get("TQDM_DISABLE", "").lower() not in ("", "0", "false", "no"):
+    if switched_off():
         return False
     return sys.stderr.isatty() or in_notebook()

@@ -54,6 +54,18 @@ def table(title: str, header: Iterable[str], rows: Iterable[Iterable[Any]], note
     return _framed(title, f"<tr>{cells}</tr>" + "".join(lines[:_ROWS]) + _left_out(len(lines)), note)
 
 
+def signed(value: float, digits: int) -> str:
+    """A number with its sign and so many digits after the point; zero has no sign.
+
+    Examples
+    --------
+    >>> signed(0.171, 2), signed(-1e-9, 2), signed(-1.0, 3)
+    ('+0.17', '0.00', '-1.000')
+    """
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
 def brief(record: Any) -> str:
     """One line for a dataclass of long arrays: numbers and short values as they are, arrays by their shape.
 

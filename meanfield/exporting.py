@@ -47,6 +47,8 @@ MEANINGS = {
     "predicted_S_a": ("exponent of RD_a for m -> infinity", "1"),
     "width": ("number of neurons m", "1"),
     "rate": ("growth rate in canonical time s = kappa tbar", "1/s"),
+    "nonlinearity": ("estimated relative error by the change of the kernel", "1"),
+    "time_exponent": ("exponent of the training time in s = kappa tbar", "1"),
     "kernel_change": ("relative change of the tangent kernel", "1"),
     "kernel_alignment": ("alignment of the kernel with the targets", "1"),
     "orientations": ("effective number of orientations", "1"),
@@ -101,6 +103,18 @@ def frame(
     units = {name: known[name][1] for name in (*(index or ()), *columns) if name in known}
     table.attrs = {**dict(attributes or {}), "units": units}
     return table
+
+
+def of_samples(problem: Any) -> tuple[dict[str, tuple[str | Sequence[str], Any]], dict[str, Any]]:
+    """Variables and coordinates of a data set over the samples of a problem, in the user's units."""
+    variables: dict[str, tuple[str | Sequence[str], Any]] = {
+        "target": ("sample", problem.targets),
+        "input": (("sample", "feature"), problem.features),
+    }
+    coordinates: dict[str, Any] = {"sample": np.arange(problem.n)}
+    if problem.feature_names is not None:
+        coordinates["feature"] = np.array(problem.feature_names)
+    return variables, coordinates
 
 
 def dataset(

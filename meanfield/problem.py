@@ -233,12 +233,24 @@ class Problem:
             Samples and targets as the network sees them, without the bias column.
         described : mapping
             What :meth:`described` has returned.
+
+        Raises
+        ------
+        InputError
+            If it is something else, or a part of it is missing.
         """
+        instance("described", described, Mapping, "Problem.described()")  # type: ignore[type-abstract]
         about = {"loss": MEAN_SQUARE.name, **described}  # earlier versions knew no other
-        kept = about.pop("standardisation")
-        problem = cls(x, y, **about)
-        if kept is not None:
-            object.__setattr__(problem, "standardisation", Standardisation.from_dict(kept, problem.d_in))
+        try:
+            kept = about.pop("standardisation")
+            problem = cls(x, y, bias=about.pop("bias"), name=about.pop("name"), **about)
+            if kept is not None:
+                object.__setattr__(problem, "standardisation", Standardisation.from_dict(kept, problem.d_in))
+        except (KeyError, TypeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(
+                f"described is not what Problem.described() returns ({reason}); give all of that"
+            ) from None
         return problem
 
     @property

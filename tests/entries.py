@@ -151,6 +151,10 @@ ENTRIES = {
         {"problem": PROBLEM, "scaling": SCALING, "widths": [1e3], "tol": 1e-2, "loss_tol": 1e-3,
          "loss_atol": 1e-9, "nodes": 64, "progress": False},
     ),
+    "Problem.restored": (
+        mf.Problem.restored,
+        {"x": [0.5, 1.0], "y": [1.0, 2.0], "described": PROBLEM.described()},
+    ),
     "limits.KernelRegime": (
         limits.KernelRegime,
         {"problem": PROBLEM, "width": 1e3, "kappa": 1.0, "kappa_prime": 1.0},
@@ -320,6 +324,10 @@ ENTRIES = {
     "limits.Linearised.impulse": (LINEAR.impulse, {"t": 1.0}),
     "limits.Linearised.impulse_products": (LINEAR.impulse_products, {"t": 1.0}),
     "limits.Linearised.residual": (LINEAR.residual, {"t": 1.0}),
+    "limits.KernelRegime.to_pandas": (LAW.to_pandas, {"t": 1.0}),
+    "limits.KernelRegime.to_xarray": (LAW.to_xarray, {"t": 1.0}),
+    "limits.Linearised.to_pandas": (LINEAR.to_pandas, {"t": 1.0}),
+    "limits.Linearised.to_xarray": (LINEAR.to_xarray, {"t": 1.0}),
     "limits.KernelRegime.nonlinearity": (LAW.nonlinearity, {"t": 1.0}),
     "EarlyAlignment.shares": (ALIGNMENT.shares, {"scaling": SCALING, "width": 1e3, "nodes": 64}),
     "flow.tangent_kernel": (flow.tangent_kernel, {"problem": PROBLEM, "particles": NETWORK}),
@@ -386,5 +394,6 @@ ENTRIES = {
     "figures.entry": (figures.entry, {"name": "schemes"}),
     "symbolic.ThreeLayer": (symbolic.ThreeLayer, {"hidden_rate": 0, "zero_initial_output": True}),
     "Exponents.piecewise": (THEORY.piecewise, {"layer": "w"}),
+    "Exponents.to_xarray": (THEORY.to_xarray, {"gamma": [0.5], "gamma_prime": [0.0]}),
     "Exponents.latex": (THEORY.latex, {"layer": "w"}),
 }  # fmt: skip

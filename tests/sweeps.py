@@ -10,7 +10,7 @@ SMALL = {"gamma": [0.5, 1.75], "gamma_prime": [0.0], "widths": [20, 40, 80], "se
 
 
 def sweep(**changes):
-    return phase_diagram(FOUR, **{**SMALL, **changes})
+    return phase_diagram(FOUR, **{**SMALL, "progress": False, **changes})
 
 
 def numbers(diagram):

@@ -99,7 +99,7 @@ ITS_OWN = {
     "store_text", "store_to_xarray", "Exponents.numeric",  # a store that is open; any number of names
     "Particles.moved", "Particles.twins", "SweepStore.add", "SweepStore.add_all", "Origin.from_json",
     "BoundaryLine.between", "FigureResult.column", "Prediction.over", "Stats.after",
-    "Problem.restored", "CellSettings.restored", "Moment.of", "Training.particles", "Training.run",
+    "CellSettings.restored", "Moment.of", "Training.particles", "Training.run",
     "Activation.value_and_slope", "Activation.second", "Angle.of", "activations.kept_activation",
 }  # fmt: skip
 

@@ -431,7 +431,7 @@ class TestExitCodes:
         code, out, _ = run(capsys, "train", "--width", "10", "--loss-tol", "1e-3", "--out", tmp_path)
         assert (code, f"status    {status.name}" in out) == (EXIT_CODES[status], True)
         grid = ["--gamma", "0.5", "--gamma-prime", "0", "--widths", "10,20", "--seeds", "1", "--workers", "1"]
-        code, out, _ = run(capsys, "shard", "1/1", *grid, "--out", tmp_path)
+        code, out, _ = run(capsys, "shard", "1/1", *grid, "--out", tmp_path, "--quiet")
         assert code == EXIT_CODES[status]
         assert ("2 of them did not converge" in out) == (code == 1)
 

@@ -1,5 +1,6 @@
 """Where cells run: order, memory, lost workers, threads of workers, a real Dask cluster."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -251,7 +252,7 @@ class TestWorkers:
 
         killer = threading.Thread(target=kill)
         killer.start()
-        diagram = phase_diagram(FOUR, **LONG, executor=2, store=store)
+        diagram = phase_diagram(FOUR, **LONG, executor=2, store=store, progress=False)
         killer.join()
         assert killed
         assert numbers(diagram) == long_serial
@@ -451,16 +452,22 @@ if __name__ == "__main__":
         pytest.importorskip("joblib")
         program = tmp_path / "program.py"
         program.write_text(self.PROGRAM)
+        groups = []
 
         def run(who):
             # Into a file: a pipe would be held open by the workers that are left.
-            subprocess.run(
-                [sys.executable, program, request.param, who], cwd=tmp_path, check=False, timeout=60,
+            process = subprocess.Popen(
+                [sys.executable, program, request.param, who], cwd=tmp_path, start_new_session=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
+            groups.append(process.pid)
+            process.wait(60)
             return (tmp_path / "told").read_text().split()
 
-        return run
+        yield run
+        for group in groups:  # what is left of it
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
     @needs_proc
     def test_a_pool_of_several_loses_all_with_one(self, start):
@@ -471,11 +478,8 @@ if __name__ == "__main__":
     def test_workers_that_are_busy_outlive_their_parent(self, start):
         """Hence the pipe that each of ours watches."""
         (pid,) = map(int, start("parent"))
-        try:
-            time.sleep(1.0)
-            assert alive({pid})
-        finally:
-            os.kill(pid, signal.SIGKILL)
+        time.sleep(1.0)
+        assert alive({pid})
 
 
 class TestWithoutDask:

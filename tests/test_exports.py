@@ -2,15 +2,17 @@
 
 import importlib
 import json
+import math
 from dataclasses import asdict, replace
 
 import numpy as np
 import pandas
 import pytest
+import sympy
 import xarray
 
 import meanfield as mf
-from meanfield import InputError, MissingExtraError, limits
+from meanfield import InputError, MissingExtraError, limits, symbolic
 
 FOUR = mf.datasets.four_points()
 NTK, MEAN_FIELD = mf.Scaling.named("ntk"), mf.Scaling.named("mean-field")
@@ -165,6 +167,94 @@ class TestValues:
         alignment = results["alignment"]
         assert alignment.to_pandas()["rate"].tolist() == [e.rate for e in alignment.extremals]
         np.testing.assert_array_equal(alignment.to_xarray()["direction"][0], alignment.extremals[0].direction)
+
+
+NAMED = mf.Problem([[0.0, 1.0], [2.0, 5.0], [1.0, -1.0]], [0.5, -0.5, 0.1], feature_names=["kelvin", "bar"])
+
+
+class TestLaws:
+    """Closed forms hold at all times: those that are asked for are the rows."""
+
+    @pytest.fixture(params=["kernel regime", "linearised"])
+    def law(self, request):
+        if request.param == "kernel regime":
+            return limits.KernelRegime.at(NAMED, NTK, width=1e4)
+        return limits.Linearised(NAMED, mf.Particles.sample(NAMED, NTK, 50, rng=0))
+
+    def test_to_pandas(self, law, tmp_path):
+        times = [0.0, 1.0, math.inf]
+        table = law.to_pandas(times)
+        assert (table.index.name, table.index.tolist()) == ("time", times)
+        assert (table.attrs["units"]["time"], table.attrs["units"]["loss"]) == ("tbar", "y**2")
+        assert table.attrs["unlearnable"] == law.unlearnable
+        for k, t in enumerate(times):
+            moved = law.displacement(t)
+            row = (law.loss(t), moved.rd_w, moved.rd_a)
+            assert tuple(table[["loss", "rd_w", "rd_a"]].iloc[k]) == row
+            if "nonlinearity" in table:
+                assert table["nonlinearity"].iloc[k] == law.nonlinearity(t)
+        assert ("nonlinearity" in table) == isinstance(law, limits.KernelRegime)
+        table.to_csv(tmp_path / "law.csv")
+        again = pandas.read_csv(tmp_path / "law.csv", index_col="time")
+        pandas.testing.assert_frame_equal(again, table, check_exact=True)
+
+    def test_to_xarray(self, law, tmp_path):
+        data = law.to_xarray([1.0, 4.0])
+        assert data["output"].dims == ("time", "sample")
+        np.testing.assert_allclose(data["output"], law.output(NAMED.features, [1.0, 4.0]), rtol=1e-9)
+        assert data["input"].sel(feature="bar").values.tolist() == [1.0, 5.0, -1.0]
+        assert data["time"].attrs["units"] == "tbar"
+        data.to_netcdf(tmp_path / "law.nc", engine="scipy")
+        again = xarray.load_dataset(tmp_path / "law.nc", engine="scipy")
+        for name in ("loss", "rd_w", "rd_a", "output", "target"):
+            np.testing.assert_array_equal(again[name], data[name])
+
+    def test_one_time_is_one_row(self, law):
+        assert law.to_pandas(2.0)["loss"].tolist() == [law.loss(2.0)]
+
+    @pytest.mark.parametrize("t", [-1.0, [1.0, -1.0], [], "end", math.nan, [[1.0]]])
+    def test_no_time(self, law, t):
+        for export in (law.to_pandas, law.to_xarray):
+            with pytest.raises(InputError, match=r"^t (is|has shape)"):
+                export(t)
+
+
+class TestExponents:
+    """What is derived, as tables: text of SymPy that reads back, and maps of numbers."""
+
+    @pytest.fixture(params=[symbolic.TwoLayer(), symbolic.ThreeLayer()], ids=["two layers", "three layers"])
+    def found(self, request):
+        return symbolic.derive_exponents(request.param)
+
+    def test_regions_round_trip(self, found, tmp_path):
+        found.to_pandas().to_csv(tmp_path / "regions.csv", index=False)
+        table = pandas.read_csv(tmp_path / "regions.csv")
+        names = {"gamma": symbolic.gamma, "gamma_prime": symbolic.gamma_prime}
+        assert len(table) == len(found.regions)
+        for region, (_, row) in zip(found.regions, table.iterrows(), strict=True):
+            assert row["region"] == region.name
+            assert symbolic.Growth(row["growth"]) is region.growth
+            assert sympy.sympify(row["condition"], locals=names) == region.condition
+            assert sympy.sympify(str(row["time_exponent"]), locals=names) == region.time
+            for layer, order in region.orders.items():
+                assert sympy.sympify(str(row[f"S_{layer}"]), locals=names) == order
+
+    def test_maps(self, found, tmp_path):
+        gamma, gamma_prime = [0.5, 1.75], [0.0, 0.25, -3.0]
+        found.to_xarray(gamma, gamma_prime).to_netcdf(tmp_path / "maps.nc", engine="scipy")
+        maps = xarray.load_dataset(tmp_path / "maps.nc", engine="scipy")
+        for layer in found.network.layers:
+            for g in gamma:
+                for gp in gamma_prime:
+                    (exact,) = found.numeric(f"S_{layer}")(g, gp)
+                    assert maps[f"predicted_S_{layer}"].sel(gamma=g, gamma_prime=gp) == exact
+        assert set(maps) == {f"predicted_S_{layer}" for layer in found.network.layers} | {"time_exponent"}
+
+    def test_maps_are_those_of_a_diagram(self, results):
+        diagram = results["diagram"].to_xarray()
+        maps = symbolic.derive_exponents().to_xarray(diagram["gamma"], diagram["gamma_prime"])
+        np.testing.assert_array_equal(maps["predicted_S_w"], diagram["predicted_S_w"])
+        np.testing.assert_array_equal(maps["predicted_S_a"], diagram["predicted_S_a"])
 
 
 class TestPredictedSa:

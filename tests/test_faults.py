@@ -80,6 +80,19 @@ class TestSignals:
             store.unlink()
 
     @needs_proc
+    @pytest.mark.parametrize("to_all", [False, True], ids=["to the sweep", "to its group"])
+    def test_terminated_with_workers(self, to_all, start, tmp_path):
+        """As batch systems do: workers end, nothing is leaked, and the shell sees the signal's exit code."""
+        process = start(2)
+        wait_until(lambda: len(rows(tmp_path / "sweep.sqlite")) >= 2, 120, "first cells")
+        workers = descendants(process.pid)
+        assert len(workers) >= 2
+        (os.killpg if to_all else os.kill)(process.pid, signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.stderr.read() == ""
+        wait_until(lambda: not alive(workers), 10, "workers end")
+
+    @needs_proc
     def test_a_worker_killed_for_its_memory(self, start, undisturbed, tmp_path):
         """As the kernel does it: SIGKILL to one worker. Its cell runs again, and the table is the same."""
         store = tmp_path / "sweep.sqlite"

@@ -1,6 +1,7 @@
 """Figures, by their numbers: what is drawn where, and what is written to files."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -51,6 +52,12 @@ def with_holes(diagram, where):
     rd_w = diagram.rd_w.copy()
     rd_w[where] = np.nan
     return dataclasses.replace(diagram, rd_w=rd_w)
+
+
+def numbers_in_cells(ax):
+    """Exponents that a drawn map shows in its cells (contours are labelled above them): zero has no sign."""
+    inside = [t for t in ax.findobj(PlacedText) if t.shown and ax.bbox.contains(*t.get_window_extent().min)]
+    return [t for t in inside if re.fullmatch("[+\u2212](0\\.\\d\\d|\\d\\.\\d|\\d+)|0\\.00", t.get_text())]
 
 
 def labelled(ax, label):
@@ -205,13 +212,16 @@ class TestPhaseDiagram:
         for i, box in enumerate(boxes):
             assert not any(box.overlaps(other) for other in boxes[:i])
 
+    def test_zero_is_written_as_people_do(self, diagram):
+        limit = mf.limit_diagram(mf.datasets.four_points(), gamma=[0.5, 1.0, 1.5], gamma_prime=[0.0])
+        ax = draw(plot.phase_diagram(limit))
+        assert [t.get_text() for t in numbers_in_cells(ax)] == ["\u22120.50", "0.00", "+0.25"]
+
     def test_numbers_that_do_not_fit_are_left_out(self, diagram):
         count = []
         for width in (6.75, 1.7):
             ax = draw(plot.phase_diagram(diagram, plot.new_axes(width, 2.5), legend=False))
-            count.append(
-                sum(t.shown and t.get_text()[:2] in ("+.", "\u2212.") for t in ax.findobj(PlacedText))
-            )
+            count.append(len(numbers_in_cells(ax)))
         assert count[0] == diagram.S_w.size > count[1]
 
     def test_note_states_the_ensemble_and_the_agreement(self, diagram):
@@ -248,7 +258,7 @@ class TestPhaseDiagram:
     def test_numbers_stand_upright_and_no_line_runs_through_them(self, diagram):
         """Every number has the cell's colour around it, and keeps off contours where there is room."""
         ax = draw(plot.phase_diagram(diagram, plot.new_axes("page", 5.0)))
-        numbers = [t for t in ax.findobj(PlacedText) if t.get_text()[:2] in ("+.", "\u2212.")]
+        numbers = numbers_in_cells(ax)
         (contours,) = [c for c in ax.collections if c.get_label() == "theory: contours of S_w"]
         lines = [line for path in contours.get_paths() for line in path.to_polygons(closed_only=False)]
         assert len(numbers) == diagram.S_w.size

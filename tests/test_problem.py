@@ -247,6 +247,29 @@ class TestLossFloor:
         assert scaled == pytest.approx(target_factor**2 * floor, rel=1e-10)
 
 
+class TestRestored:
+    SCALED = Problem([[1.0, 2.0], [3.0, 5.0]], [1.0, 2.0], feature_names=["u", "v"]).standardised()
+
+    def test_round_trip(self):
+        again = Problem.restored(self.SCALED.x[:, :2], self.SCALED.y, self.SCALED.described())
+        assert (again.fingerprint, again.described()) == (self.SCALED.fingerprint, self.SCALED.described())
+
+    @pytest.mark.parametrize("part", ["bias", "name", "standardisation", "scale", "target_mean"])
+    def test_a_part_is_missing(self, part):
+        """Nothing is put in its place: a problem without its bias would be another one."""
+        kept = self.SCALED.described()
+        whole = kept if part in kept else kept["standardisation"]
+        del whole[part]
+        with pytest.raises(InputError, match=rf"returns \(KeyError: '{part}'\); give all of that$"):
+            Problem.restored(self.SCALED.x[:, :2], self.SCALED.y, kept)
+
+    def test_a_part_too_many(self):
+        with pytest.raises(
+            InputError, match=r"^described is not what Problem\.described\(\) returns \(TypeErr"
+        ):
+            Problem.restored([1.0, 2.0], [1.0, 2.0], Problem([1.0, 2.0], [1.0, 2.0]).described() | {"b": 1})
+
+
 def test_loss_is_half_the_mean_square():
     problem = Problem([1.0, 2.0], [1.0, 3.0])
     assert problem.loss(np.array([2.0, 5.0])) == pytest.approx((1 + 4) / 4)

@@ -5,13 +5,14 @@ import io
 import itertools
 import math
 import re
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from sweeps import FOUR, SMALL
 
-from meanfield import Problem, phase_diagram, plotting
+from meanfield import Problem, boundary, phase_diagram, plotting
 from meanfield.experiments import Cell, CellSettings, estimate, methods_text, run_cell
 from meanfield.experiments import progress as progress_module
 from meanfield.experiments.estimate import CostModel, Probe, announcement, probe_cells, probes
@@ -68,6 +69,34 @@ class TestBar:
     def test_hidden(self, capsys):
         phase_diagram(FOUR, **SMALL, progress=False)
         assert capsys.readouterr().err == ""
+
+    def test_where_nobody_sees_a_bar_long_sweeps_say_how_long(self, monkeypatch, capsys):
+        phase_diagram(FOUR, **SMALL)
+        assert capsys.readouterr().err == ""  # short
+        monkeypatch.setattr(progress_module, "_WORTH_A_LINE", 0.0)
+        phase_diagram(FOUR, **SMALL)
+        line = r"estimate: about [\d.]+ s for 12 networks in this process\n"
+        assert re.fullmatch(line, capsys.readouterr().err)
+        phase_diagram(FOUR, **SMALL, progress=False)
+        boundary(FOUR, gamma_prime=[0.0], widths=[20, 40], max_points=1)
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+        phase_diagram(FOUR, **SMALL)
+        assert capsys.readouterr().err == ""
+
+    def test_a_command_whose_messages_go_to_a_pipe_says_it_first(self, tmp_path):
+        """The line is there while networks are trained, and nothing but the line."""
+        command = [sys.executable, "-m", "meanfield", "phase-diagram", "--seeds", "100", "--workers", "2"]
+        with subprocess.Popen(
+            [*command, "--out", tmp_path], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ) as process:
+            line = process.stderr.readline()
+            assert process.poll() is None
+            process.terminate()
+            rest = process.stderr.read()
+        assert re.fullmatch(
+            r"estimate: about [\d.]+ (s|min|h) for \d+ networks in 2 processes(; a first look .*)?\n", line
+        )
+        assert rest == ""
 
     def test_resumed(self, monkeypatch, tmp_path):
         phase_diagram(FOUR, **SMALL, shard=(1, 3), store=tmp_path / "s")
@@ -136,6 +165,29 @@ class TestEstimate:
         monkeypatch.setattr(estimate, "run_particles", lambda *_, **__: stuck)
         (probe,) = probes(FOUR, CELLS[:1], settings)
         assert 1000.0 < probe.steps <= settings.max_steps
+
+    def test_a_sweep_that_goes_on_times_nothing(self, monkeypatch, tmp_path):
+        """Finished cells were timed: workers need not wait for probes, of the widest networks at worst."""
+        kept = {"gamma": [0.5, 1.0, 1.75], "gamma_prime": [0.0], "widths": [20, 40], "seeds": 2}
+        begun = phase_diagram(FOUR, **kept, store=tmp_path / "s", progress=False)
+        timed = []
+        real = estimate.run_particles
+        monkeypatch.setattr(
+            estimate, "run_particles", lambda *of, **how: timed.append(of) or real(*of, **how)
+        )
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        phase_diagram(FOUR, **kept | {"widths": [20, 40, 80]}, store=tmp_path / "s", progress=True)
+        assert timed == []
+        assert re.search(r"estimate: about [\d.]+ s for 6 networks", sys.stderr.getvalue())
+        model = CostModel.fitted(estimate.recalled(begun.results))
+        assert (model.width, len(model.points)) == (20, 3)
+        narrow = [r for r in begun.results if r.cell.width == 20 and r.cell.seed == 0]
+        assert sorted(model.log_steps) == pytest.approx(sorted(math.log(r.steps) for r in narrow))
+
+    def test_cells_of_one_width_do_not_tell(self):
+        results = [dataclasses.replace(RESULT, cell=Cell(g, 0.0, 20, 0)) for g in (0.5, 1.0, 1.5)]
+        assert estimate.recalled(results) == []
+        assert estimate.recalled([]) == []
 
     def test_results_are_those_without_an_estimate(self, monkeypatch):
         quiet = phase_diagram(FOUR, **SMALL, progress=False)

@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 import click
+import numba
 import numpy as np
 import pytest
 
@@ -481,12 +483,35 @@ class TestDoctor:
         assert "openblas" in out or "mkl" in out
         assert out.count(" yes") == 5
 
+    def test_time_to_compile_is_a_column_of_its_own(self, capsys, monkeypatch):
+        """Of kernels that are compiled in a check: here of one that no cache holds."""
+        from meanfield import diagnosis
+
+        def compare():
+            kernel = numba.njit(lambda x: sum(np.sort(x)) + np.linalg.norm(x))
+            began = time.perf_counter()
+            kernel.compile("float64(float64[::1])")
+            compiling.append(time.perf_counter() - began)
+            time.sleep(0.2)
+            return 0.0
+
+        compiling = []
+        monkeypatch.setattr(diagnosis, "_CHECKS", (("a kernel", compare, 1e-9), ("none", lambda: 0.0, 1e-9)))
+        first, second = diagnosis.diagnose().checks
+        assert first.compiled == pytest.approx(compiling[0], rel=0.1)
+        assert 0.2 <= first.seconds < 0.2 + 0.1 * compiling[0] + 0.1
+        assert (second.compiled, second.seconds < 0.1) == (0.0, True)
+        _, out, _ = run(capsys, "doctor")
+        assert re.search(r"time +compiled in +passed", out)
+        assert re.search(r"a kernel +0\.0e\+00 +1e-09 +0\.2\d s +\d+\.\d s +yes", out)
+
     def test_json_and_numbers(self, capsys):
         code, out, _ = run(capsys, "doctor", "--json")
         found = json.loads(out)
         assert code == 0
         assert found["well"]
         assert all(check["error"] <= check["allowed"] for check in found["checks"])
+        assert all(check["compiled"] >= 0.0 for check in found["checks"])
         assert found["packages"]["numpy"] == np.__version__
         assert found["cache"]["works"]
 

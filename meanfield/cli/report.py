@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield.cli.tables import Page, Table, paths
 from meanfield.cli.verb import of_this_command
+from meanfield.displays import signed
 from meanfield.regime import Classification, Regime
 from meanfield.scaling import Scaling
 
@@ -36,7 +37,7 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> Page:
         Table(
             ("gamma'", "gamma", "S_w measured", "these widths", "limit", "verdict", "agrees"),
             [
-                (*_place(row), _slope(row.S_w), _at_widths(row, "S_w"), f"{row.predicted_S_w:+.3f}",
+                (*_place(row), _slope(row.S_w), _at_widths(row, "S_w"), signed(row.predicted_S_w, 3),
                  row.verdict.value, {True: "yes", False: "NO", None: "-"}[row.agrees])
                 for row in diagram.rows
             ],
@@ -46,7 +47,7 @@ def diagram_as_text(diagram: PhaseDiagram, written: Sequence[Path]) -> Page:
         Table(
             ("gamma'", "gamma", "S_a measured", "these widths", "limit"),
             [
-                (*_place(row), _slope(row.S_a), _at_widths(row, "S_a"), f"{row.predicted_S_a:+.3f}")
+                (*_place(row), _slope(row.S_a), _at_widths(row, "S_a"), signed(row.predicted_S_a, 3))
                 for row in diagram.rows
             ],
         ),
@@ -286,11 +287,11 @@ def _slope(slope: Slope) -> str:
     if math.isnan(slope.value):
         return "no runs"
     if math.isinf(slope.low):
-        return f"{slope.value:+.3f} (no interval)"
-    return f"{slope.value:+.3f} +- {(slope.high - slope.low) / 2:.3f}"
+        return f"{signed(slope.value, 3)} (no interval)"
+    return f"{signed(slope.value, 3)} +- {(slope.high - slope.low) / 2:.3f}"
 
 
 def _at_widths(row: Row, name: str) -> str:
     """A prediction at these widths; a dash where there is none."""
     value = math.nan if row.at_widths is None else float(getattr(row.at_widths, name))
-    return f"{value:+.3f}" if math.isfinite(value) else "-"
+    return signed(value, 3) if math.isfinite(value) else "-"

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import displays
 from meanfield.activations import Activation
 from meanfield.arguments import instance, number, whole_number
+from meanfield.bars import visible
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import write_csv
 from meanfield.experiments.executors import AnyExecutor
@@ -289,6 +290,7 @@ def boundary(
     )
     max_points = whole_number("max_points", max_points)
     progress = checked_means(executor, memory, progress)
+    progress = progress if visible(progress) else False  # how many sweeps follow is not known: no estimate
     grid = Grid(
         np.empty(0), as_exponents("gamma_prime", gamma_prime), as_widths("widths", widths), as_seeds(seeds)
     )

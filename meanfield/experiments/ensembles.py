@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import displays
 from meanfield.activations import RELU, Activation
 from meanfield.experiments.spread import Spread
-from meanfield.exporting import dataset, frame
+from meanfield.exporting import dataset, frame, of_samples
 from meanfield.flow import Trajectory, gradient_flow
 from meanfield.flow.method import MethodName
 from meanfield.particles import Particles
@@ -236,20 +236,20 @@ class Ensemble:
         MissingExtraError
             If xarray is not installed.
         """
-        variables: dict[str, Any] = {
+        variables, coordinates = of_samples(self.problem)
+        variables |= {
             name: (("seed", "time"), getattr(self, name).values) for name in ("loss", "rd_w", "rd_a")
         }
         variables["output"] = (
             ("seed", "time", "sample"),
             self.problem.to_target_units(self.output.values),
         )
-        variables["target"] = ("sample", self.problem.targets)
         variables |= {
             name if name in ("status", "steps") else f"{name}_at_end": ("seed", values)
             for name, values in self._ends().items()
         }
-        coordinates = {"seed": self.seeds, "time": self.time, "sample": np.arange(self.problem.n)}
-        return dataset(variables, coordinates, self._attributes())
+        along = {"seed": self.seeds, "time": self.time}
+        return dataset(variables, along | coordinates, self._attributes())
 
     def _stacked(self, name: str) -> Spread:
         shape = (len(self.time), self.problem.n) if name == "output" else (len(self.time),)

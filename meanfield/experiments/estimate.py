@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,6 +168,17 @@ def probes(problem: Problem, cells: Sequence[Cell], settings: CellSettings) -> I
                 max(steps, 1.0) * math.log(start / settings.loss_atol) / fallen, float(settings.max_steps)
             )
         yield Probe(result, max(steps, result.steps), seconds / max(result.steps, 1), complete)
+
+
+def recalled(results: Iterable[CellResult]) -> list[Probe]:
+    """Finished cells in the place of probes; none where they do not tell how time grows with the width."""
+    timed = {result.cell: result for result in results if result.seconds > 0.0 and result.steps}
+    if not timed:
+        return []
+    found = [timed[cell] for cell in probe_cells(list(timed))]
+    if len({result.cell.width for result in found}) < 2:
+        return []
+    return [Probe(result, float(result.steps), result.seconds / result.steps, True) for result in found]
 
 
 def smaller(cells: Sequence[Cell]) -> list[Cell]:

@@ -6,7 +6,7 @@ Cells are independent and deterministic, so order and place do not change a bit 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -15,9 +15,9 @@ from typing import Any, Protocol, TypeAlias
 from meanfield import kernels
 from meanfield.arguments import shown
 from meanfield.errors import InputError, MissingExtraError
-from meanfield.experiments.cells import Cell, CellSettings, cell_memory, run_cell
+from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_memory, run_cell
 from meanfield.experiments.draining import Listener, drain
-from meanfield.experiments.estimate import CostModel, announcement, probe_cells, probes
+from meanfield.experiments.estimate import CostModel, announcement, probe_cells, probes, recalled
 from meanfield.experiments.origin import Outcome, here
 from meanfield.experiments.pools import DaskPool, GivenPool, Pool
 from meanfield.experiments.queueing import PROCESS_BYTES, CellQueue, check_memory
@@ -39,6 +39,9 @@ class Monitor(Listener, Protocol):
 
     def plan(self, text: str) -> None:
         """Before the first cell: how many, where, how much memory."""
+
+    def estimate(self, text: str, seconds: float) -> None:
+        """Once it is known how long all cells take."""
 
     def weigh(self, weight: Callable[[Cell], float], left: Sequence[Cell]) -> None:
         """How long the cells that are left take, relatively."""
@@ -126,9 +129,18 @@ def run_cells(
 
 
 def timed(
-    problem: Problem, cells: Sequence[Cell], settings: CellSettings, executor: int | None, monitor: Monitor
+    problem: Problem,
+    cells: Sequence[Cell],
+    settings: CellSettings,
+    executor: int | None,
+    monitor: Monitor,
+    *,
+    finished: Iterable[CellResult] = (),
+    memory: float | None = None,
 ) -> Iterator[Outcome]:
     """Time a few cells here, say what all will take, and yield those that came to their end.
+
+    Where finished cells say enough, nothing is timed: a sweep that goes on is at work at once.
 
     Parameters
     ----------
@@ -138,21 +150,32 @@ def timed(
         As in :func:`run_cells`.
     monitor : Monitor
         Is told the estimate.
+    finished : iterable of CellResult
+        Cells of the same sweep that were run before.
+    memory : float, optional
+        As in :func:`run_cells`: a sweep that does not fit is not timed.
+
+    Raises
+    ------
+    InputError
+        If a cell does not fit into the memory.
     """
     if not cells:
         return
     processes = min(executor or 1, len(cells))
-    found = []
+    budget = (free_memory() if memory is None else memory) - PROCESS_BYTES * (processes if executor else 0)
+    check_memory(problem, cells, settings.per_half, budget)
+    found = recalled(finished)
     with ExitStack() as stack:
         stack.enter_context(kernels.one_blas_thread())
         if processes > 1:
             stack.enter_context(_one_kernel_thread())
-        for probe in probes(problem, probe_cells(cells), settings):
+        for probe in probes(problem, [] if found else probe_cells(cells), settings):
             found.append(probe)
             if probe.complete:
                 yield Outcome(probe.result, here())
     model, cut = CostModel.fitted(found), not all(probe.complete for probe in found)
-    monitor.plan(announcement(model, cells, processes, cut=cut))
+    monitor.estimate(announcement(model, cells, processes, cut=cut), model.total(cells, processes))
     done = {probe.result.cell for probe in found if probe.complete}
     monitor.weigh(model.seconds, [cell for cell in cells if cell not in done])
 

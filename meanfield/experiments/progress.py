@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from meanfield.bars import QUIET_SECONDS, bar_class, in_notebook, visible
+from meanfield.bars import QUIET_SECONDS, bar_class, in_notebook, switched_off, visible
 from meanfield.experiments.cells import Cell, CellResult, cost
 from meanfield.experiments.draining import over_processes
 
@@ -21,6 +21,8 @@ _LOG_SECONDS = 60.0
 _AFTER_THE_PLAN = 1e9
 #: Bars of notebooks are only drawn once a delay is over, and there has to be one.
 _AT_ONCE = 1e-9
+#: Sweeps of fewer seconds say nothing where nobody sees a bar.
+_WORTH_A_LINE = 10.0
 #: Partial results take at most this share of the time.
 _LIVE_SHARE = 0.1
 
@@ -28,7 +30,8 @@ _LIVE_SHARE = 0.1
 class SweepProgress:
     """A bar over cells: how many are done and how fast, what is running, and the time left.
 
-    The bar is weighted by the cells' cost, as it is known: by rule of thumb, then from probes.
+    The bar is weighted by the cells' cost, as it is known: by rule of thumb, then from probes. Where nobody
+    sees a bar one line says how long the sweep takes, if that is long.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ class SweepProgress:
     resumed : int
         Cells that were done before.
     shown : bool or None
-        None shows it in a terminal or notebook.
+        None shows it in a terminal or notebook, and only that line elsewhere.
     """
 
     def __init__(self, cells: Sequence[Cell], resumed: int, shown: bool | None) -> None:
@@ -45,6 +48,7 @@ class SweepProgress:
         watched, self._write = sys.stderr.isatty() or in_notebook(), bar_class().write
         # A notebook keeps what is written: unasked it gets a bar only, and that of long sweeps only.
         self._speaks = self._shown and (shown is True or not in_notebook())
+        self._estimates = self._shown or (shown is None and bool(cells) and not switched_off())
         self._total, self._done, self._lost = len(cells), 0, 0
         self._running: dict[Cell, None] = {}
         self._weight: Callable[[Cell], float] = cost
@@ -63,9 +67,16 @@ class SweepProgress:
         self._bar.set_postfix_str(self.text(), refresh=False)
 
     @property
-    def shown(self) -> bool:
-        """Whether anything is shown."""
-        return self._shown
+    def estimates(self) -> bool:
+        """Whether it is to be told how long the sweep takes."""
+        return self._estimates
+
+    def estimate(self, text: str, seconds: float) -> None:
+        """Say what all takes, once it is known."""
+        if self._shown:
+            self.plan(text)
+        elif seconds > _WORTH_A_LINE:
+            self._write(text, file=sys.stderr)
 
     def plan(self, text: str) -> None:
         """Say what will be done, before it is."""

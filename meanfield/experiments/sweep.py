@@ -125,7 +125,8 @@ def phase_diagram(
     confidence : float, default 0.95
         Level of the intervals.
     progress : bool or None
-        Show a progress bar; None shows it on a terminal.
+        Show a progress bar; None shows it on a terminal. Elsewhere it writes one line to standard error that
+        says how long a sweep of more than ten seconds takes.
     live : callable, optional
         Called with the diagram of what is finished while the sweep runs, to draw partial pictures.
     live_seconds : float, default 30.0
@@ -297,8 +298,9 @@ def train_cells(
             if live is not None:
                 live.offer()
 
-        if bar.shown and (executor is None or isinstance(executor, int)):
-            for outcome in timed(problem, open_cells, settings, executor, bar):
+        if bar.estimates and (executor is None or isinstance(executor, int)):
+            known = [outcome.result for outcome in finished.values()]
+            for outcome in timed(problem, open_cells, settings, executor, bar, finished=known, memory=memory):
                 take(outcome)
             open_cells = [cell for cell in open_cells if cell not in finished]
         outcomes = stack.enter_context(

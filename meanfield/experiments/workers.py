@@ -22,6 +22,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from meanfield.bars import in_notebook
 from meanfield.errors import InputError, WorkerLostError
 from meanfield.experiments.pools import LostCellError, use_one_thread
 
@@ -109,13 +110,36 @@ class ProcessPool(Generic[Item, Result]):
 @contextmanager
 def own_processes(count: int, work: Callable[[Item], Result]) -> Iterator[ProcessPool[Item, Result]]:
     """A :class:`ProcessPool` that is closed in the end, at once if by an exception."""
-    pool = ProcessPool(count, work)
+    with _exit_on_sigterm():
+        pool = ProcessPool(count, work)
+        try:
+            yield pool
+        except BaseException:
+            pool.close(at_once=True)
+            raise
+        pool.close(at_once=False)
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """SIGTERM, which batch systems send, unwinds as ``sys.exit`` does: workers' queues are cleared away.
+
+    A handler of the user's is left alone, and so is a notebook's kernel, which does not end by an exception.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    if not here or in_notebook() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _exit)
     try:
-        yield pool
-    except BaseException:
-        pool.close(at_once=True)
-        raise
-    pool.close(at_once=False)
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_DFL)  # whoever sends it again does not want to wait
+    sys.exit(128 + number)
 
 
 class _ProcessWithoutMain(SpawnProcess):

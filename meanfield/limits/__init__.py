@@ -4,7 +4,8 @@ from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.limits.comparison import Comparison, Rate, compare, convergence_rate, mean_run
 from meanfield.limits.condensed import EarlyAlignment, Extremal, early_alignment
 from meanfield.limits.displacement import LimitDisplacement, limit_displacements
-from meanfield.limits.kernel_regime import Displacement, KernelRegime, empirical_kernels
+from meanfield.limits.kernel_regime import KernelRegime, empirical_kernels
+from meanfield.limits.linear_law import Displacement
 from meanfield.limits.linearised import Linearised
 from meanfield.limits.mean_field import infinite_width
 from meanfield.limits.result import InfiniteWidth, load

@@ -15,20 +15,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import displays
 from meanfield.arc_cosine import arc_cosine_kernels, input_rows
-from meanfield.arguments import instance, number, over_times, scale
-from meanfield.displays import brief
+from meanfield.arguments import instance, number, scale
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
-from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
+from meanfield.limits.linear_flow import LinearFlow
+from meanfield.limits.linear_law import Displacement, LinearLaw, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem, check_mean_square
 from meanfield.resources import check_fits
@@ -42,64 +41,6 @@ _CAUTION = 10.0
 _NODES = 2048
 #: Entries of a block of particles x samples held at a time (32 MB).
 _BLOCK = 1 << 22
-
-
-@dataclass(frozen=True)
-class Displacement:
-    """Relative displacements of both layers and what they are made of.
-
-    All are arrays of shape (S,) where S times were asked for.
-
-    Attributes
-    ----------
-    rd_w, rd_a : float
-        RD_w and RD_a, of first and second order together.
-    first_w, first_a : float
-        First order: each layer under the initial weights of the other.
-    second_w, second_a : float
-        Second order: under the displacement of the other.
-    rounding : float
-        Estimated relative error of the first order by rounding: large where samples nearly coincide so that
-        not even 32 digits tell them apart.
-    """
-
-    first_w: float
-    first_a: float
-    second_w: float
-    second_a: float
-    rounding: float = 0.0
-
-    @property
-    def rd_w(self) -> float:
-        """Of the input weights."""
-        return _hypot(self.first_w, self.second_w)
-
-    @property
-    def rd_a(self) -> float:
-        """Of the output weights."""
-        return _hypot(self.first_a, self.second_a)
-
-    def __repr__(self) -> str:
-        if np.ndim(self.first_w):
-            return brief(self)
-        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
-        return f"{type(self).__name__}({values})"
-
-    @classmethod
-    def _over_times(cls, t: ArrayLike, at: Callable[[float], Displacement]) -> Displacement:
-        """Displacements at one time, or at several, whose values are stacked."""
-        found = over_times("t", t, at)
-        if isinstance(found, Displacement):
-            return found
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: np.array([getattr(one, name) for one in found]) for name in names})  # type: ignore[arg-type]
-
-
-def _hypot(one: float, other: float) -> float:
-    """The same bits for numbers and for arrays of them."""
-    if np.ndim(one) == 0:
-        return math.hypot(one, other)
-    return np.array([math.hypot(*pair) for pair in zip(one, other, strict=True)])  # type: ignore[return-value, call-overload]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +72,7 @@ class KernelRegime(LinearLaw):
     width: float
     kappa: float
     kappa_prime: float
+    _title = "Kernel regime in closed form"
 
     def __post_init__(self) -> None:
         check_mean_square(self.problem, "the law of the kernel regime is")
@@ -161,14 +103,9 @@ class KernelRegime(LinearLaw):
         width = number("width", width, "a positive finite number", above=0.0)
         return cls(problem, width, scaling.kappa(width, problem.d), scaling.kappa_prime(width, problem.d))
 
-    def _repr_html_(self) -> str:
-        rows = {
-            "data": f"{self.problem.name}, {self.problem.n} samples",
-            "width": self.width,
-            "kappa": self.kappa,
-            "kappa'": self.kappa_prime,
-        }
-        return displays.card("Kernel regime in closed form", rows)
+    @property
+    def _scales(self) -> dict[str, float]:
+        return {"width": self.width, "kappa": self.kappa, "kappa_prime": self.kappa_prime}
 
     @cached_property
     def layers(self) -> tuple[Array, Array]:
@@ -185,25 +122,10 @@ class KernelRegime(LinearLaw):
         modes, rate = self._modes, self.width * self.kappa**2 / self.problem.n
         return LinearFlow(rate, modes.values, modes.vectors, modes.initial, modes.rest)
 
-    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
-        """Output on new inputs at the time tbar = t.
-
-        Parameters
-        ----------
-        x : array_like or data frame, shape (k,) or (k, d_in)
-            Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        t : float or array_like, shape (S,), default inf
-            By default infinite.
-
-        Returns
-        -------
-        ndarray, shape (k,) or (S, k)
-            In the units of the user's targets.
-        """
-        kernel = self._modes.kernel_to(self.problem.with_bias(x), self.kappa_prime)
+    def _outputs(self, points: Array) -> Callable[[float], Array]:
+        kernel = self._modes.kernel_to(points, self.kappa_prime)
         scale, dual = self.width * self.kappa**2, self._modes.dual
-        output = over_times("t", t, lambda s: scale * (kernel @ (dual @ self._flow.impulse(a_time(s)))))
-        return self.problem.to_target_units(np.asarray(output))
+        return lambda t: scale * (kernel @ (dual @ self._flow.impulse(t)))
 
     def displacement(self, t: ArrayLike = math.inf, nodes: Particles | None = None) -> Displacement:
         """Displacements of the layers at the time tbar = t, to second order.
@@ -271,12 +193,23 @@ class KernelRegime(LinearLaw):
         -------
         float or ndarray, shape (S,)
         """
-        moved = self.displacement(t)
+        return self._nonlinearity(self.displacement(t))
+
+    def _nonlinearity(self, moved: Displacement) -> float | Array:
         share = self.kappa_prime**2 / (1.0 + self.kappa_prime**2)  # of the kernel's trace, that of w
         at_kinks = math.sqrt(self.problem.d / (2.0 * math.pi)) * moved.first_w
         by_w = at_kinks + _CAUTION * (moved.first_w**2 + moved.second_w)
         by_a = moved.first_a**2 + moved.second_a
         return by_w + _CAUTION * by_a * share + moved.rounding
+
+    def _series(self, times: Array) -> dict[str, Any]:
+        moved = self.displacement(times)
+        return {
+            "loss": self.loss(times),
+            "rd_w": moved.rd_w,
+            "rd_a": moved.rd_a,
+            "nonlinearity": self._nonlinearity(moved),
+        }
 
     @cached_property
     def _nodes(self) -> Particles:

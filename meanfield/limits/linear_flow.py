@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from meanfield.arguments import number, over_times
+from meanfield.arguments import number
 from meanfield.kernels import phi_functions
 
 Array = NDArray[np.float64]
@@ -91,97 +90,6 @@ class LinearFlow:
 
     def _left(self, t: float) -> Array:
         return np.asarray(np.exp(-self.values * (self.rate * t)) * self.initial)
-
-
-class LinearLaw:
-    """What a constant kernel makes of the residual, for users: times are checked, and may be several."""
-
-    @property
-    def _flow(self) -> LinearFlow:
-        raise NotImplementedError
-
-    @property
-    def rates(self) -> Array:
-        """Rates of decay of the residual's modes in 1/tbar, ascending, shape (n,); 0: never learned."""
-        return self._flow.rates
-
-    @property
-    def unlearnable(self) -> float:
-        """Loss that is left at infinite time: of the targets' part in the kernel's null space."""
-        return self._flow.unlearnable
-
-    def residual(self, t: ArrayLike) -> Array:
-        """Residual f - y on the samples at the time tbar = t (may be infinite), shape (n,).
-
-        All laws with a time take several, too, as an array of shape (S,): results are stacked, here (S, n).
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (S, n)
-        """
-        return np.asarray(over_times("t", t, lambda s: self._flow.residual(a_time(s))))
-
-    @overload
-    def loss(self, t: float) -> float: ...
-
-    @overload
-    def loss(self, t: ArrayLike) -> float | Array: ...
-
-    def loss(self, t: ArrayLike) -> float | Array:
-        """``R = (1/2n) sum_i e_i**2`` at the time tbar = t.
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        float or ndarray, shape (S,)
-            In the units of the squared targets.
-        """
-        found: float | Array = over_times("t", t, lambda s: self._flow.loss(a_time(s)))
-        return found
-
-    def time_to(self, loss: float) -> float:
-        """Time tbar at which the loss has fallen to a value; infinite if it never does.
-
-        Parameters
-        ----------
-        loss : float
-            A value of ``R``, in the units of the squared targets.
-
-        Returns
-        -------
-        float
-            Time (tbar).
-        """
-        return self._flow.time_to(loss)
-
-    def impulse(self, t: ArrayLike) -> Array:
-        """``T_i = -(1/n) int_0^t e_i dtbar`` in its learnable part, shape (n,); (S, n) at S times.
-
-        Parameters
-        ----------
-        t : float or array_like, shape (S,)
-            Time (tbar), may be infinite; or several.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (S, n)
-        """
-        vectors = self._flow.vectors
-        return np.asarray(over_times("t", t, lambda s: vectors @ self._flow.impulse(a_time(s))))
-
-
-def a_time(t: float) -> float:
-    """A time, checked: >= 0, or infinite."""
-    return number("t", t, "a time tbar >= 0, or infinity", least=0.0, most=math.inf)
 
 
 def _double_integral(rates: Array, t: float) -> Array:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import displays
 from meanfield.arguments import instance, over_times
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
-from meanfield.limits.kernel_regime import Displacement, empirical_kernels
-from meanfield.limits.linear_flow import LinearFlow, LinearLaw, a_time
+from meanfield.limits.kernel_regime import empirical_kernels
+from meanfield.limits.linear_flow import LinearFlow
+from meanfield.limits.linear_law import Displacement, LinearLaw, a_time
 from meanfield.particles import Particles
 from meanfield.problem import Problem, check_mean_square
 from meanfield.resources import check_fits
@@ -63,6 +64,7 @@ class Linearised(LinearLaw):
 
     problem: Problem
     network: Particles
+    _title = "Linearised flow of a network"
 
     def __post_init__(self) -> None:
         check_mean_square(self.problem, "the linearised flow is")
@@ -73,14 +75,10 @@ class Linearised(LinearLaw):
                 f"{self.problem.d}; draw the network for this problem"
             )
 
-    def _repr_html_(self) -> str:
-        rows = {
-            "data": f"{self.problem.name}, {self.problem.n} samples",
-            "width": self.network.width,
-            "kappa": self.network.kappa,
-            "kappa'": self.network.kappa_prime,
-        }
-        return displays.card("Linearised flow of a network", rows)
+    @property
+    def _scales(self) -> dict[str, float]:
+        network = self.network
+        return {"width": network.width, "kappa": network.kappa, "kappa_prime": network.kappa_prime}
 
     @cached_property
     def _modes(self) -> KernelModes:
@@ -119,27 +117,12 @@ class Linearised(LinearLaw):
             over_times("t", t, lambda s: vectors @ self._flow.impulse_products(a_time(s)) @ vectors.T)
         )
 
-    def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
-        """Output on any inputs at the time tbar = t.
-
-        Parameters
-        ----------
-        x : array_like or data frame, shape (k,) or (k, d_in)
-            Inputs in the user's units, without a bias column; columns of a data frame in any order.
-        t : float or array_like, shape (S,), default inf
-            By default infinite.
-
-        Returns
-        -------
-        ndarray, shape (k,) or (S, k)
-            In the units of the user's targets.
-        """
-        network, points = self.network, self.problem.with_bias(x)
+    def _outputs(self, points: Array) -> Callable[[float], Array]:
+        network = self.network
         K_a, K_w = empirical_kernels(network, points, self.problem.x)
         kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
         initial = network.output(points)
-        output = over_times("t", t, lambda s: initial + self._factor * (kernel @ self.impulse(s)))
-        return self.problem.to_target_units(np.asarray(output))
+        return lambda t: initial + self._factor * (kernel @ (self._flow.vectors @ self._flow.impulse(t)))
 
     def displacement(self, t: ArrayLike = math.inf) -> Displacement:
         """Relative displacements of the layers at the time tbar = t; there is no second order.

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from meanfield.arguments import Layer, flag, instance, number, one_of, pairs, shown, text
+from meanfield.displays import signed
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary, PhaseDiagram
 from meanfield.experiments.slopes import Verdict
@@ -317,16 +318,15 @@ def _write_numbers(
 
 
 def short(value: float) -> str:
-    """A signed number in four characters.
+    """A number with its sign in at most five characters, zero without.
 
     Examples
     --------
-    >>> short(0.171), short(-1.32), short(-12.0)
-    ('+.17', '−1.3', '−12')
+    >>> short(0.171), short(-0.001), short(-1.32), short(-12.0)
+    ('+0.17', '0.00', '−1.3', '−12')
     """
     size = abs(value)
-    digits = f"{size:.2f}"[1:] if size < 0.995 else f"{size:.1f}" if size < 9.95 else f"{size:.0f}"
-    return ("\u2212" if value < 0 else "+") + digits
+    return signed(value, 2 if size < 0.995 else 1 if size < 9.95 else 0).replace("-", "\u2212")
 
 
 def _spots(box: tuple[float, float, float, float]) -> list[tuple[float, float, float]]:

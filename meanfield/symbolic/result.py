@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from meanfield.arguments import Layer, interval, one_of
+from meanfield.arguments import Layer, interval, one_of, real_array
 from meanfield.displays import brief
+from meanfield.errors import InputError
+from meanfield.exporting import dataset, frame
 from meanfield.symbolic.network import Network, gamma, gamma_prime
 from meanfield.symbolic.polyhedra import AffineRow, Polyhedron, negated, solved
 
 if TYPE_CHECKING:
+    import pandas
+    import xarray
+
     from meanfield.symbolic.numeric import NumericExponents
 
 _PLANE = (gamma, gamma_prime)
@@ -365,6 +370,83 @@ class Exponents:
         from meanfield.symbolic.numeric import NumericExponents
 
         return NumericExponents.of(self, names or ("S_w", "S_a"))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The regions as a table: name, condition and, as text of SymPy, the exponents that hold there.
+
+        ``sympy.sympify(text, locals)`` reads them again, where ``locals`` has the symbols of
+        :mod:`meanfield.symbolic`.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from meanfield.symbolic import derive_exponents
+        >>> derive_exponents().to_pandas()[["region", "S_w", "S_a"]].iloc[0].tolist()
+        ['lazy', 'gamma - 2*gamma_prime - 1', 'gamma - 1']
+        """
+        columns: dict[str, list[str]] = {
+            "region": [region.name for region in self.regions],
+            "condition": [str(region.condition) for region in self.regions],
+        }
+        columns |= {
+            f"S_{layer}": [str(region.orders[layer]) for region in self.regions]
+            for layer in self.network.layers
+        }
+        columns["time_exponent"] = [str(region.time) for region in self.regions]
+        columns["growth"] = [region.growth.value for region in self.regions]
+        return frame(columns, None, {"network": repr(self.network)})
+
+    def to_xarray(self, gamma: ArrayLike, gamma_prime: ArrayLike) -> xarray.Dataset:
+        """The exponents on a grid of the plane, named and laid out as the maps of a phase diagram.
+
+        Parameters
+        ----------
+        gamma, gamma_prime : float or array_like, shapes (k,) and (l,)
+            The grid: all pairs.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``predicted_S_w``, ``predicted_S_a`` (or those of the layers there are) and ``time_exponent``,
+            of shape (l, k).
+
+        Raises
+        ------
+        InputError
+            For what is no list of numbers.
+        MissingExtraError
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> from meanfield.symbolic import derive_exponents
+        >>> maps = derive_exponents().to_xarray([0.5, 1.75], [0.0])
+        >>> maps["predicted_S_w"].values.tolist()
+        [[-0.5, 0.375]]
+        """
+        across, upwards = _axis("gamma", gamma), _axis("gamma_prime", gamma_prime)
+        names = [f"S_{layer}" for layer in self.network.layers]
+        found = self.numeric(*names, "time")(across, upwards[:, None])
+        variables = {
+            name: (("gamma_prime", "gamma"), values)
+            for name, values in zip(
+                [*(f"predicted_{name}" for name in names), "time_exponent"], found, strict=True
+            )
+        }
+        coordinates = {"gamma": across, "gamma_prime": upwards}
+        return dataset(variables, coordinates, {"network": repr(self.network)})
+
+
+def _axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """One axis of a grid of the plane."""
+    axis = np.atleast_1d(real_array(name, values))
+    if axis.ndim != 1 or not axis.size:
+        raise InputError(f"{name} has shape {axis.shape}; give one number, or a list of them")
+    return axis
 
 
 def _piecewise(pieces: list[tuple[sp.Expr, sp.Basic]]) -> sp.Piecewise:

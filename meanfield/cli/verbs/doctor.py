@@ -67,12 +67,17 @@ def _as_text(found: Diagnosis) -> Page:
     if found.checks:
         rows = [
             (check.name, f"{check.error:.1e}", f"{check.allowed:.0e}", f"{check.seconds:.2f} s",
-             "yes" if check.passed else "NO")
+             f"{check.compiled:.1f} s", "yes" if check.passed else "NO")
             for check in found.checks
         ]  # fmt: skip
         page += [
             "",
-            Table(("check", "error", "allowed", "time", "passed"), rows, words=("passed",), prose=("check",)),
+            Table(
+                ("check", "error", "allowed", "time", "compiled in", "passed"),
+                rows,
+                words=("passed",),
+                prose=("check",),
+            ),
         ]
     return page
 

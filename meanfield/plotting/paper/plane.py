@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from meanfield.displays import signed
 from meanfield.experiments.figures.phase_diagram import MeasuredScheme, PhasePlane
 from meanfield.plotting.placing import Obstacles, key_outside
 from meanfield.plotting.style import DIVERGING, GAMMA_PRIME, SMALL, THEORY, exact, new_axes, settle
@@ -69,4 +70,4 @@ def _name(ax: Axes, place: tuple[float, float], schemes: list[MeasuredScheme]) -
 
 
 def _signed(value: float) -> str:
-    return ("0.00" if abs(value) < 0.005 else f"{value:+.2f}").replace("-", "\u2212")
+    return signed(value, 2).replace("-", "\u2212")

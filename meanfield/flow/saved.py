@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from meanfield.activations import Activation, as_activation, named
 from meanfield.archives import read_member
-from meanfield.arguments import check_types, file_path, shown
+from meanfield.arguments import check_types, file_path, shown, squarable_array
 from meanfield.errors import InputError
 from meanfield.flow.moments import RECORDED
 from meanfield.flow.status import Status
@@ -168,15 +168,9 @@ def final_particles(initial: Particles, a: NDArray[Any], w: NDArray[Any], status
             raise InputError(f"{name} at its end has shape {array.shape}, expected {like.shape}")
     if status is Status.DIVERGED:
         return initial.moved(a, w)
-    return Particles.from_arrays(
-        a,
-        w,
-        kappa=initial.kappa,
-        kappa_prime=initial.kappa_prime,
-        weight=initial.weight,
-        activation=initial.activation,
-        beta2=initial.beta2,
-    )
+    for name, array in (("a", a), ("w", w)):
+        squarable_array(f"{name} at its end", array)
+    return initial.moved(a, w)
 
 
 def with_activation(meta: dict[str, Any], given: Activation | None) -> dict[str, Any]:

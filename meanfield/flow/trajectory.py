@@ -394,6 +394,7 @@ class Trajectory:
             "kappa_prime": self.initial.kappa_prime,
             "activation": self.initial.activation.name,
             "beta2": self.initial.beta2,
+            "rates": self.initial.rates,
             "status": self.status.name,
             "stats": asdict(self.stats),
             "time_unit": self.time_unit,
@@ -405,6 +406,8 @@ class Trajectory:
         x = self.problem.x[:, : self.problem.d_in]
         arrays |= {"x": x, "y": self.problem.y, "weight": self.initial.weight}
         arrays |= {"a0": self.initial.a, "w0": self.initial.w, "a1": self.final.a, "w1": self.final.w}
+        if self.initial.minus is not None:
+            arrays |= {"minus_a": self.initial.minus.a, "minus_w": self.initial.minus.w}
         if self.initial.span is not None:
             arrays |= {"basis": self.initial.span.basis, "outside": self.initial.span.outside}
         arrays |= {name: getattr(whole, name) for name in OPTIONAL if getattr(whole, name) is not None}
@@ -445,15 +448,19 @@ class Trajectory:
         scales = {name: meta[name] for name in ("kappa", "kappa_prime", "activation", "beta2")}
         scales["weight"] = arrays["weight"]
         initial, status = Particles.from_arrays(arrays["a0"], arrays["w0"], **scales), Status[meta["status"]]
+        initial = initial.trained(**dict(zip(("a", "w"), meta.get("rates", (1.0, 1.0)), strict=True)))
         final = final_particles(initial, arrays["a1"], arrays["w1"], status)
         stats = Stats(**{**meta["stats"], "events": EventCounts(**meta["stats"]["events"])})
         check_types(stats)
         check_types(stats.events)
         if "basis" in arrays:
             span = Span(arrays["basis"], arrays["outside"])
-            if span.basis.shape != problem.basis.shape or span.outside.shape != initial.a.shape:
+            if span.basis.shape != problem.basis.shape or span.outside.shape != (initial.size,):
                 raise InputError(f"its span has shapes {span.basis.shape} and {span.outside.shape}")
             initial, final = replace(initial, span=span), replace(final, span=span)
+        if "minus_a" in arrays:
+            minus = final_particles(initial, arrays["minus_a"], arrays["minus_w"], status)
+            initial, final = replace(initial, minus=minus), replace(final, minus=minus)
         check_series(arrays, shape=problem.y.shape, initial=initial, status=status)
         if initial.d != problem.d:
             raise InputError(f"its weights have shape {initial.w.shape}, but samples have d = {problem.d}")

@@ -6,7 +6,7 @@ are real. The s stages follow the three-term recursion of Chebyshev polynomials 
 ``h rho = 0.65 s**2``, rho being the spectral radius: work grows like the square root of the stiffness.
 
 rho comes from a power method with products of the Jacobian, which goes on with the vector that it found at
-the step before: one or two products a step. For the ReLU it is bounded by the largest eigenvalue of K / n plus
+the step before: one or two products a step. For the ReLU it is bounded by the largest eigenvalue of K / n and
 the largest rate of a neuron under the present residuals; kinks are met as the right-hand side meets them.
 
 Everything is kept as displacements from the step's start, which may be far below the rounding of the
@@ -187,7 +187,7 @@ class Stabilised:
             start = known.direction
         else:  # a little of everything beside it
             random = np.random.default_rng(0).standard_normal(start.shape)
-            start = start / max(norm(start), 1e-300) + random / norm(random)
+            start = start / max(norm(start), 1e-300) + 0.5 * random / norm(random)
         rate, direction = _radius(product, start, norm)
         return Known(known.slope, direction, _SAFETY * (rate + beside))
 

@@ -23,7 +23,7 @@ class State:
     f : ndarray, shape (n,)
         Outputs on the samples.
     e : ndarray, shape (n,)
-        Derivative of each sample's loss with respect to its output: of the mean square, the residual ``f - y``.
+        Derivative of each sample's loss with respect to its output: the residual of the mean square.
     loss : float
         R, without what is lost on rays.
     felt : ndarray, shape (n,), optional

@@ -43,7 +43,7 @@ ORDER = {"residual": 2, "linearly-implicit": 3, "runge-kutta": 5, "rosenbrock": 
 FOUR = datasets.four_points()
 
 every_method = pytest.mark.parametrize("method", METHODS)
-#: What an explicit method makes of a kink is of first order in h, and its estimate, of third or fifth, does not
+#: What an explicit method makes of a kink is of first order in h, and its estimate, of higher order, does not
 #: see it.
 keeps_its_tolerance_at_kinks = pytest.mark.parametrize("method", ["residual", "linearly-implicit"])
 

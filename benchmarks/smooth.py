@@ -3,7 +3,7 @@
 Sixteen samples of sin 4 pi x, 200 neurons, beta2 = 1, to the loss 1e-6. A sweep is an evaluation of all
 activations, forward and backward (a right-hand side); products with activations that are kept do not count,
 nor does the linear algebra. The error is the largest relative one of the loss from a thousandth of the run's
-time on, against SciPy's BDF on the user's own parameters. With ``--cost`` the time of a stage against that
+time on, against SciPy's Radau on the user's own parameters. With ``--cost`` the time of a stage against that
 of the activations themselves, and how a step of the stabilised method grows with the number of samples.
 """
 
@@ -56,9 +56,9 @@ def case(activation: Activation, gamma: float, width: int = 200) -> tuple[mf.Pro
 
 
 def reference(
-    problem: mf.Problem, network: mf.Particles, times: np.ndarray, rtol: float = 1e-8
+    problem: mf.Problem, network: mf.Particles, times: np.ndarray, rtol: float = 1e-7
 ) -> np.ndarray:
-    """Losses at times tbar by SciPy's BDF with the exact Jacobian, kappa' = beta2 = 1."""
+    """Losses at times tbar by SciPy's Radau with the exact Jacobian, kappa' = beta2 = 1."""
     m, d, n = *network.w.shape, problem.n
     x, y, sigma, kappa = problem.x, problem.y, network.activation, network.kappa
     inner = np.einsum("ic,id->icd", x, x).reshape(n, d * d)
@@ -89,7 +89,7 @@ def reference(
 
     start = np.concatenate([network.a, network.w.ravel()])
     found = solve_ivp(
-        rate, (0.0, times[-1]), start, "BDF", t_eval=times, rtol=rtol, atol=1e-2 * rtol, jac=jacobian
+        rate, (0.0, times[-1]), start, "Radau", t_eval=times, rtol=rtol, atol=1e-2 * rtol, jac=jacobian
     )
     return np.array([np.mean(split(state)[2] ** 2) / 2 for state in found.y.T])
 

@@ -335,3 +335,19 @@ class TestChoice:
         network = mf.Particles.sample(problem, mf.Scaling(0.5), 4, rng=0)
         run = mf.gradient_flow(problem, network, loss_tol=0, max_steps=1, save_path=True)
         assert run.stats.method == "residual"
+
+
+def test_a_row_of_the_table():
+    """tanh, gamma = 1, to the loss 1e-6: at most 1500 sweeps with an error of at most 2e-3 along the run."""
+    x = np.linspace(-0.5, 0.5, 16)
+    problem = mf.Problem(x, np.sin(4 * np.pi * x))
+    network = mf.Particles.sample(problem, mf.Scaling(1.0), 200, activation="tanh", beta2=1.0, rng=0)
+    run = mf.gradient_flow(problem, network, loss_atol=1e-6)
+    assert (run.status.name, run.stats.method) == ("CONVERGED", "rosenbrock")
+    assert run.stats.passes <= 1500
+    times = np.geomspace(1e-3, 1.0, 30) * run.time[-1]
+    losses = [
+        mf.gradient_flow(problem, network, save_at=times, loss_tol=0, rtol=rtol, atol=1e-3 * rtol).loss
+        for rtol in (1e-3, 1e-5)
+    ]
+    np.testing.assert_allclose(*losses, rtol=2e-3)

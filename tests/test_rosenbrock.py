@@ -1,16 +1,21 @@
 """The Rosenbrock method with the exact Jacobian: coefficients, derivatives, linear algebra, runs."""
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import smooth
 
+import meanfield as mf
 from meanfield import kernels
 from meanfield.activations import as_activation
+from meanfield.flow import METHODS
 from meanfield.flow.elementwise import ElementwisePasses
 from meanfield.flow.jacobian import Blocks, Jacobian
 from meanfield.flow.linearly_implicit import LinearlyImplicit
 from meanfield.flow.rosenbrock import Rosenbrock
+from meanfield.flow.system import SmoothSystem
 
 TANH = as_activation("tanh")
 
@@ -191,3 +196,158 @@ class TestJacobian:
             )
         np.testing.assert_array_equal(found[0], found[1])
         np.testing.assert_array_equal(found[0], found[2])
+
+
+SETUPS = {"equal": (0.3, 1.0, 1.0, False), "weighted, three scales": (0.05, 0.6, 0.5, True)}
+#: Tolerances at which each method's runs are compared. Errors of RKC2 fall like rtol**(2/3) only.
+RTOLS = {
+    "rosenbrock": (1e-3, 1e-5),
+    "stabilised": (1e-2, 1e-3),
+    "linearly-implicit": (1e-3, 1e-5),
+    "runge-kutta": (1e-3,),
+}
+TIMES = np.array([0.1, 1.0, 5.0, 20.0, 60.0])
+
+
+@functools.cache
+def run_by_scipy(activation, setup):
+    kappa, kappa_prime, beta2, weighted = SETUPS[setup]
+    rng = np.random.default_rng(3)
+    problem = mf.Problem(rng.standard_normal((6, 2)), rng.standard_normal(6))
+    network = mf.Particles.from_arrays(
+        rng.standard_normal(14), rng.standard_normal((14, 3)), kappa=kappa, kappa_prime=kappa_prime,
+        weight=rng.uniform(0.5, 2, 14) if weighted else None, activation=smooth.ACTIVATIONS[activation],
+        beta2=beta2,
+    )  # fmt: skip
+    return problem, network, *smooth.exact(problem, network, TIMES)
+
+
+class TestRuns:
+    @pytest.mark.parametrize(("method", "rtol"), [(name, rtol) for name in RTOLS for rtol in RTOLS[name]])
+    @pytest.mark.parametrize("setup", SETUPS)
+    @pytest.mark.parametrize("activation", smooth.ACTIVATIONS)
+    def test_against_scipy_in_the_users_parameters(self, activation, setup, method, rtol):
+        if (activation, setup, method) == ("square", "equal", "runge-kutta"):
+            pytest.skip("takes 50 000 passes")
+        problem, network, a, w, output = run_by_scipy(activation, setup)
+        run = mf.gradient_flow(
+            problem, network, save_at=TIMES, loss_tol=0, stationarity=0, rtol=rtol, atol=1e-3 * rtol,
+            method=method, save_parameters=True,
+        )  # fmt: skip
+        assert (run.status.name, run.stats.method) == ("REACHED_TIME", method)
+        loss = np.mean((output - problem.y) ** 2, axis=1) / 2
+        assert loss[0] > 5 * loss[-1]
+        np.testing.assert_allclose(run.loss, loss, rtol=3 * rtol)
+        for found, expected in zip(run.output, output, strict=True):
+            assert np.linalg.norm(found - expected) <= 3 * rtol * np.linalg.norm(problem.y)
+        for found, expected, start in ((run.saved_a, a, network.a), (run.saved_w, w, network.w)):
+            for j in range(len(TIMES)):
+                moved = np.linalg.norm(expected[j] - start)
+                assert np.linalg.norm(found[j] - expected[j]) <= 3 * rtol * moved
+
+    @pytest.mark.parametrize("activation", smooth.ACTIVATIONS)
+    def test_energy_law(self, activation):
+        """``-dR/dtbar`` of the snapshots against the fall of the loss: the rate's mean over short steps."""
+        problem, network, *_ = run_by_scipy(activation, "equal")
+        seen = []
+        mf.gradient_flow(problem, network, t_end=5.0, loss_tol=0, rtol=1e-6, atol=1e-9, progress=seen.append)
+        time, loss = (np.array([getattr(now, name) for now in seen]) for name in ("time", "loss"))
+        rate = np.array([now.loss_rate for now in seen[1:]])  # at the start of each step
+        fall = np.sum((rate[1:] + rate[:-1]) / 2 * np.diff(time)[:-1])
+        assert fall == pytest.approx(loss[0] - loss[-2], rel=2e-3)
+
+    @pytest.mark.parametrize("method", ["rosenbrock", "stabilised", "linearly-implicit"])
+    def test_order_on_a_stiff_smooth_problem(self, method):
+        problem, network, *_ = run_by_scipy("tanh", "equal")
+        system = SmoothSystem(problem, network)
+        order = {"rosenbrock": 4, "stabilised": 2, "linearly-implicit": 3}[method]
+
+        def end(name, steps):
+            stepper, memory = METHODS[name](system), None
+            state = system.state(0.0, system.theta0.copy())
+            for _ in range(steps):
+                attempt = stepper.step(state, 0.15 / steps, memory)
+                state, memory = attempt.state, attempt.memory
+            return state.theta.copy()
+
+        exact = end("rosenbrock", 200)
+        errors = [np.linalg.norm(end(method, steps) - exact) for steps in (12, 24, 48)]
+        assert np.all(np.abs(-np.diff(np.log2(errors)) - order) < 0.35)
+
+    @pytest.mark.parametrize(("method", "order"), [("rosenbrock", 4), ("stabilised", 3)])
+    def test_error_estimate_falls_with_its_order(self, method, order):
+        problem, network, *_ = run_by_scipy("tanh", "equal")
+        system = SmoothSystem(problem, network)
+        state = system.state(0.0, system.theta0.copy())
+        found = [METHODS[method](system).step(state, h) for h in 0.02 / 2.0 ** np.arange(4)]
+        for field in ("output_error", "layer_error"):
+            sizes = [np.linalg.norm(getattr(attempt, field)) for attempt in found]
+            assert np.all(np.abs(-np.diff(np.log2(sizes)) - order) < 0.3)
+
+    @pytest.mark.parametrize("method", ["rosenbrock", "stabilised"])
+    def test_same_bits_for_any_number_of_threads(self, method):
+        x = np.random.default_rng(0).standard_normal((60, 3))
+        problem = mf.Problem(x, np.sin(x[:, 0]))
+        network = mf.Particles.sample(problem, mf.Scaling(0.5), 3000, activation="tanh", beta2=1.0, rng=1)
+        found, before = [], kernels.get_threads()
+        for threads in (1, 2):
+            kernels.set_threads(threads)
+            try:
+                run = mf.gradient_flow(problem, network, method=method, max_steps=3, loss_tol=0)
+            finally:
+                kernels.set_threads(before)
+            found.append(np.concatenate([run.final.a, run.final.w.ravel(), run.loss]))
+        np.testing.assert_array_equal(*found)
+
+    def test_a_step_costs_seven_sweeps_and_a_refused_one_five_and_a_third(self):
+        problem, network, *_ = run_by_scipy("tanh", "equal")
+        system = SmoothSystem(problem, network)
+        stepper, state = Rosenbrock(system), system.state(0.0, system.theta0)
+        before = system._passes._thirds
+        refused = stepper.step(state, 0.1)
+        assert system._passes._thirds - before == 21
+        stepper.step(state, 0.05, refused.again)
+        assert system._passes._thirds - before == 21 + 16
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("n", "d", "activation", "method"),
+        [
+            (20, 3, "relu", "residual"),
+            (1024, 3, "relu", "residual"),
+            (1025, 3, "relu", "stabilised"),
+            (3000, 1, "relu", "residual"),
+            (256, 3, "tanh", "rosenbrock"),
+            (257, 3, "tanh", "stabilised"),
+        ],
+    )
+    def test_by_samples_and_activation(self, n, d, activation, method):
+        x = np.random.default_rng(0).standard_normal((n, d))
+        problem = mf.Problem(x, x[:, 0])
+        network = mf.Particles.sample(problem, mf.Scaling(0.5), 4, activation=activation, beta2=1.0, rng=0)
+        run = mf.gradient_flow(problem, network, loss_tol=0, max_steps=1)
+        assert run.stats.method == method
+
+    def test_a_path_is_saved_by_the_residual_method(self):
+        x = np.random.default_rng(0).standard_normal((1100, 3))
+        problem = mf.Problem(x, x[:, 0])
+        network = mf.Particles.sample(problem, mf.Scaling(0.5), 4, rng=0)
+        run = mf.gradient_flow(problem, network, loss_tol=0, max_steps=1, save_path=True)
+        assert run.stats.method == "residual"
+
+
+def test_a_row_of_the_table():
+    """tanh, gamma = 1, to the loss 1e-6: at most 1500 sweeps with an error of at most 2e-3 along the run."""
+    x = np.linspace(-0.5, 0.5, 16)
+    problem = mf.Problem(x, np.sin(4 * np.pi * x))
+    network = mf.Particles.sample(problem, mf.Scaling(1.0), 200, activation="tanh", beta2=1.0, rng=0)
+    run = mf.gradient_flow(problem, network, loss_atol=1e-6)
+    assert (run.status.name, run.stats.method) == ("CONVERGED", "rosenbrock")
+    assert run.stats.passes <= 1500
+    times = np.geomspace(1e-3, 1.0, 30) * run.time[-1]
+    losses = [
+        mf.gradient_flow(problem, network, save_at=times, loss_tol=0, rtol=rtol, atol=1e-3 * rtol).loss
+        for rtol in (1e-3, 1e-5)
+    ]
+    np.testing.assert_allclose(*losses, rtol=2e-3)

@@ -6,7 +6,7 @@ are real. The s stages follow the three-term recursion of Chebyshev polynomials 
 ``h rho = 0.65 s**2``, rho being the spectral radius: work grows like the square root of the stiffness.
 
 rho comes from a power method with products of the Jacobian, which goes on with the vector that it found at
-the step before: one or two products a step. For the ReLU it is bounded by the largest eigenvalue of K / n plus
+the step before: one or two products a step. For the ReLU it is bounded by the largest eigenvalue of K / n and
 the largest rate of a neuron under the present residuals; kinks are met as the right-hand side meets them.
 
 Everything is kept as displacements from the step's start, which may be far below the rounding of the
@@ -37,7 +37,7 @@ _MOST = 2000
 _ACCURACY, _SAFETY, _PRODUCTS = 0.02, 1.1, 50
 
 
-class Stage(NamedTuple):
+class Recursion(NamedTuple):
     """Coefficients of ``Z_j = mu Z_{j-1} + nu Z_{j-2} + h (push F_{j-1} + first F_0)``."""
 
     mu: float
@@ -47,7 +47,7 @@ class Stage(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def chebyshev(s: int) -> tuple[Stage, ...]:
+def chebyshev(s: int) -> tuple[Recursion, ...]:
     """Coefficients of the s >= 2 stages, with ``Z_j = Y_j - Y_0``."""
     w0 = 1.0 + _DAMPING / s**2
     values = np.zeros((3, s + 1))  # Chebyshev polynomials at w0, and two derivatives
@@ -61,10 +61,10 @@ def chebyshev(s: int) -> tuple[Stage, ...]:
     b[2:] = values[2, 2:] / values[1, 2:] ** 2
     b[0], b[1] = b[2], 1.0 / w0
     rest = 1.0 - b * values[0]
-    stages = [Stage(0.0, 0.0, b[1] * w1, 0.0)]
+    stages = [Recursion(0.0, 0.0, b[1] * w1, 0.0)]
     for j in range(2, s + 1):
         push = 2.0 * b[j] * w1 / b[j - 1]
-        stages.append(Stage(2.0 * b[j] * w0 / b[j - 1], -b[j] / b[j - 2], push, -rest[j - 1] * push))
+        stages.append(Recursion(2.0 * b[j] * w0 / b[j - 1], -b[j] / b[j - 2], push, -rest[j - 1] * push))
     return tuple(stages)
 
 
@@ -81,7 +81,7 @@ def weights(s: int) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class Remembered:
     """What is known of a state.
 
     Attributes
@@ -114,12 +114,12 @@ class Stabilised:
         self._stage, self._zero = np.empty(shape), np.zeros(shape)
         self._results = (np.empty(shape), np.empty(shape))
 
-    def step(self, state: State, h: float, memory: Known | None = None) -> Attempt:
+    def step(self, state: State, h: float, memory: Remembered | None = None) -> Attempt:
         """See :meth:`meanfield.flow.method.Method.step`."""
         system, terms = self.system, self._terms
         if memory is None:
             slope = system.pullback(state.theta, -state.e / system.n, np.empty_like(state.theta))
-            memory = Known(slope, None, None)
+            memory = Remembered(slope, None, None)
         known = self._with_rate(state, memory)
         assert known.rate is not None
         s = max(2, 1 + int(math.sqrt(1.0 + _PER_STAGE * h * known.rate)))
@@ -156,7 +156,7 @@ class Stabilised:
             output_error=root.apply(root.adjoint(system.tangent(new, self._stage))),
             layer_error=system.combination_norms(terms, wrong),
             stiff=True,
-            memory=Known(terms[3].copy(), known.direction, None),
+            memory=Remembered(terms[3].copy(), known.direction, None),
             again=known,
         )
 
@@ -165,14 +165,14 @@ class Stabilised:
         speed = self.system.combination_norms(self._terms[slot : slot + 1], np.ones(1))
         return self.system.kappa * float(speed @ speed)
 
-    def _too_long(self, state: State, known: Known) -> Attempt:
+    def _too_long(self, state: State, known: Remembered) -> Attempt:
         """An attempt that was not made, and says how long it may be."""
         assert known.rate is not None
         longest = (_MOST - 2) ** 2 / (_PER_STAGE * known.rate)
         nothing = np.full(2, math.inf)
         return Attempt(state, math.nan, np.zeros_like(state.e), nothing, meets=longest, again=known)
 
-    def _with_rate(self, state: State, known: Known) -> Known:
+    def _with_rate(self, state: State, known: Remembered) -> Remembered:
         """With the spectral radius of the Jacobian, and a little more."""
         if known.rate is not None:
             return known
@@ -187,9 +187,9 @@ class Stabilised:
             start = known.direction
         else:  # a little of everything beside it
             random = np.random.default_rng(0).standard_normal(start.shape)
-            start = start / max(norm(start), 1e-300) + random / norm(random)
+            start = start / max(norm(start), 1e-300) + 0.5 * random / norm(random)
         rate, direction = _radius(product, start, norm)
-        return Known(known.slope, direction, _SAFETY * (rate + beside))
+        return Remembered(known.slope, direction, _SAFETY * (rate + beside))
 
 
 def _radius(

@@ -64,7 +64,8 @@ class Stats:
     steps, rejected : int
         Accepted and rejected steps.
     passes : int
-        Passes over all particles, the unit of cost.
+        Passes over all particles, the unit of cost: two for a right-hand side of ReLUs, one for any other
+        activation (a sweep, forward and backward).
     seconds : float
         Wall time.
     rd_w_max, rd_a_max : float

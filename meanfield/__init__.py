@@ -37,7 +37,17 @@ _HOMES = {
     "figures": "experiments",
 }
 #: Modules for users.
-_ROOMS = ("activations", "datasets", "experiments", "flow", "kernel_law", "kernels", "limits", "plotting", "symbolic")
+_ROOMS = (
+    "activations",
+    "datasets",
+    "experiments",
+    "flow",
+    "kernel_law",
+    "kernels",
+    "limits",
+    "plotting",
+    "symbolic",
+)
 
 __all__ = [*_HOMES, *_ROOMS]
 

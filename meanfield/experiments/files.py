@@ -11,9 +11,7 @@ from meanfield.flow.trajectory import Reader, load_saved
 from meanfield.limits.result import READERS
 
 
-def load(
-    path: str | os.PathLike[str], *, activation: Activation | None = None
-) -> Trajectory | PhaseDiagram:
+def load(path: str | os.PathLike[str], *, activation: Activation | None = None) -> Trajectory | PhaseDiagram:
     """Read what ``save`` has written: a run, a limit of infinite width, or a phase diagram.
 
     Parameters

@@ -29,6 +29,8 @@ _TILE, _NEURONS = 1 << 16, 1024
 _GROUPS = 64
 #: Up to this many pre-activations, values and slopes are kept (256 MB for both).
 _KEPT = 1 << 24
+#: Entries of the parts of a Gram matrix that threads add up (256 MB), unless one part alone is larger.
+_GRAM = 1 << 25
 #: Cost of an activation, in floating-point operations.
 _FLOPS = 20
 
@@ -104,7 +106,15 @@ class ElementwisePasses:
     ) -> None:
         """Run ``call(first, last)`` over all chunks, ``flops`` per particle, counted as so many sweeps."""
         self.count += passes
-        kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
+        handling = (
+            np.geterr()
+        )  # which threads do not inherit: attempts that overflow are rejected, not warned of
+
+        def handled(first: int, last: int) -> None:
+            with np.errstate(**handling):
+                call(first, last)
+
+        kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, handled)
 
 
 class Forward:
@@ -168,7 +178,8 @@ class Forward:
         """Tangent Gram matrix ``Phi W Phi^T``, shape (n c, n c), outputs running fastest."""
         passes = self.passes
         n, c = passes.n, passes.outputs
-        groups = passes.neuron_groups
+        most = max(1, _GRAM // (n * n * (1 + c * c)))
+        groups = _cut(passes.size, min(len(passes.neuron_groups), most))
         by_p = np.zeros((len(groups), n, n))
         by_q = np.zeros((len(groups), n * c, n * c))
 

@@ -41,7 +41,7 @@ SAVED = ("saved_a", "saved_w")
 
 
 class ActivationError(InputError):
-    """The file is good, but the activation that reads it is not; the sentence goes on from the file's name."""
+    """The file is good, the activation to read it with is not; the sentence goes on from the file's name."""
 
 
 def write_archive(
@@ -189,7 +189,9 @@ def with_activation(meta: dict[str, Any], given: Activation | None) -> dict[str,
     if name is None:
         if given is None:
             return meta
-        raise ActivationError(f"holds {KINDS[meta['kind']][0]}, which has no activation; leave activation out")
+        raise ActivationError(
+            f"holds {KINDS[meta['kind']][0]}, which has no activation; leave activation out"
+        )
     known = named(name)
     if given is None:
         if known is None:
@@ -202,8 +204,7 @@ def with_activation(meta: dict[str, Any], given: Activation | None) -> dict[str,
     if chosen != known and chosen.name != name:
         raise ActivationError(
             f"has the activation {shown(name)}, but the one given is called {shown(chosen.name)}; give the "
-            "activation with which the run was made"
-            + ("" if known is None else ", or leave it out")
+            "activation with which the run was made" + ("" if known is None else ", or leave it out")
         )
     return {**meta, "activation": chosen}
 

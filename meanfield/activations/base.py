@@ -66,12 +66,12 @@ class Activation:
     name : str
         For tables, files and the command line.
     value, slope : callable
-        ``sigma(z)`` and ``sigma'(z)``, elementwise; they must not change their argument. Functions of a
-        module, if runs go to other processes.
+        ``sigma(z)`` and ``sigma'(z)`` for arrays z of shape (...), entry by entry; they must not change z.
+        Functions of a module, if runs go to other processes.
     curvature : callable, optional
-        ``sigma''(z)``; by default central differences of the slope.
+        ``sigma''(z)`` for z of shape (...); by default central differences of the slope.
     both : callable, optional
-        ``z -> (sigma(z), sigma'(z))`` where that costs less than one after the other.
+        ``z -> (sigma(z), sigma'(z))`` for z of shape (...), where that costs less than one after the other.
     formula : str, optional
         sigma as an expression in z that SymPy reads.
     degree : float, optional
@@ -194,7 +194,7 @@ class Activation:
         >>> as_activation("relu").products(1.0, 1.0, [0.0, 3.141592653589793]).value
         array([0.5, 0. ])
         >>> found = as_activation("tanh").products(1.0, 1.0, 0.0)
-        >>> found.value.round(8), bool(found.error < 1e-13)
+        >>> float(found.value.round(8)), bool(found.error < 1e-13)
         (0.39429449, True)
         """
         of_u, of_v = real_array("length", length), real_array("other", other)

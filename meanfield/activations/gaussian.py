@@ -40,7 +40,17 @@ class Angle(NamedTuple):
 
     @classmethod
     def of(cls, theta: Array) -> Angle:
-        """Both of an angle theta."""
+        """Both of an angle.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (...)
+            From 0 to pi.
+
+        Returns
+        -------
+        Angle
+        """
         return cls(theta, math.pi - theta)
 
     @property

@@ -23,6 +23,7 @@ from meanfield import InputError, activations, kernels
 from meanfield.activations import Activation, Angle, Orders, as_activation
 from meanfield.flow import elementwise
 from meanfield.flow.elementwise import ElementwisePasses
+from meanfield.symbolic.listing import activation_table, dual_table
 
 EPS = np.finfo(np.float64).eps
 Z = sp.Symbol("z", real=True)
@@ -218,6 +219,16 @@ def check_name(activation):
     assert hash(again) == hash(activation)
 
 
+def check_rows(activation):
+    """A row in each table of the documentation; a bar within a formula would end its cell."""
+    for table, cells in ((activation_table, 6), (dual_table, 2)):
+        row = table([activation]).splitlines()[-1]
+        assert row.startswith(f"| `{activation.name}` | ")
+        assert row.count("|") == cells + 1
+        assert ("quadrature" in row) == (table is dual_table and activation.dual is None)
+        assert "unknown" not in row
+
+
 X, Y = np.array([-1.1, -0.4, 0.3, 0.9]), np.array([0.4, -0.3, 0.1, 0.5])
 ALPHA, BETA1, BETA2, WIDTH = 3.0, 1.5, 0.8, 12
 #: A draw whose neurons cross kinks and slide along none, where SciPy would need endless steps.
@@ -267,7 +278,7 @@ def check_flow(activation):
 
 CHECKS = [
     check_functions, check_shapes, check_degree, check_slopes, check_orders, check_dual, check_dual_formula,
-    check_name, check_flow,
+    check_name, check_rows, check_flow,
 ]  # fmt: skip
 EVERY = list(activations.available().values())
 
@@ -434,6 +445,7 @@ def test_checks_could_fail():
         },
         check_dual_formula: {"dual": good.dual._replace(formula="2/pi*asin(2*c/sqrt((1 + 2*a)*(1 + b)))")},
         check_name: {"value": np.tanh},
+        check_rows: {"formula": "Abs(z)", "at_zero": None},
         check_flow: {"both": lambda z: (good.value(z), 1.01 * good.slope(z))},
     }
     assert set(wrong) == set(CHECKS)

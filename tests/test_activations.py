@@ -79,6 +79,9 @@ def check_functions(activation):
 def check_shapes(activation):
     z = np.random.default_rng(0).standard_normal((2, 5, 3))
     kept = z.copy()
+    for number in (0.4, -0.3):
+        assert activation.value(np.array(number)) == activation.value(np.array([number]))[0]
+        assert activation.slope(np.array(number)) == activation.slope(np.array([number]))[0]
     for given in (z, z.transpose(2, 0, 1), z[:, ::2], np.zeros((0, 3))):
         for found in (activation.value(given), activation.slope(given), activation.second(given)):
             assert found.shape == given.shape
@@ -637,13 +640,21 @@ def tiles(request, monkeypatch):
     if request.param != "whole":
         monkeypatch.setattr(elementwise, "_TILE", 24)
         monkeypatch.setattr(elementwise, "_NEURONS", 4)
+        monkeypatch.setattr(elementwise, "_PIECE", 8)
     if request.param == "nothing kept":
         monkeypatch.setattr(elementwise, "_KEPT", 0)
     return request.param
 
 
+#: Functions that give back what they are given: nothing may be written over it.
+ALIASES = [
+    Activation("half square", lambda z: 0.5 * z * z, lambda z: z),
+    Activation("identity", lambda z: z, np.ones_like),
+]
+
+
 @pytest.mark.parametrize("outputs", [1, 2, 3])
-@pytest.mark.parametrize("name", ["tanh", "gelu", "leaky-relu(0.2)"])
+@pytest.mark.parametrize("name", ["tanh", "gelu", "leaky-relu(0.2)", *ALIASES], ids=str)
 @pytest.mark.parametrize(("n", "size"), [(5, 7), (1, 1), (3, 41)])
 def test_passes_are_their_naive_twins(name, outputs, n, size, tiles, monkeypatch):
     rng = np.random.default_rng(n + size)

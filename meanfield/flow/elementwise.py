@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 
 #: Pre-activations of a tile (512 kB), and most neurons in one.
 _TILE, _NEURONS = 1 << 16, 1024
+#: Pre-activations whose activations are found at once (64 kB): larger arrays, of which an activation makes
+#: some, are new memory for the system each time, which costs several times as much as what is done with them.
+_PIECE = 1 << 13
 #: Most groups of neurons, or of samples, that threads share.
 _GROUPS = 64
 #: Up to this many pre-activations, values and slopes are kept (256 MB for both).
@@ -217,10 +220,14 @@ class Forward:
     def _fresh(self, tile: Tile) -> tuple[Array, Array]:
         passes = self.passes
         z = passes.scaled_x[tile.first : tile.last] @ self._q[:, tile.lo : tile.hi]
-        value, slope = passes.activation.value_and_slope(z)
+        slope, rows = np.empty_like(z), max(1, _PIECE // z.shape[1])
+        for top in range(0, len(z), rows):
+            piece = slice(top, top + rows)
+            value, slope[piece] = passes.activation.value_and_slope(z[piece])
+            z[piece] = value  # last: a slope may be z itself
         if passes.scale != 1.0:
-            value = value / passes.scale
-        return value, slope
+            z /= passes.scale
+        return z, slope
 
     def _tiles(self, neurons: tuple[int, int], samples: tuple[int, int]) -> Iterator[Tile]:
         (start, stop), (first, last) = neurons, samples

@@ -176,12 +176,15 @@ def check_dual(activation):
     for length, other in LENGTHS:
         found = activation.products(length, other, ANGLES)
         own = [activation.products(one, one, 0.0) for one in (length, other)]
-        scales = [math.sqrt(own[0][k] * own[1][k]) for k in (0, 1)]
+        scales = [math.sqrt(getattr(own[0], k) * getattr(own[1], k)) for k in ("value", "slope")]
         assert np.all(found.error <= 1e-12 * max(scales))
         for index, theta in enumerate(ANGLES):
             wanted = integral(activation, length, other, theta)
             for k in (0, 1):
-                assert abs(found[k][index] - wanted[k]) <= 2e-12 * scales[k] + found.error[index]
+                assert (
+                    abs((found.value, found.slope)[k][index] - wanted[k])
+                    <= 2e-12 * scales[k] + found.error[index]
+                )
         # dT/dc = T', in the angle, where neither end is near
         step = 1e-4
         before, after = (activation.products(length, other, 1.1 + s).value for s in (-step, step))

@@ -65,8 +65,9 @@ ENTRIES = {
     "Activation": (
         mf.Activation,
         {
-            "name": "mine", "value": np.sin, "slope": np.cos, "curvature": None, "both": None, "formula": "sin(z)",
-            "degree": None, "slopes": None, "at_zero": None, "at_infinity": None, "dual": None,
+            "name": "mine", "value": np.sin, "slope": np.cos, "curvature": None, "both": None,
+            "formula": "sin(z)", "degree": None, "slopes": None, "at_zero": None, "at_infinity": None,
+            "dual": None,
         },
     ),
     "Activation.products": (

@@ -88,29 +88,51 @@ def observe(theta, theta0, weight):
     )
 
 
-# The flow in the user's own parameters: f = (1/alpha) sum_k a_k relu(w_k . x), R = (1/2n) sum (f - y)^2.
+# Passes for any activation and c outputs: theta is (c + r, N), sigma_c(z) = sigma(scale z) / scale.
 
 
-def network(a, w, x, alpha):
+def jacobian(theta, x, activation, scale, outputs):
+    """Phi, shape (n, c, c + r, N): the gradient of ``p_o sigma_c(q . x_i)`` for every sample and output."""
+    p, q = theta[:outputs], theta[outputs:]
+    phi = np.zeros((len(x), outputs, *theta.shape))
+    for i, x_i in enumerate(x):
+        z = scale * (x_i @ q)
+        for o in range(outputs):
+            phi[i, o, o] = activation.value(z) / scale
+            for c, x_ic in enumerate(x_i):
+                phi[i, o, outputs + c] = p[o] * activation.slope(z) * x_ic
+    return phi
+
+
+def outputs_of(theta, weight, x, activation, scale, outputs):
+    """Shape (n, c)."""
+    phi = jacobian(theta, x, activation, scale, outputs)
+    return np.array([[np.sum(weight * theta[o] * of_i[o, o]) for o in range(outputs)] for of_i in phi])
+
+
+# The flow in the user's own parameters: f = (1/alpha) sum_k a_k sigma(w_k . x), R = (1/2n) sum (f - y)^2.
+
+
+def network(a, w, x, alpha, sigma=relu):
     """Output on the rows of x, (n,); a is (m,), w (m, d)."""
     f = np.zeros(len(x))
     for i, x_i in enumerate(x):
-        f[i] = np.sum(a * relu(w @ x_i)) / alpha
+        f[i] = np.sum(a * sigma(w @ x_i)) / alpha
     return f
 
 
-def loss(a, w, x, y, alpha):
-    return np.sum((network(a, w, x, alpha) - y) ** 2) / (2 * len(y))
+def loss(a, w, x, y, alpha, sigma=relu):
+    return np.sum((network(a, w, x, alpha, sigma) - y) ** 2) / (2 * len(y))
 
 
-def velocity(a, w, x, y, alpha):
+def velocity(a, w, x, y, alpha, sigma=relu, slope=step):
     """``-dR/da`` and ``-dR/dw``, the flow in the user's time t; relu'(0) = 0."""
-    e, n = network(a, w, x, alpha) - y, len(y)
+    e, n = network(a, w, x, alpha, sigma) - y, len(y)
     da, dw = np.zeros(a.shape), np.zeros(w.shape)
     for e_i, x_i in zip(e, x, strict=True):
         z = w @ x_i
-        da -= e_i * relu(z) / (n * alpha)
-        dw -= np.outer(e_i * a * step(z) / (n * alpha), x_i)
+        da -= e_i * sigma(z) / (n * alpha)
+        dw -= np.outer(e_i * a * slope(z) / (n * alpha), x_i)
     return da, dw
 
 

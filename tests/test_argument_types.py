@@ -49,6 +49,7 @@ KINDS = {
 TEXTS = {
     "name": {"string", "digits"},
     "target_name": {"string", "digits"},
+    "formula": {"string", "digits"},
     "labels": {"string", "digits"},
     "label": {"string", "digits"},
     "parts": {"strings"},

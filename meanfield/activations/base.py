@@ -50,6 +50,7 @@ class OfParameter:
     parameter: Any
 
     def __call__(self, *given: Any) -> Any:
+        """The function of what is given and of the parameter."""
         return self.function(*given, self.parameter)
 
 
@@ -65,12 +66,12 @@ class Activation:
     name : str
         For tables, files and the command line.
     value, slope : callable
-        ``sigma(z)`` and ``sigma'(z)``, elementwise; they must not change their argument. Functions of a
-        module, if runs go to other processes.
+        ``sigma(z)`` and ``sigma'(z)`` for arrays z of shape (...), entry by entry; they must not change z.
+        Functions of a module, if runs go to other processes.
     curvature : callable, optional
-        ``sigma''(z)``; by default central differences of the slope.
+        ``sigma''(z)`` for z of shape (...); by default central differences of the slope.
     both : callable, optional
-        ``z -> (sigma(z), sigma'(z))`` where that costs less than one after the other.
+        ``z -> (sigma(z), sigma'(z))`` for z of shape (...), where that costs less than one after the other.
     formula : str, optional
         sigma as an expression in z that SymPy reads.
     degree : float, optional
@@ -143,11 +144,29 @@ class Activation:
         return self.degree == 1.0
 
     def value_and_slope(self, z: Array) -> tuple[Array, Array]:
-        """``sigma(z)`` and ``sigma'(z)``."""
+        """``sigma(z)`` and ``sigma'(z)``.
+
+        Parameters
+        ----------
+        z : ndarray, shape (...)
+
+        Returns
+        -------
+        value, slope : ndarray, shape (...)
+        """
         return (self.value(z), self.slope(z)) if self.both is None else self.both(z)
 
     def second(self, z: Array) -> Array:
-        """``sigma''(z)``, by central differences of the slope where no formula is given."""
+        """``sigma''(z)``, by central differences of the slope where no formula is given.
+
+        Parameters
+        ----------
+        z : ndarray, shape (...)
+
+        Returns
+        -------
+        ndarray, shape (...)
+        """
         if self.curvature is not None:
             return self.curvature(z)
         step = _STEP * np.maximum(1.0, np.abs(z))
@@ -180,20 +199,20 @@ class Activation:
         >>> as_activation("relu").products(1.0, 1.0, [0.0, 3.141592653589793]).value
         array([0.5, 0. ])
         >>> found = as_activation("tanh").products(1.0, 1.0, 0.0)
-        >>> found.value.round(8), bool(found.error < 1e-13)
+        >>> float(found.value.round(8)), bool(found.error < 1e-13)
         (0.39429449, True)
         """
-        lengths = [real_array(name, one) for name, one in (("length", length), ("other", other))]
-        if any(np.any(one < 0.0) for one in lengths):
-            raise InputError("length or other is negative; give standard deviations")
+        of_u, of_v = real_array("length", length), real_array("other", other)
+        if np.any(of_u < 0.0) or np.any(of_v < 0.0):
+            raise InputError("length or other has entries below 0; give standard deviations")
         if not isinstance(angle, Angle):
             theta = real_array("angle", angle)
             if np.any((theta < 0.0) | (theta > np.pi)):
                 raise InputError(f"angle is {shown(angle)}; give angles from 0 to pi")
             angle = Angle.of(theta)
         if self.dual is None:
-            return quadrature(self.value_and_slope, *lengths, angle)
-        value, slope = np.broadcast_arrays(*self.dual.products(*lengths, angle))
+            return quadrature(self.value_and_slope, of_u, of_v, angle)
+        value, slope = np.broadcast_arrays(*self.dual.products(of_u, of_v, angle))
         return Products(value, slope, np.zeros(value.shape))
 
     def __repr__(self) -> str:
@@ -201,6 +220,19 @@ class Activation:
 
 
 _ORDERS = "Orders(value, slope)"
+
+
+def falling(z: Array, rate: float = 1.0) -> tuple[Array, Array]:
+    """``exp(-rate |z|)``, which never overflows, and the inverse of one plus that.
+
+    In two arrays and no others: for a tile of numbers in the cache, new memory costs as much as the function.
+    """
+    decay = np.array(z, dtype=np.float64)
+    np.abs(decay, out=decay)
+    decay *= -rate
+    np.exp(decay, out=decay)
+    inverse = np.add(decay, 1.0, out=np.empty_like(decay))
+    return decay, np.divide(1.0, inverse, out=inverse)
 
 
 def plain(value: float) -> str:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from meanfield.displays import brief
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -40,7 +43,17 @@ class Angle(NamedTuple):
 
     @classmethod
     def of(cls, theta: Array) -> Angle:
-        """Both of an angle theta."""
+        """Both of an angle.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (...)
+            From 0 to pi.
+
+        Returns
+        -------
+        Angle
+        """
         return cls(theta, math.pi - theta)
 
     @property
@@ -70,20 +83,23 @@ class Dual(NamedTuple):
     formula: str
 
 
-class Products(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Products:
     """Expected products of values and of slopes.
 
     Attributes
     ----------
-    value, slope : ndarray
+    value, slope : ndarray, shape (...)
         ``E[sigma(u) sigma(v)]`` and ``E[sigma'(u) sigma'(v)]``.
-    error : ndarray
+    error : ndarray, shape (...)
         Estimated error of both by quadrature; 0 for closed forms, which are exact to rounding.
     """
 
     value: Array
     slope: Array
     error: Array
+
+    __repr__ = brief
 
 
 def quadrature(

@@ -87,8 +87,9 @@ def hermite(order: int) -> Activation:
         for j, (factor, power) in enumerate(_terms(order))
     ]
     formula = " ".join(signed).removeprefix("+ 1*")
+    whole = math.factorial(order)
     dual = " + ".join(
-        f"Rational({factor**2 * math.factorial(power)}, {math.factorial(order)})*((a - 1)*(b - 1))**{j}*c**{power}"
+        f"Rational({factor**2 * math.factorial(power)}, {whole})*((a - 1)*(b - 1))**{j}*c**{power}"
         for j, (factor, power) in enumerate(_terms(order))
     )
     odd = order % 2
@@ -98,7 +99,7 @@ def hermite(order: int) -> Activation:
         OfParameter(_slope, order),
         OfParameter(_curvature, order),
         OfParameter(_both, order),
-        formula=f"({formula})/sqrt({math.factorial(order)})",
+        formula=f"({formula})/sqrt({whole})",
         at_zero=Orders(odd, 1 - odd),
         at_infinity=Orders(order, order - 1),
         dual=Dual(OfParameter(_products, order), dual),

@@ -38,7 +38,7 @@ def leaky_relu(slope: float) -> Activation:
     >>> leaky_relu(0.2)
     <Activation 'leaky-relu(0.2)'>
     """
-    slope = number("slope", slope, "a finite number, such as 0.01")
+    slope = number("slope", slope, "a number such as 0.01, of size 1e6 at most", least=-1e6, most=1e6)
     if slope in _SPECIAL:
         return _SPECIAL[slope]
     return Activation(

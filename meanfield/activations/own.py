@@ -39,7 +39,11 @@ def check_own(activation: Activation) -> None:
     if activation.both is not None:
         pair = activation.both
         for index, (kind, alone) in enumerate((("value", value), ("slope", slope))):
-            found = _tried(name, "both", lambda z, index=index: pair(z)[index])
+
+            def one(z: Array, index: int = index) -> Array:
+                return pair(z)[index]
+
+            found = _tried(name, "both", one)
             if not np.allclose(found, alone, rtol=1e-12, atol=1e-12):
                 raise InputError(
                     f"both of the activation {shown(name)} gives another {kind} than {kind} itself; give "

@@ -13,7 +13,7 @@ def _value(z: Array) -> Array:
 
 
 def _slope(z: Array) -> Array:
-    return (z > 0.0).astype(np.float64)
+    return np.greater(z, 0.0).astype(np.float64)
 
 
 RELU = Activation(

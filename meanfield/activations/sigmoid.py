@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.activations.base import Activation, Array, Orders
+from meanfield.activations.base import Activation, Array, Orders, falling
 
 
 def both(z: Array) -> tuple[Array, Array]:
     """``1 / (1 + exp(-z))`` and its slope, with their digits on both sides."""
-    decay = np.exp(-np.abs(z))
-    inverse = 1.0 / (1.0 + decay)
-    slope = decay * inverse
-    value = np.where(z >= 0.0, inverse, slope)
-    slope *= inverse
-    return value, slope
+    decay, inverse = falling(z)
+    decay *= inverse
+    slope = np.multiply(decay, inverse, out=np.empty_like(decay))
+    np.copyto(inverse, decay, where=np.less(z, 0.0))
+    return inverse, slope
 
 
 def value(z: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meanfield.activations import sigmoid
-from meanfield.activations.base import Activation, Array, Orders
+from meanfield.activations.base import Activation, Array, Orders, falling
 
 
 def _value(z: Array) -> Array:
@@ -13,9 +13,11 @@ def _value(z: Array) -> Array:
 
 
 def _both(z: Array) -> tuple[Array, Array]:
-    decay = np.exp(-np.abs(z))
-    inverse = 1.0 / (1.0 + decay)
-    return np.maximum(z, 0.0) + np.log1p(decay), np.where(z >= 0.0, inverse, decay * inverse)
+    decay, share = falling(z)
+    np.multiply(share, decay, out=share, where=np.less(z, 0.0))
+    np.log1p(decay, out=decay)
+    decay += np.maximum(z, 0.0)
+    return decay, share
 
 
 SOFTPLUS = Activation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.activations.base import Activation, Array, Orders
+from meanfield.activations.base import Activation, Array, Orders, falling
 
 #: Below, ``1 - exp(-2 |z|)`` loses digits.
 _SMALL = 0.35
@@ -12,20 +12,24 @@ _SMALL = 0.35
 
 def _both(z: Array) -> tuple[Array, Array]:
     # Not as 1 - tanh**2, which is zero to rounding from |z| = 19 on; by one exponential, which costs less.
-    decay = np.exp(-2.0 * np.abs(z))
-    inverse = 1.0 / (1.0 + decay)
-    value = np.copysign((1.0 - decay) * inverse, z)
-    small = np.abs(value) < _SMALL
-    value[small] = np.tanh(z[small])
-    decay *= 4.0
-    decay *= inverse
-    decay *= inverse
-    return value, decay
+    decay, inverse = falling(z, 2.0)
+    value = np.subtract(1.0, decay, out=np.empty_like(decay))
+    value *= inverse
+    small = value < _SMALL
+    np.copysign(value, z, out=value)
+    value[small] = np.tanh(np.asarray(z)[small])
+    return value, _from(decay, inverse)
 
 
 def _slope(z: Array) -> Array:
-    decay = np.exp(-2.0 * np.abs(z))
-    return np.asarray(4.0 * decay / (1.0 + decay) ** 2)
+    return _from(*falling(z, 2.0))
+
+
+def _from(decay: Array, inverse: Array) -> Array:
+    decay *= 4.0
+    decay *= inverse
+    decay *= inverse
+    return decay
 
 
 def _curvature(z: Array) -> Array:

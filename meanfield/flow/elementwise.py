@@ -25,10 +25,15 @@ Array = NDArray[np.float64]
 
 #: Pre-activations of a tile (512 kB), and most neurons in one.
 _TILE, _NEURONS = 1 << 16, 1024
+#: Pre-activations whose activations are found at once (64 kB): larger arrays, of which an activation makes
+#: some, are new memory for the system each time, which costs several times as much as what is done with them.
+_PIECE = 1 << 13
 #: Most groups of neurons, or of samples, that threads share.
 _GROUPS = 64
 #: Up to this many pre-activations, values and slopes are kept (256 MB for both).
 _KEPT = 1 << 24
+#: Entries of the parts of a Gram matrix that threads add up (256 MB), unless one part alone is larger.
+_GRAM = 1 << 25
 #: Cost of an activation, in floating-point operations.
 _FLOPS = 20
 
@@ -111,7 +116,13 @@ class ElementwisePasses:
     ) -> None:
         """Run ``call(first, last)`` over all chunks, ``flops`` per particle, counted as so many sweeps."""
         self.spend(3 * passes)
-        kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, call)
+        handling = np.geterr()  # threads do not inherit it: attempts that overflow are rejected, in silence
+
+        def handled(first: int, last: int) -> None:
+            with np.errstate(**handling):
+                call(first, last)
+
+        kernels.run_chunks(self.chunks if chunks is None else chunks, flops * self.size, handled)
 
     def spend(self, thirds: int) -> None:
         """Count thirds of a sweep."""
@@ -250,7 +261,8 @@ class Forward:
             return self._gram_through(pq, inverse)
         passes = self.passes
         n, c = passes.n, passes.outputs
-        groups = passes.neuron_groups
+        most = max(1, _GRAM // (n * n * (1 + c * c)))
+        groups = _cut(passes.size, min(len(passes.neuron_groups), most))
         by_p = np.zeros((len(groups), n, n))
         by_q = np.zeros((len(groups), n * c, n * c))
 
@@ -315,10 +327,15 @@ class Forward:
 
     def _fresh(self, tile: Tile) -> tuple[Array, Array]:
         passes = self.passes
-        value, slope = passes.activation.value_and_slope(self._z(tile))
+        z = self._z(tile)
+        slope, rows = np.empty_like(z), max(1, _PIECE // z.shape[1])
+        for top in range(0, len(z), rows):
+            piece = slice(top, top + rows)
+            value, slope[piece] = passes.activation.value_and_slope(z[piece])
+            z[piece] = value  # last: a slope may be z itself
         if passes.scale != 1.0:
-            value = value / passes.scale
-        return value, slope
+            z /= passes.scale
+        return z, slope
 
     def _z(self, tile: Tile) -> Array:
         z: Array = self.passes.scaled_x[tile.first : tile.last] @ self._q[:, tile.lo : tile.hi]

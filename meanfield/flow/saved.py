@@ -41,7 +41,7 @@ SAVED = ("saved_a", "saved_w")
 
 
 class ActivationError(InputError):
-    """The file is good, but the activation that reads it is not; the sentence goes on from the file's name."""
+    """The file is good, the activation to read it with is not; the sentence goes on from the file's name."""
 
 
 def write_archive(

@@ -1,6 +1,7 @@
 """Theory derived rather than typed, in SymPy: the flow, its normalisation, exponents and closed forms.
 
-This room stands beside the others: nothing that computes imports it, and it imports nothing that does.
+This room stands beside the others: nothing that computes imports it, and it imports nothing that does
+(of activations it reads what they say of themselves).
 """
 
 from typing import TYPE_CHECKING

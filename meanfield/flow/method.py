@@ -68,8 +68,6 @@ class Attempt:
         ``-dR/ds`` at the start of the step, ``kappa sum_k weight_k |d(p_k, q_k)/ds|**2``.
     output_error : ndarray, shape (n,)
         Estimated error of the outputs made in this step; or of e, which for the mean square is the same.
-    of_pull : bool
-        Whether ``output_error`` is that of e.
     layer_error : ndarray, shape (2,)
         Weighted norms of the estimated error of p and q.
     dissipated : float
@@ -84,6 +82,8 @@ class Attempt:
     meets : float
         Length of the step that would end at the first kink that this one went across, as far as is known;
         what to try next if this was too long. No less than the step if there was none.
+    of_pull : bool
+        Whether ``output_error`` is that of e.
     """
 
     state: State

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import called, flag, text
 from meanfield.errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
@@ -23,11 +24,6 @@ _PROBES = np.array([0.0, 1e-3, 0.1, 0.5, 1.0, 2.0, 3.5, 10.0])
 _DIFFERENCE = 1e-3
 #: Most targets at which a loss of the user's own is looked at.
 _MOST_TARGETS = 50
-
-
-def numbers(y: Array) -> Array:
-    """Targets that are numbers: any."""
-    return y
 
 
 @dataclass(frozen=True)
@@ -81,36 +77,79 @@ class Loss:
     pull: OfOutputs
     curvature: OfOutputs | None = None
     formula: str = ""
-    targets: Callable[[Array], Array] = numbers
+    targets: Callable[[Array], Array] | None = None
     labels: bool = False
     quadratic: bool = False
     several: bool = False
     unit: str = "1"
     summary: str = ""
 
-    def second(self, f: Array, y: Array) -> Array | None:
-        """``d^2 l/df^2``, by central differences of the pull where no formula is given; None for one."""
-        if self.quadratic:
-            return None
+    def __post_init__(self) -> None:
+        text("name", self.name)
+        for what in ("formula", "unit", "summary"):
+            text(what, getattr(self, what))
+        for what in ("labels", "quadratic", "several"):
+            flag(what, getattr(self, what))
+        called("value", self.value, "outputs and targets")
+        called("pull", self.pull, "outputs and targets")
         if self.curvature is not None:
-            return self.curvature(f, y)
-        step = _STEP * np.maximum(1.0, np.abs(f))
-        difference: Array = (self.pull(f + step, y) - self.pull(f - step, y)) / (2.0 * step)
-        return np.maximum(difference, 0.0)  # rounding
-
-    def mean(self, f: Array, y: Array) -> float:
-        """``R = (1/n) sum_i l(f_i, y_i)``."""
-        if self.quadratic:
-            e = f - y
-            return float(np.dot(e, e)) / (2 * e.size)
-        return float(np.mean(self.value(f, y)))
+            called("curvature", self.curvature, "outputs and targets")
+        if self.targets is not None:
+            called("targets", self.targets, "targets")
 
     def __repr__(self) -> str:
         return f"<Loss {self.name!r}>"
 
 
+def mean_loss(loss: Loss, f: Array, y: Array) -> float:
+    """``R = (1/n) sum_i l(f_i, y_i)``.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    f, y : ndarray, shape (n,)
+        Outputs and targets.
+    """
+    if loss.quadratic:
+        e = f - y
+        return float(np.dot(e, e)) / (2 * e.size)
+    return float(np.mean(loss.value(f, y)))
+
+
+def curvature_of(loss: Loss, f: Array, y: Array) -> Array | None:
+    """``d^2 l/df^2``, by central differences of the pull where no formula is given.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    f, y : ndarray, shape (n,)
+        Outputs and targets.
+
+    Returns
+    -------
+    ndarray, shape (n,), or None
+        None if it is one everywhere.
+    """
+    if loss.quadratic:
+        return None
+    if loss.curvature is not None:
+        return loss.curvature(f, y)
+    step = _STEP * np.maximum(1.0, np.abs(f))
+    difference: Array = (loss.pull(f + step, y) - loss.pull(f - step, y)) / (2.0 * step)
+    return np.maximum(difference, 0.0)  # rounding
+
+
 def check_own(loss: Loss, y: Array) -> None:
     """Check a loss of the user's own around the targets that it is for.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss for one output.
+    y : ndarray, shape (n,)
+        The targets.
 
     Raises
     ------

@@ -7,7 +7,6 @@ Gradient flow moves every input weight inside the span of the samples only, so t
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -226,9 +226,8 @@ class TestLossFloor:
         rows[:, 1:] -= far * rng.integers(0, 2, d - 1)  # some features far from zero, some near it
         rows *= rng.integers(1, 4, (8, 1))
         rows[0, 0] = 1
-        problem = Problem(
-            rows.astype(float), y, bias=bias, loss="mean-square"
-        )
+        y = rng.integers(-3, 4, 8).astype(float)
+        problem = Problem(rows.astype(float), y, bias=bias, loss="mean-square")
         assert problem.loss_floor == pytest.approx(exact_floor(problem), rel=1e-12, abs=1e-30)
 
     def test_no_network_goes_below(self):

@@ -239,7 +239,11 @@ class Recorder:
         )
 
     def _margin(self, output: Array, seen: Observation) -> float:
-        return self._problem.margin(output) / seen.mass if seen.mass > 0.0 and self._labelled(output) else math.nan
+        return (
+            self._problem.margin(output) / seen.mass
+            if seen.mass > 0.0 and self._labelled(output)
+            else math.nan
+        )
 
     def _labelled(self, output: Array) -> bool:
         """Whether samples have labels, and outputs signs: those of a descent that diverges may have none."""

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -150,6 +151,12 @@ class TestNames:
     def test_own_losses_are_checked(self, loss, match):
         with pytest.raises(mf.InputError, match=match), np.errstate(over="ignore", invalid="ignore"):
             mf.Problem([0.0, 1.0, 2.0], [0.1, 0.5, 3.0], loss=loss)
+
+
+def test_the_docs_list_all_losses():
+    text = (Path(__file__).parents[1] / "docs" / "_losses.md").read_text()
+    rows = [f"| `{loss.name}` | `{loss.formula}` | {loss.summary} |" for loss in available().values()]
+    assert [line for line in text.splitlines() if line.startswith("| `")] == rows
 
 
 class TestLabels:
@@ -337,7 +344,7 @@ def test_against_the_plain_equations(name, activation):
     for method in [method for kind, method in FLOWS if kind == activation]:
         if name == "mean-square" and activation == "relu" and method != "residual":
             continue  # tested elsewhere
-        # Methods that do not see kinks make errors there that their estimates miss: ten rtol of a smaller one.
+        # Methods that do not see kinks make errors there that estimates miss: ten rtol of a smaller one.
         blind = activation == "relu" and method != "residual"
         rtol, share = (1e-4, 10.0) if blind else (1e-3, 3.0)
         seen = []

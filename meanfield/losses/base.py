@@ -69,7 +69,7 @@ class Loss:
     >>> log_cosh = mf.Loss("log-cosh", value, lambda f, y: np.tanh(f - y))
     >>> problem = mf.Problem([-1.0, 0.0, 1.0], [0.5, 0.1, 20.0], loss=log_cosh)
     >>> problem.loss_function, round(problem.zero_loss, 4)
-    (<Loss 'log-cosh'>, 6.4774)
+    (<Loss 'log-cosh'>, 6.4773)
     """
 
     name: str

@@ -23,7 +23,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "jupyter_execute"]  # the last is made by myst_nb
+exclude_patterns = ["_build", "jupyter_execute", "_*.md"]  # made by myst_nb; parts of pages
 
 # -- Pages ---------------------------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -65,23 +65,30 @@ class Floors:
         Loss of the function that is zero, less ``loss``; 0 if that is rounding.
     first : ndarray of int, shape (n,)
         For each sample the first one with the same output, up to a factor; -1 where outputs are zero.
+    unseparated : tuple of int, or None
+        Two samples with different targets that double precision does not tell apart, if any.
     """
 
     loss: float
     flow: float
     learnable: float
     first: NDArray[np.int64]
+    unseparated: tuple[int, int] | None
 
 
 def floors(data: Data, degree: float | None) -> Floors:
-    """The floors for networks whose activation is homogeneous of this degree; None for any other.
+    """The floors for networks whose activation is homogeneous of this degree.
 
     Parameters
     ----------
     data : Problem
         The data and the loss.
     degree : float or None
-        k if ``sigma(c z) = c**k sigma(z)`` for c > 0.
+        k if ``sigma(c z) = c**k sigma(z)`` for c > 0; None for any other activation.
+
+    Returns
+    -------
+    Floors
     """
     if data.loss_function.quadratic and degree == 1.0:
         return _of_mean_square(data)
@@ -94,13 +101,25 @@ def floors(data: Data, degree: float | None) -> Floors:
     found = [_lowest(data, group, degree) for group in (first, near)]
     loss, flow = (value if value > LABEL_ROUNDING**2 * zero else 0.0 for value in found)
     learned = max(zero - loss, 0.0)
-    return Floors(loss, max(loss, flow), learned if learned > LABEL_ROUNDING * zero else 0.0, first)
+    learned = learned if learned > LABEL_ROUNDING * zero else 0.0
+    return Floors(loss, max(loss, flow), learned, first, _unseparated(data.y, first, near))
+
+
+def _unseparated(y: Array, own: NDArray[np.int64], near: NDArray[np.int64]) -> tuple[int, int] | None:
+    """Samples that are ``near``, but not those of which the function of a network says what is possible."""
+    apart = np.flatnonzero((near >= 0) & (near != np.arange(len(y))) & (own != own[near]))
+    if not apart.size:
+        return None
+    off = np.abs(y[apart] - y[near[apart]]).reshape(len(apart), -1).max(axis=1)
+    worst = apart[np.argmax(off)]
+    return int(near[worst]), int(worst)
 
 
 def _of_mean_square(data: Data) -> Floors:
     """The floors in closed form: the best t leaves ``sum y_i**2 - (sum c_i y_i)**2 / sum c_i**2``."""
     own = _own_rays(data)
-    unresolved = Rays.of(data.reduced, data.y, same_direction(data.reduced, SEPARATE))
+    near = same_direction(data.reduced, SEPARATE)
+    unresolved = Rays.of(data.reduced, data.y, near)
     # Not as the difference: where labels contradict each other, both may be equal to rounding.
     learned = float(own.y.ravel() @ own.y.ravel()) / (2 * len(own.y))
     return Floors(
@@ -108,6 +127,7 @@ def _of_mean_square(data: Data) -> Floors:
         max(unresolved.lost, data.rays.lost, own.lost),
         learned if learned > LABEL_ROUNDING**2 * data.zero_loss else 0.0,
         own.first,
+        _unseparated(data.y, own.first, near),
     )
 
 
@@ -176,6 +196,10 @@ def lowest(loss: Loss, y: Array, group: NDArray[np.int64], share: Array) -> Arra
         The group of each sample, from 0.
     share : ndarray, shape (n,)
         Factors >= 0.
+
+    Returns
+    -------
+    ndarray, shape (groups,)
     """
     count = int(group.max(initial=-1)) + 1
 

@@ -14,13 +14,14 @@ _MOST_LISTED = 5
 
 
 def look_like_labels(y: NDArray[np.float64]) -> bool:
-    """Whether targets (n,) are few whole numbers, or two numbers, and each occurs twice or more on average.
+    """Whether targets (n,) are few different whole numbers, each of which occurs twice or more on average.
 
-    Booleans are whole numbers here, and so are floats without a fractional part: a file does not tell.
+    Booleans are whole numbers here, and so are floats without a fractional part: a file does not tell. Two
+    values of any other kind are not labels: a function that is even has them on four points.
     """
     values = np.unique(y)
-    whole = len(values) <= _MOST_CLASSES and bool(np.all(values == np.round(values)))
-    return 2 <= len(values) <= len(y) / 2 and (whole or len(values) == 2)
+    few = 2 <= len(values) <= min(len(y) / 2, _MOST_CLASSES)
+    return few and bool(np.all(values == np.round(values)))
 
 
 def warn_of_labels(y: NDArray[np.float64]) -> None:

@@ -7,7 +7,6 @@ Gradient flow moves every input weight inside the span of the samples only, so t
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import displays
-from meanfield.arguments import flag, instance, real_array, text
+from meanfield.arguments import flag, instance, number, real_array, text
 from meanfield.errors import InputError
 from meanfield.floors import Floors, floors
 from meanfield.labels import warn_of_labels
-from meanfield.losses import MEAN_SQUARE, Loss, as_loss, check_own, is_known
-from meanfield.rays import SEPARATE, Rays, frozen, same_direction, same_point
+from meanfield.losses import MEAN_SQUARE, Loss, as_loss, check_own, is_known, mean_loss
+from meanfield.rays import Rays, frozen
 from meanfield.standardisation import Standardisation
 from meanfield.tables import column_names, read_samples, read_table
 
@@ -82,8 +81,8 @@ class Problem:
     Warns
     -----
     UserWarning
-        If targets look like class labels and no loss is given: if they are whole numbers, at most 100
-        different ones, or any two numbers, and each occurs twice or more on average.
+        If targets look like class labels and no loss is given: if they are whole numbers (or booleans), at
+        most 100 different ones, and each occurs twice or more on average.
 
     Examples
     --------
@@ -331,6 +330,8 @@ class Problem:
         >>> round(problem.floors(None).loss, 4)
         0.6365
         """
+        if degree is not None:
+            degree = number("degree", degree, "the degree of a homogeneous activation, or None", least=0.0)
         if degree not in self._floors:
             self._floors[degree] = floors(self, degree)
         return self._floors[degree]
@@ -380,18 +381,9 @@ class Problem:
             "its mean and divide by its standard deviation"
         )
 
-    def unseparated(self, degree: float | None = 1.0) -> tuple[int, int] | None:
+    def unseparated(self) -> tuple[int, int] | None:
         """Two samples with different targets that double precision does not tell apart, if any."""
-        x = self.reduced
-        first = same_point(x, SEPARATE) if degree is None else same_direction(x, SEPARATE)
-        # Not those that are on one ray, of which the one function of a network says what is possible.
-        own = self.floors(degree).first
-        apart = np.flatnonzero((first >= 0) & (first != np.arange(self.n)) & (own != own[first]))
-        if not apart.size:
-            return None
-        off = np.abs(self.y[apart] - self.y[first[apart]]).reshape(len(apart), -1).max(axis=1)
-        worst = apart[np.argmax(off)]
-        return int(first[worst]), int(worst)
+        return self.floors().unseparated
 
     @property
     def outputs(self) -> int:
@@ -403,7 +395,7 @@ class Problem:
         """Loss of the function that is zero: where antisymmetric networks start."""
         if self.loss_function.quadratic:
             return float(self.y.ravel() @ self.y.ravel()) / (2 * self.n)
-        return self.loss_function.mean(np.zeros(self.y.shape), self.y)
+        return mean_loss(self.loss_function, np.zeros(self.y.shape), self.y)
 
     @property
     def learnable(self) -> float:
@@ -457,10 +449,10 @@ class Problem:
         float
             Of the mean square and the Huber loss in the square of these units, else a number.
         """
-        return self.loss_function.mean(self._outputs(output, finite=True), self.y)
+        return mean_loss(self.loss_function, self._outputs(output), self.y)
 
     def accuracy(self, output: NDArray[np.float64]) -> float:
-        """Share of the samples on the right side; nan for targets that are no labels.
+        """Share of the samples on the right side.
 
         The right side is an output with the sign of the label, or an output of its class above all others.
 
@@ -473,13 +465,16 @@ class Problem:
         -------
         float
             From 0 to 1. An output of zero counts as wrong.
+
+        Raises
+        ------
+        InputError
+            If the loss has no labels.
         """
-        if not self.loss_function.labels:
-            return math.nan
-        return float(np.mean(self._ahead(output) > 0.0))
+        return float(np.mean(self._signed(output) > 0.0))
 
     def margin(self, output: NDArray[np.float64]) -> float:
-        """The least ``y_i f(x_i)`` of outputs on the samples; nan for targets that are no labels.
+        """The least ``y_i f(x_i)`` of outputs on the samples.
 
         Of classes it is the least distance of the output of the class from the largest other one.
 
@@ -491,21 +486,31 @@ class Problem:
         Returns
         -------
         float
-            Positive if every sample is on the right side. It grows with the weights; see
-            :attr:`meanfield.Trajectory.margin` for one that does not.
-        """
-        return float(np.min(self._ahead(output))) if self.loss_function.labels else math.nan
+            Positive if every sample is on the right side. It grows with the weights; the ``margin`` of a
+            :class:`~meanfield.Trajectory` does not.
 
-    def _ahead(self, output: NDArray[np.float64]) -> NDArray[np.float64]:
+        Raises
+        ------
+        InputError
+            If the loss has no labels.
+        """
+        return float(np.min(self._signed(output)))
+
+    def _signed(self, output: NDArray[np.float64]) -> NDArray[np.float64]:
         """By how much each sample is on the right side, shape (n,)."""
+        if not self.loss_function.labels:
+            raise InputError(
+                f"the loss is {self.loss_function.name}, whose targets are no labels; give a Problem with "
+                "loss='logistic' or 'cross-entropy'"
+            )
         f = self._outputs(output)
         if f.ndim == 1:
-            return np.asarray(f * self.y)
+            return f * self.y
         others = np.where(self.y == 1.0, -np.inf, f)
         return np.asarray(np.sum(np.where(self.y == 1.0, f, 0.0), axis=1) - others.max(axis=1))
 
-    def _outputs(self, output: NDArray[np.float64], *, finite: bool = False) -> NDArray[np.float64]:
-        values = real_array("output", output, finite=finite)
+    def _outputs(self, output: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = real_array("output", output)
         if values.shape != self.y.shape:
             each = "one value per sample" if self.y.ndim == 1 else "a row per sample"
             raise InputError(f"output has shape {values.shape}; give {each}, shape {self.y.shape}")
@@ -641,7 +646,7 @@ def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
             f"y has shape {y.shape}, but the loss {loss.name!r} is for the labels of two classes, shape (n,); "
             "give these, or loss='cross-entropy' for one-hot rows"
         )
-    y = loss.targets(y)
+    y = y if loss.targets is None else loss.targets(y)
     if not is_known(loss) and y.ndim == 1:
         check_own(loss, y)
     return y

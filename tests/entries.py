@@ -9,6 +9,7 @@ from meanfield import activations, datasets, experiments, figures, flow, limits,
 
 PROBLEM = mf.datasets.four_points()
 INPUTS = PROBLEM.x[:, 0]
+CLASSES = mf.Problem(INPUTS, [True, False, True, True], loss="logistic")
 SCALING = mf.Scaling(0.5, 0.0)
 NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
 RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_atol=1e-3, save_path=True, progress=False)
@@ -42,7 +43,15 @@ def write_files(folder):
 ENTRIES = {
     "Problem": (mf.Problem, {"x": [0.0, 1.0, 2.0], "y": [1.0, 2.0, 0.0], "bias": True, "name": "three",
                              "standardise": False, "standardise_targets": False, "feature_names": ["t"],
-                             "target_name": "u"}),
+                             "target_name": "u", "loss": "mean-square"}),
+    "Problem.floors": (PROBLEM.floors, {"degree": 1.0}),
+    "Problem.accuracy": (CLASSES.accuracy, {"output": PROBLEM.y}),
+    "Problem.margin": (CLASSES.margin, {"output": PROBLEM.y}),
+    "Loss": (
+        mf.Loss,
+        {"name": "mine", "value": min, "pull": min, "curvature": min, "formula": "f", "targets": abs,
+         "labels": False, "quadratic": False, "several": False, "unit": "1", "summary": "mine"},
+    ),
     "Problem.to_target_units": (PROBLEM.to_target_units, {"values": [1.0]}),
     "Problem.same_as": (PROBLEM.same_as, {"other": PROBLEM}),
     "Problem.inputs": (PROBLEM.inputs, {"x": [1.0]}),
@@ -137,6 +146,7 @@ ENTRIES = {
     "PhaseDiagram.save": (DIAGRAM.save, {"path": "map"}),
     "PhaseDiagram.load": (mf.PhaseDiagram.load, {"path": "missing.npz"}),
     "Trajectory.predict": (RUN.predict, {"x": [0.0], "at": None}),
+    "Trajectory.when": (RUN.when, {"loss": 1e-2, "accuracy": None, "margin": None}),
     "Trajectory.load": (mf.Trajectory.load, {"path": "missing.npz", "activation": None}),
     "load": (mf.load, {"path": "missing.npz", "activation": None}),
     "infinite_width": (
@@ -198,15 +208,17 @@ ENTRIES = {
         datasets.teacher,
         {"n": 4, "d_in": 2, "neurons": 2, "rng": 0, "noise": 0.0, "bias": True, "name": "mine"},
     ),
-    "datasets.digits": (datasets.digits, {"n": 4, "classes": (0, 1), "rng": 0, "bias": True}),
+    "datasets.digits": (datasets.digits, {"n": 4, "classes": (0, 1), "rng": 0, "bias": True,
+                                          "loss": "mean-square"}),
     "datasets.load": (
         datasets.load,
         {"path": "two.csv", "bias": True, "targets": None, "columns": None, "standardise": False,
-         "standardise_targets": False, "delimiter": None, "decimal": None, "thousands": None},
+         "standardise_targets": False, "delimiter": None, "decimal": None, "thousands": None, "loss": None},
     ),
     "datasets.load_idx": (
         datasets.load_idx,
-        {"images": "images", "labels": "labels", "n": 3, "classes": (0, 1), "rng": 0, "bias": True},
+        {"images": "images", "labels": "labels", "n": 3, "classes": (0, 1), "rng": 0, "bias": True,
+         "loss": "mean-square"},
     ),
     "phase_diagram": (
         mf.phase_diagram,

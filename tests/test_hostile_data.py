@@ -67,7 +67,7 @@ def hostile_run(kind, seed, scaling):
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     x, y = kind(rng, int(rng.integers(1, 6)), int(rng.integers(1, 4)))
     antisymmetric, bias = bool(rng.integers(2)), bool(rng.integers(2))
-    problem = Problem(x, y, bias=bias)
+    problem = Problem(x, y, bias=bias, loss="mean-square")
     width = int(rng.choice([2, 4, 10, 40])) if antisymmetric else int(rng.choice([1, 3, 10, 40]))
     network = Particles.sample(problem, Scaling(*scaling), width, antisymmetric=antisymmetric, rng=seed)
     losses = []

@@ -216,7 +216,7 @@ class TestDataThatDoublePrecisionCannotSeparate:
     def test_contradictory_labels_far_from_zero(self):
         """Two labels at one of the times: the floor is theirs alone."""
         t = 19_000.0 + 100.0 * np.arange(5)
-        problem = mf.Problem(np.append(t, t[0]), [0.0, 1.0, 2.0, 1.0, 0.0, 1.0])
+        problem = mf.Problem(np.append(t, t[0]), [0.0, 1.0, 2.0, 1.0, 0.0, 1.0], loss="mean-square")
         assert problem.loss_floor == pytest.approx((0.25 + 0.25) / 12, rel=1e-12)
         far = mf.Problem(np.append(self.T, self.T[0]), np.append(self.TIMES.y, 1.0))
         assert far.loss_floor == pytest.approx((0.25 + 0.25) / 62, rel=1e-12)

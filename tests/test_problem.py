@@ -172,7 +172,7 @@ class TestLossFloor:
         start = np.cumsum([0, *map(len, groups)])
         values = [y[start[i] : start[i + 1]] for i in range(len(groups))]
         shuffled = rng.permutation(len(y))
-        problem = Problem(x[shuffled], y[shuffled], bias=False)
+        problem = Problem(x[shuffled], y[shuffled], bias=False, loss="mean-square")
         expected = brute_floor(zip(lengths, values, strict=True), len(y))
         assert problem.loss_floor == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
@@ -226,7 +226,8 @@ class TestLossFloor:
         rows[:, 1:] -= far * rng.integers(0, 2, d - 1)  # some features far from zero, some near it
         rows *= rng.integers(1, 4, (8, 1))
         rows[0, 0] = 1
-        problem = Problem(rows.astype(float), rng.integers(-3, 4, 8).astype(float), bias=bias)
+        y = rng.integers(-3, 4, 8).astype(float)
+        problem = Problem(rows.astype(float), y, bias=bias, loss="mean-square")
         assert problem.loss_floor == pytest.approx(exact_floor(problem), rel=1e-12, abs=1e-30)
 
     def test_no_network_goes_below(self):

@@ -75,8 +75,6 @@ class Attempt:
         ``-dR/ds`` at the start of the step, ``kappa sum_k weight_k |d(p_k, q_k)/ds|**2``.
     output_error : ndarray, shape (n,)
         Estimated error of the outputs made in this step; or of e, which for the mean square is the same.
-    of_pull : bool
-        Whether ``output_error`` is that of e.
     layer_error : ndarray, shape (2,)
         Weighted norms of the estimated error of p and q.
     dissipated : float
@@ -95,6 +93,8 @@ class Attempt:
         What the method remembers at ``state``, for the step that goes on from there.
     again : object
         What it remembers at the start of this step, for the next attempt from there.
+    of_pull : bool
+        Whether ``output_error`` is that of e.
     """
 
     state: State

@@ -179,7 +179,7 @@ class Recorder:
             rounding=seen.rounding,
             pull=math.sqrt(2.0 * loss) if curved is None else _rms(state.e),
             pull_rounding=seen.rounding * (1.0 if curved is None else _rms(curved)),
-            accuracy=self._problem.accuracy(output),
+            accuracy=self._problem.accuracy(output) if self._labelled(output) else math.nan,
             margin=self._margin(output, seen),
         )
         self._progress.update(snapshot)
@@ -239,7 +239,15 @@ class Recorder:
         )
 
     def _margin(self, output: Array, seen: Observation) -> float:
-        return self._problem.margin(output) / seen.mass if seen.mass > 0.0 else math.nan
+        return (
+            self._problem.margin(output) / seen.mass
+            if seen.mass > 0.0 and self._labelled(output)
+            else math.nan
+        )
+
+    def _labelled(self, output: Array) -> bool:
+        """Whether samples have labels, and outputs signs: those of a descent that diverges may have none."""
+        return self._problem.loss_function.labels and bool(np.all(np.isfinite(output)))
 
     def _loss(self, state: State) -> float:
         return state.loss + self.system.lost

@@ -34,6 +34,7 @@ from meanfield.flow.passes import DensePasses, Moved
 from meanfield.flow.planar import PlanarPasses
 from meanfield.flow.state import State
 from meanfield.flow.tangent import Array, TangentKernel
+from meanfield.losses import curvature_of, mean_loss
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -201,7 +202,7 @@ class CanonicalSystem:
         """R of outputs f whose pull is e."""
         if self.loss_function.quadratic:
             return float(e @ e) / (2 * self.n)
-        return self.loss_function.mean(self.output(f), self.y)
+        return mean_loss(self.loss_function, self.output(f), self.y)
 
     def curvature(self, f: Array) -> Array | None:
         """Second derivative H of each sample's loss with respect to its outputs f; None where it is one.
@@ -211,7 +212,7 @@ class CanonicalSystem:
         ndarray, shape (n,), (n, c, c) for c outputs, or None
             Symmetric and positive semi-definite.
         """
-        curvature = self.loss_function.second(self.output(f), self.y)
+        curvature = curvature_of(self.loss_function, self.output(f), self.y)
         return None if curvature is None else self.gather(curvature, 2)
 
     def residual(self, theta: Array) -> Array:

@@ -74,7 +74,7 @@ class Expansion:
 class CurvedExpansion:
     """A vector v for functions of ``A = H K/n``, which is not symmetric, by those of ``S = D K D/n``.
 
-    D = sqrt(H) and ``v = D w + r``. What D carries goes through S; the rest r, where H is zero or nearly so, by
+    D = sqrt(H) and ``v = D w + r``. What D carries goes through S; the rest r, where H is (nearly) zero, by
     ``phi_k(-h A) r = r / k! - (h/n) D phi_{k+1}(-h S) D K r``, which needs no inverse of D.
 
     Attributes

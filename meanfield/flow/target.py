@@ -88,7 +88,7 @@ def loss_target(
 def _check_separated(problem: Problem, loss: float, degree: float | None) -> None:
     """Refuse data that a network could fit to this loss, but training in double precision cannot."""
     floors = problem.floors(degree)
-    if floors.flow <= max(loss, floors.loss) or (pair := problem.unseparated(degree)) is None:
+    if floors.flow <= max(loss, floors.loss) or (pair := floors.unseparated) is None:
         return
     one, other = pair
     remedy = problem.far_from_zero or (

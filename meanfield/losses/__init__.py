@@ -14,10 +14,19 @@ from types import ModuleType
 
 from meanfield.arguments import did_you_mean, shown
 from meanfield.errors import InputError
-from meanfield.losses.base import Loss, check_own
+from meanfield.losses.base import Loss, check_own, curvature_of, mean_loss
 from meanfield.losses.mean_square import MEAN_SQUARE
 
-__all__ = ["MEAN_SQUARE", "Loss", "as_loss", "available", "check_own", "is_known"]
+__all__ = [
+    "MEAN_SQUARE",
+    "Loss",
+    "as_loss",
+    "available",
+    "check_own",
+    "curvature_of",
+    "is_known",
+    "mean_loss",
+]
 
 
 def _modules() -> list[ModuleType]:
@@ -44,6 +53,11 @@ def _families() -> Mapping[str, Callable[..., Loss]]:
 
 def is_known(loss: Loss) -> bool:
     """Whether a loss is one of this package, which its name stands for.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.arguments import called, flag, text
 from meanfield.errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
@@ -33,11 +34,6 @@ def over_outputs(values: Array) -> Array:
 def blocks(values: Array) -> Array:
     """Curvatures (n,) of one output, or blocks (n, c, c) that have those of c outputs on their diagonals."""
     return values if values.ndim == 1 else values[:, :, None] * np.eye(values.shape[1])
-
-
-def numbers(y: Array) -> Array:
-    """Targets that are numbers: any."""
-    return y
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Loss:
     >>> log_cosh = mf.Loss("log-cosh", value, lambda f, y: np.tanh(f - y))
     >>> problem = mf.Problem([-1.0, 0.0, 1.0], [0.5, 0.1, 20.0], loss=log_cosh)
     >>> problem.loss_function, round(problem.zero_loss, 4)
-    (<Loss 'log-cosh'>, 6.4774)
+    (<Loss 'log-cosh'>, 6.4773)
     """
 
     name: str
@@ -91,46 +87,91 @@ class Loss:
     pull: OfOutputs
     curvature: OfOutputs | None = None
     formula: str = ""
-    targets: Callable[[Array], Array] = numbers
+    targets: Callable[[Array], Array] | None = None
     labels: bool = False
     quadratic: bool = False
     several: bool = False
     unit: str = "1"
     summary: str = ""
 
-    def second(self, f: Array, y: Array) -> Array | None:
-        """``d^2 l/df^2``, by central differences of the pull where no formula is given; None for one."""
-        if self.quadratic:
-            return None
+    def __post_init__(self) -> None:
+        text("name", self.name)
+        for what in ("formula", "unit", "summary"):
+            text(what, getattr(self, what))
+        for what in ("labels", "quadratic", "several"):
+            flag(what, getattr(self, what))
+        called("value", self.value, "outputs and targets")
+        called("pull", self.pull, "outputs and targets")
         if self.curvature is not None:
-            return self.curvature(f, y)
-        if f.ndim == 2:
-            return self._second_of_several(f, y)
-        step = _STEP * np.maximum(1.0, np.abs(f))
-        difference: Array = (self.pull(f + step, y) - self.pull(f - step, y)) / (2.0 * step)
-        return np.maximum(difference, 0.0)  # rounding
-
-    def _second_of_several(self, f: Array, y: Array) -> Array:
-        step = _STEP * np.maximum(1.0, np.abs(f).max(axis=1))[:, None]
-        found = np.empty((*f.shape, f.shape[1]))
-        for k, direction in enumerate(np.eye(f.shape[1])):
-            ends = self.pull(f + step * direction, y) - self.pull(f - step * direction, y)
-            found[:, :, k] = ends / (2.0 * step)
-        return np.asarray(0.5 * (found + found.transpose(0, 2, 1)))
-
-    def mean(self, f: Array, y: Array) -> float:
-        """``R = (1/n) sum_i l(f_i, y_i)``."""
-        if self.quadratic:
-            e = (f - y).ravel()
-            return float(np.dot(e, e)) / (2 * len(f))
-        return float(np.mean(self.value(f, y)))
+            called("curvature", self.curvature, "outputs and targets")
+        if self.targets is not None:
+            called("targets", self.targets, "targets")
 
     def __repr__(self) -> str:
         return f"<Loss {self.name!r}>"
 
 
+def mean_loss(loss: Loss, f: Array, y: Array) -> float:
+    """``R = (1/n) sum_i l(f_i, y_i)``.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    f, y : ndarray, shape (n,) or (n, c)
+        Outputs and targets.
+    """
+    if loss.quadratic:
+        e = (f - y).ravel()
+        return float(np.dot(e, e)) / (2 * len(f))
+    return float(np.mean(loss.value(f, y)))
+
+
+def curvature_of(loss: Loss, f: Array, y: Array) -> Array | None:
+    """``d^2 l/df^2``, by central differences of the pull where no formula is given.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    f, y : ndarray, shape (n,) or (n, c)
+        Outputs and targets.
+
+    Returns
+    -------
+    ndarray, shape (n,) or (n, c, c), or None
+        None if it is one everywhere.
+    """
+    if loss.quadratic:
+        return None
+    if loss.curvature is not None:
+        return loss.curvature(f, y)
+    if f.ndim == 2:
+        return _curvature_of_several(loss, f, y)
+    step = _STEP * np.maximum(1.0, np.abs(f))
+    difference: Array = (loss.pull(f + step, y) - loss.pull(f - step, y)) / (2.0 * step)
+    return np.maximum(difference, 0.0)  # rounding
+
+
+def _curvature_of_several(loss: Loss, f: Array, y: Array) -> Array:
+    """The same for f of shape (n, c), shape (n, c, c)."""
+    step = _STEP * np.maximum(1.0, np.abs(f).max(axis=1))[:, None]
+    found = np.empty((*f.shape, f.shape[1]))
+    for k, direction in enumerate(np.eye(f.shape[1])):
+        ends = loss.pull(f + step * direction, y) - loss.pull(f - step * direction, y)
+        found[:, :, k] = ends / (2.0 * step)
+    return np.asarray(0.5 * (found + found.transpose(0, 2, 1)))
+
+
 def check_own(loss: Loss, y: Array) -> None:
     """Check a loss of the user's own around the targets that it is for.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss for one output.
+    y : ndarray, shape (n,)
+        The targets.
 
     Raises
     ------

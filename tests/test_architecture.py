@@ -104,6 +104,31 @@ def test_products_with_w_are_seen(line):
     assert products_with_w(ast.parse(line))
 
 
+#: Who may diagonalise a matrix, and of which of its eigenvalues are rounding of zero.
+DIAGONALISES = {"kernel_modes.py", "flow/tangent.py", "flow/curvature.py", "limits/predictions.py"}
+
+
+def test_one_rule_says_which_eigenvalues_of_a_kernel_are_rounding():
+    """A second rule would let a mode be learned in one place that is never learned in another."""
+    package = Path(meanfield.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\b(eigh|eigvalsh|eigh_tridiagonal)\(", path.read_text())
+    }
+    assert found <= DIAGONALISES, "use KernelModes, or meanfield.kernel_modes.above_rounding and say so here"
+    for room in ("kernel_modes.py", "flow/tangent.py"):
+        assert "above_rounding(" in (package / room).read_text()
+
+
+def test_the_boundary_is_written_once():
+    """``1 + max(gamma', 0)`` stands in `regime.boundary_gamma` alone."""
+    package = Path(meanfield.__file__).parent
+    wrote = re.compile(r"\b1(\.0)? \+ (np\.maximum|max)\(")
+    found = {path.name for path in package.rglob("*.py") if wrote.search(path.read_text())}
+    assert found == {"regime.py"}
+
+
 def test_import_loads_nothing_heavy():
     """`import meanfield` stays cheap because it imports none of what it stands on."""
     loaded = python("import sys, meanfield; print(*sys.modules)").split()

@@ -182,8 +182,7 @@ class KernelRegime(LinearLaw):
 
     @cached_property
     def _flow(self) -> LinearFlow:
-        modes, rate = self._modes, self.width * self.kappa**2 / self.problem.n
-        return LinearFlow(rate, modes.values, modes.vectors, modes.initial, modes.rest)
+        return LinearFlow.of(self._modes, self.width * self.kappa**2 / self.problem.n)
 
     def output(self, x: ArrayLike, t: ArrayLike = math.inf) -> Array:
         """Output on new inputs at the time tbar = t.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.arguments import number, over_times
+from meanfield.kernel_modes import KernelModes
 from meanfield.kernels import phi_functions
 
 Array = NDArray[np.float64]
@@ -41,6 +42,11 @@ class LinearFlow:
     vectors: Array
     initial: Array
     rest: Array
+
+    @classmethod
+    def of(cls, modes: KernelModes, rate: float) -> LinearFlow:
+        """The flow that a kernel drives, from its modes and the factor of the kernel."""
+        return cls(rate, modes.values, modes.vectors, modes.initial, modes.rest)
 
     @property
     def rates(self) -> Array:

@@ -1,8 +1,10 @@
 """The house: import contracts, a cheap public face, and nothing written where it should not be."""
 
 import ast
+import configparser
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -24,6 +26,86 @@ def python(code, **kwargs):
 
 def test_import_contracts_hold():
     assert lint_imports(config_filename=str(ROOT / "setup.cfg"), no_cache=True) == 0
+
+
+OTHERS = "Packages of others are imported where they are allowed"
+#: Files that break a contract: what they hold, and the contract.
+OFFENDERS = {
+    "newroom/__init__.py": ("", "Floors: a room imports from lower floors only"),
+    "losses.py": ("import meanfield.problem", "Floors: a room imports from lower floors only"),
+    "symbolic/new.py": ("import meanfield.resources", "Derivations know descriptions only"),
+    "kernels/new.py": ("import meanfield.errors", "Kernels take arrays and know nothing of the house"),
+    "kernels/blocks.py": ("import scipy.linalg", OTHERS),
+    "arc_cosine.py": ("import matplotlib", OTHERS),
+    "standardisation.py": ("import sympy", OTHERS),
+    "flow/new.py": ("def late():\n    import numba", OTHERS),
+    "limits/new.py": ("import meanfield.symbolic", "Only figures read derivations"),
+}
+
+
+@pytest.fixture(scope="module")
+def copy_of_the_house(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copytree(
+        Path(meanfield.__file__).parent, folder / "meanfield", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "setup.cfg", folder)
+    return folder
+
+
+def broken_contracts(folder):
+    """Names of the contracts that a copy of the package breaks."""
+    code = "from importlinter.cli import lint_imports; lint_imports('setup.cfg', no_cache=True)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert "Contracts:" in run.stdout, run.stdout + run.stderr
+    return re.findall(r"^(.*) BROKEN\b", run.stdout, flags=re.M)
+
+
+@pytest.mark.parametrize("name", OFFENDERS)
+def test_a_file_that_no_list_names_breaks_a_contract(name, copy_of_the_house):
+    """Contracts were lists of what is forbidden: `import matplotlib` in `arc_cosine.py` broke none."""
+    line, contract = OFFENDERS[name]
+    path = copy_of_the_house / "meanfield" / name
+    before = path.read_text() if path.exists() else None
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((before or "") + "\n" + line + "\n")
+    try:
+        assert broken_contracts(copy_of_the_house) == [contract]
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def test_every_package_of_others_is_under_a_contract():
+    """NumPy alone may be imported anywhere; a package that is new here needs a line in setup.cfg."""
+    import grimp
+
+    graph = grimp.build_graph("meanfield", include_external_packages=True, cache_dir=None)
+    others = graph.find_matching_modules("*") - set(sys.stdlib_module_names) - {"meanfield", "numpy"}
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert set(config["importlinter:contract:others"]["forbidden_modules"].split()) == others
+
+
+#: Functions in kernels/ that Python runs, without hints.
+UNHINTED = {"as_samples", "move", "motion_gram", "motion_gram_product", "_cross", "_pseudo_angle"}
+
+
+def test_functions_of_kernels_have_hints_unless_they_are_compiled():
+    """mypy asks for none in kernels/: each function there either is one of Numba's, or has them."""
+    bare = set()
+    for path in (Path(meanfield.__file__).parent / "kernels").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                hinted = [a for a in given if a.annotation or a.arg in ("self", "cls")]
+                if len(hinted) < len(given) or node.returns is None:
+                    bare.add(node.name)
+    assert bare == UNHINTED
 
 
 #: Homes of networks, which multiply their own w with x; kernels and derivations know no Particles.

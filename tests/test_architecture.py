@@ -108,6 +108,77 @@ def test_functions_of_kernels_have_hints_unless_they_are_compiled():
     assert bare == UNHINTED
 
 
+#: What takes a while: runs, sweeps and figures.
+TRAINS = {
+    "boundary", "early_alignment", "ensemble", "generic_flow", "gradient_descent", "gradient_flow",
+    "infinite_width", "limit_diagram", "limit_displacements", "main", "new_axes", "phase_diagram", "replay",
+    "run", "run_cell", "train_cells",
+}  # fmt: skip
+#: How a list, set or mapping changes in place.
+CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "remove", "setdefault", "update"}
+
+
+def trains_at_import(tree):
+    """Lines at which a module trains when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.Lambda) or _is_main(node):
+            continue
+        called = node.func if isinstance(node, ast.Call) else None
+        if getattr(called, "attr", getattr(called, "id", "")) in TRAINS:
+            yield node.lineno
+        yield from trains_at_import(node)
+
+
+def _is_main(node):
+    return isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+
+
+def changed_globals(tree):
+    """Lists, sets, mappings and random generators of a module that its functions change."""
+    bound = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    generators = {
+        node.targets[0].id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "attr", "") == "default_rng"
+    }
+    for scope in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        local = {a.arg for a in ast.walk(scope) if isinstance(a, ast.arg)}
+        local |= {n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Global):
+                yield from node.names
+            elif isinstance(node, ast.Name):
+                yield from {node.id} & generators - local
+            method = isinstance(node, ast.Attribute) and node.attr in CHANGES
+            if method or (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)):
+                yield from {getattr(node.value, "id", "")} & bound - local
+
+
+def test_tests_train_nothing_at_import_and_share_no_state():
+    """`pytest --collect-only` stays quick, and a test passes or fails alike after others and alone."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text())
+        assert not list(trains_at_import(tree)), f"{path.name}: make it in a fixture, or with entries.Later"
+        assert not set(changed_globals(tree)), f"{path.name}: use a fixture, or functools.cache"
+
+
+def test_state_that_tests_share_is_seen():
+    made = "SEEN: set = set()\nMADE = {}\nRNG = np.random.default_rng(0)\nX = RNG.normal(3)\n"
+    used = "def test():\n    SEEN.add(1)\n    MADE['a'] = RNG.normal()\n    return X\n"
+    assert set(changed_globals(ast.parse(made + used))) == {"SEEN", "MADE", "RNG"}
+    assert list(
+        trains_at_import(ast.parse("LATER = lambda: mf.ensemble()\nRUN = mf.gradient_flow(a, b)"))
+    ) == [2]
+
+
 #: Homes of networks, which multiply their own w with x; kernels and derivations know no Particles.
 HOMES = ("particles.py", "flow/generic.py", "kernels/", "symbolic/")
 PRODUCTS = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}

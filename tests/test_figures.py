@@ -1,6 +1,7 @@
 """The paper's figures: their quick versions' numbers against theory, closed forms or published values."""
 
 import csv
+import functools
 import json
 import math
 import re
@@ -16,14 +17,11 @@ import meanfield as mf
 from meanfield.cli import main
 from meanfield.experiments.figures import FIGURES, Check
 
-#: Results of quick versions, computed once.
-_RESULTS = {}
 
-
+@functools.cache
 def quick(name):
-    if name not in _RESULTS:
-        _RESULTS[name] = mf.figures.run(name, quick=True, progress=False)
-    return _RESULTS[name]
+    """The result of a quick version, computed once."""
+    return mf.figures.run(name, quick=True, progress=False)
 
 
 def run(capsys, *argv):

@@ -158,7 +158,7 @@ def _lowest(data: Data, first: NDArray[np.int64], degree: float | None) -> float
 
 
 def _lowest_of_several(data: Data, first: NDArray[np.int64], degree: float | None) -> float:
-    """The same for several outputs. A sample of its own is taken to cost nothing, as it does under our losses."""
+    """The same for several outputs. A sample by itself costs nothing in the limit, as under our losses."""
     from scipy.optimize import minimize
 
     loss, zero = data.loss_function, np.zeros(data.y.shape)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from meanfield.errors import InputError
 from meanfield.kernel_modes import KernelModes
+from meanfield.limits.linear_flow import LinearFlow
 from meanfield.names import old_names
 from meanfield.problem import Problem
 from meanfield.scaling import Scaling
@@ -113,13 +114,13 @@ class DisplacementLaw:
                 f"the kernel of these {self.problem.n} inputs is singular (of rank {len(modes.values)}); "
                 "remove samples that coincide or lie on one ray"
             )
-        solved = modes.initial / modes.values
-        lost = modes.rounding(solved)
+        impulse = LinearFlow.of(modes, 1.0 / self.problem.n).impulse(math.inf)  # in units of 1 / (m kappa^2)
+        lost = modes.rounding(impulse)
         if not lost < _LOST:
             raise InputError(
                 f"samples are so close to each other that double precision loses the displacement (relative "
                 f"error {lost:.0e}); remove samples that nearly coincide"
             )
-        a_part, w_part = modes.forms(solved)
+        a_part, w_part = modes.forms(impulse)
         unit = 1.0 / (self.neurons_per_width * m * kappa)
         return unit * math.sqrt(kappa_prime * w_part / d), unit * math.sqrt(a_part / kappa_prime)

@@ -269,10 +269,32 @@ class KernelModes:
         return np.asarray(G_a / kappa_prime + kappa_prime * G_w)
 
 
+def above_rounding(values: Array, n: int) -> NDArray[np.bool_]:
+    """Which eigenvalues of a positive semi-definite matrix (n, n) are more than the rounding of zero.
+
+    No entry of such a matrix exceeds its largest eigenvalue. So where each entry is known to a relative eps,
+    all of them together move an eigenvalue by at most n eps times the largest one (Weyl); the error of
+    LAPACK's solvers is of this size, too.
+
+    Parameters
+    ----------
+    values : ndarray, shape (r,)
+        Computed eigenvalues in ascending order, the largest one among them.
+    n : int
+        Rows of the matrix.
+
+    Examples
+    --------
+    >>> above_rounding(np.array([-1e-17, 1e-15, 1.0]), 3).tolist()
+    [False, True, True]
+    """
+    return np.asarray(values > n * _EPS * values[-1])
+
+
 def _positive(M: Array) -> LayerPair:
     """Eigenvalues that are not zero to rounding, ascending, and their vectors, of a kernel (n, n)."""
     values, vectors = np.linalg.eigh(M)
-    here = values > len(M) * _EPS * values[-1]
+    here = above_rounding(values, len(M))
     return values[here], np.ascontiguousarray(vectors[:, here])
 
 

@@ -139,17 +139,38 @@ def kink_angles(x: Array) -> Array:
     x : ndarray, shape (n, 2)
         Samples in the plane; zero rows have no kink.
     """
-    rows = x[np.any(x != 0.0, axis=1)]
-    angle = np.arctan2(rows[:, 1], rows[:, 0])
-    both = np.sort(np.concatenate([angle + 0.5 * np.pi, angle - 0.5 * np.pi]) % (2 * np.pi))
+    kinks = kinks_of_samples(x)
+    both = np.sort(kinks[np.isfinite(kinks)] % (2 * np.pi))
     apart = np.diff(both, append=both[0] + 2 * np.pi) > _SAME_ANGLE
     return np.asarray(both[apart])
 
 
+def kinks_of_samples(x: Array) -> Array:
+    """Both angles of input weights with q.x_i = 0 for each sample, a quarter turn to either side of it.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, 2)
+        Samples in the plane.
+
+    Returns
+    -------
+    ndarray, shape (n, 2)
+        In radians; nan for zero samples, which have no kink.
+    """
+    angle = np.where(np.any(x != 0.0, axis=1), np.arctan2(x[:, 1], x[:, 0]), np.nan)
+    return np.column_stack([angle - 0.5 * np.pi, angle + 0.5 * np.pi])
+
+
+def arcs(x: Array) -> tuple[Array, Array]:
+    """Begin and length of the circle's pieces between kinks."""
+    start = kink_angles(x)
+    return start, np.diff(start, append=start[0] + 2 * np.pi)
+
+
 def pieces(x: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Begin and length of the circle's pieces between kinks, and whether neurons there are ever active."""
-    start = kink_angles(x)
-    length = np.diff(start, append=start[0] + 2 * np.pi)
+    start, length = arcs(x)
     middle = start + 0.5 * length
     return start, length, np.any(np.column_stack([np.cos(middle), np.sin(middle)]) @ x.T > 0.0, axis=1)
 

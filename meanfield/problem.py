@@ -35,7 +35,8 @@ class Problem:
     x : array_like or data frame, shape (n,) or (n, d_in)
         Samples, one per row; a one-dimensional array means n samples of one feature.
     y : array_like, series or data frame, shape (n,) or (n, c)
-        Targets; a column for each of c outputs. If x and y both have row labels (pandas), y is brought into the order of x's.
+        Targets; a column for each of c outputs. If x and y both have row labels (pandas), y is brought into
+        the order of x's.
     bias : bool, default True
         Append a column of ones, so that the last input weight is the neuron's bias (it counts in d).
     name : str, default "data"
@@ -630,7 +631,8 @@ def check_mean_square(problem: Problem, what: str) -> None:
     instance("problem", problem, Problem, "Problem(x, y) or meanfield.datasets")
     if problem.outputs > 1:
         raise InputError(
-            f"{what} for one output only, but the problem has {problem.outputs}; train networks with gradient_flow"
+            f"{what} for one output only, but the problem has {problem.outputs}; train networks "
+            "with gradient_flow"
         )
     if problem.loss_function != MEAN_SQUARE:
         raise InputError(
@@ -643,8 +645,8 @@ def _targets_of(loss: Loss, y: NDArray[np.float64]) -> NDArray[np.float64]:
     """The targets that a loss takes, shape (n,) or (n, c)."""
     if y.ndim == 2 and loss.labels and not loss.several:
         raise InputError(
-            f"y has shape {y.shape}, but the loss {loss.name!r} is for the labels of two classes, shape (n,); "
-            "give these, or loss='cross-entropy' for one-hot rows"
+            f"y has shape {y.shape}, but the loss {loss.name!r} is for the labels of two classes, shape "
+            "(n,); give these, or loss='cross-entropy' for one-hot rows"
         )
     y = y if loss.targets is None else loss.targets(y)
     if not is_known(loss) and y.ndim == 1:

@@ -54,7 +54,7 @@ class Rays:
     def of(
         cls, x: NDArray[np.float64], y: NDArray[np.float64], first: NDArray[np.int64] | None = None
     ) -> Rays:
-        """Merge samples x (n, r) with targets y (n,) or (n, c); by default those whose directions are the same."""
+        """Merge samples x (n, r) with targets y (n,) or (n, c); by default those of one direction."""
         lengths = np.linalg.norm(x, axis=1)
         first = same_direction(x, _SAME_RAY) if first is None else first
         if np.array_equal(first, np.arange(len(x))):

@@ -1,5 +1,10 @@
-"""Every public entry with arguments that it takes, for tests that replace one of them."""
+"""Every public entry with arguments that it takes, for tests that replace one of them.
 
+Nothing is trained when this is imported: runs and sweeps are made when a test first asks for them, with
+``ready``.
+"""
+
+import functools
 import math
 
 import numpy as np
@@ -7,27 +12,56 @@ import numpy as np
 import meanfield as mf
 from meanfield import activations, datasets, experiments, figures, flow, limits, plotting, symbolic
 
+
+class Later:
+    """What a function makes when it is first needed; attributes and entries of it are made later, too."""
+
+    def __init__(self, make):
+        self._made = functools.cache(make)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Later(lambda: getattr(self._made(), name))
+
+    def __getitem__(self, key):
+        return Later(lambda: self._made()[key])
+
+
+def ready(thing):
+    """The thing, or the tuple, list or mapping, with all that was to be made later."""
+    if isinstance(thing, Later):
+        return thing._made()
+    if type(thing) in (tuple, list):
+        return type(thing)(map(ready, thing))
+    return {key: ready(value) for key, value in thing.items()} if type(thing) is dict else thing
+
+
 PROBLEM = mf.datasets.four_points()
 INPUTS = PROBLEM.x[:, 0]
 CLASSES = mf.Problem(INPUTS, [True, False, True, True], loss="logistic")
 SCALING = mf.Scaling(0.5, 0.0)
 NETWORK = mf.Particles.sample(PROBLEM, SCALING, 20, rng=0)
-RUN = mf.gradient_flow(PROBLEM, NETWORK, loss_atol=1e-3, save_path=True, progress=False)
 LAW = limits.KernelRegime.at(PROBLEM, SCALING, 1e3)
 LINEAR = limits.Linearised(PROBLEM, NETWORK)
-LIMIT = mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64)
-ALIGNMENT = limits.early_alignment(PROBLEM)
-DIAGRAM = mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[20, 40], progress=False)
-BOUNDARY = mf.boundary(PROBLEM, gamma_prime=[0.0], widths=[20, 40], max_points=1, progress=False)
-ENSEMBLE = mf.ensemble(PROBLEM, SCALING, 20, seeds=2, save_at=[1.0], loss_tol=0, save_parameters=True)
-THEORY = symbolic.derive_exponents()
-TABLE = figures.run("schemes")
+_GRID = {"gamma_prime": [0.0], "widths": [20, 40], "progress": False}
+RUN = Later(lambda: mf.gradient_flow(PROBLEM, NETWORK, loss_atol=1e-3, save_path=True, progress=False))
+LIMIT = Later(lambda: mf.infinite_width(PROBLEM, SCALING, width=20, tol=0.1, nodes=64))
+ALIGNMENT = Later(lambda: limits.early_alignment(PROBLEM))
+DIAGRAM = Later(lambda: mf.phase_diagram(PROBLEM, gamma=[0.5, 1.5], **_GRID))
+BOUNDARY = Later(lambda: mf.boundary(PROBLEM, max_points=1, **_GRID))
+ENSEMBLE = Later(
+    lambda: mf.ensemble(PROBLEM, SCALING, 20, seeds=2, save_at=[1.0], loss_tol=0, save_parameters=True)
+)
+THEORY = Later(symbolic.derive_exponents)
+TABLE = Later(lambda: figures.run("schemes"))
+AXES = Later(plotting.new_axes)
 CELL, SETTINGS = experiments.Cell(0.5, 0.0, 10, 0), experiments.CellSettings(loss_atol=1e-2)
 
 
 def numeric(name: "str"):
     """Named parameters only are tried."""
-    return THEORY.numeric(name)
+    return ready(THEORY).numeric(name)
 
 
 def write_files(folder):
@@ -323,7 +357,7 @@ ENTRIES = {
         plotting.convergence,
         {"comparisons": [], "ax": None, "label": None, "legend": None},
     ),
-    "plotting.save": (plotting.save, {"figure": plotting.new_axes(), "path": "figure", "formats": "svg"}),
+    "plotting.save": (plotting.save, {"figure": AXES, "path": "figure", "formats": "svg"}),
     "plotting.new_axes": (plotting.new_axes, {"width": "column", "height": None}),
     "Problem.loss": (PROBLEM.loss, {"output": PROBLEM.y}),
     "Scaling.classify": (SCALING.classify, {"antisymmetric": True}),

@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from entries import ENTRIES, write_files
+from entries import ENTRIES, ready, write_files
 
 import meanfield as mf
 from meanfield import activations, datasets, experiments, figures, flow, limits, plotting, symbolic
@@ -79,7 +79,7 @@ def taken(name, annotation):
 def test_other_kinds_are_refused(entry, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path)
-    function, good = ENTRIES[entry]
+    function, good = ready(ENTRIES[entry])
     wrong = []
     for name, parameter in inspect.signature(function).parameters.items():
         for kind in sorted(VALUES.keys() - taken(name, parameter.annotation)) if name in good else ():
@@ -119,7 +119,7 @@ def public_functions():
 
 def test_every_parameter_of_every_public_function_is_tried():
     tried = {}
-    for function, good in ENTRIES.values():
+    for function, good in ready(ENTRIES).values():
         tried.setdefault(getattr(function, "__func__", function), set()).update(good)
     missing = []
     for name, function in public_functions():

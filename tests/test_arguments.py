@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from entries import ENTRIES, NETWORK, PROBLEM, RUN, write_files
+from entries import ENTRIES, NETWORK, PROBLEM, RUN, ready, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,11 +37,11 @@ def numbers(result):
 def test_a_right_result_or_one_clear_sentence(entry, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path)
-    function, good = ENTRIES[entry]
+    function, good = ready(ENTRIES[entry])
     sentences = {}
     slow = entry.startswith(("plotting", "phase", "limit_", "boundary"))
     for name in good:
-        for value in STRANGE[:18] if slow else STRANGE:
+        for value in ready(STRANGE[:18] if slow else STRANGE):
             given = f"{entry}({name}={arguments.shown(value)})"
             try:
                 result = function(**{**good, name: value})

@@ -53,9 +53,6 @@ TEXT = {"text", "bibtex", "csv", "ini", "toml"}
 FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ ]*$", re.M | re.S)
 
 
-FINISHED: set[str] = set()
-
-
 def name(page):
     return str(page.relative_to(ROOT))
 
@@ -133,10 +130,6 @@ def test_commands_run(page, tmp_path, monkeypatch, request):
         words = [
             name for word in shlex.split(os.path.expandvars(command)) for name in glob.glob(word) or [word]
         ]
-        if "results" not in command:  # pages repeat each other; steps of one workflow need each other
-            if command in FINISHED:
-                continue
-            FINISHED.add(command)
         if SCHEDULER in words:
             words[words.index(SCHEDULER)] = request.getfixturevalue("scheduler")
         if words[0] == "meanfield":

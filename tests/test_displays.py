@@ -16,16 +16,22 @@ from meanfield import bars, displays, flow, limits
 
 FOUR = mf.datasets.four_points()
 NTK, MEAN_FIELD = mf.Scaling.named("ntk"), mf.Scaling.named("mean-field")
-RNG = np.random.default_rng(0)
-LARGE = mf.Problem(RNG.standard_normal((2000, 40)), RNG.standard_normal(2000), name="<b>large</b> & odd")
+
+
+def noise(*shape):
+    """The same Gaussian numbers whichever tests ran before."""
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+LARGE = mf.Problem(noise(2000, 40), noise(2000), name="<b>large</b> & odd")
 
 
 def long_diagram():
     """A map of 30 x 40 points with 20 widths; no run is behind it."""
     shape = (30, 40, 20, 2)
     widths = np.unique(np.geomspace(10, 1e5, 20).round()).astype(int)
-    rd = widths[None, None, :, None] ** RNG.uniform(-0.5, 0.5, shape[:2])[..., None, None]
-    rd = rd * np.exp(0.01 * RNG.standard_normal(shape))
+    rd = widths[None, None, :, None] ** (noise(*shape[:2]) / 4.0)[..., None, None]
+    rd = rd * np.exp(0.01 * noise(*shape))
     few = mf.phase_diagram(FOUR, gamma=[0.5, 1.5], gamma_prime=[0.0], widths=[10, 20], progress=False)
     return replace(
         few, gamma=np.linspace(0, 2, 40), gamma_prime=np.linspace(-1, 1, 30), widths=widths,
@@ -57,7 +63,7 @@ def shown():
         "closed form": mf.infinite_width(FOUR, NTK, width=1e30),
         "law": limits.KernelRegime.at(LARGE, NTK, 1e4),
         "linearised": limits.Linearised(FOUR, wide),
-        "alignment": limits.early_alignment(mf.Problem(np.linspace(-1, 1, 60), RNG.standard_normal(60))),
+        "alignment": limits.early_alignment(mf.Problem(np.linspace(-1, 1, 60), noise(60))),
         "comparison": limits.compare(run, mf.infinite_width(FOUR, MEAN_FIELD, width=4000, nodes=512)),
         "diagram": long_diagram(),
         "boundary": replace(
@@ -154,7 +160,7 @@ class TestOneLine:
             run.order_parameters(), run.stats, run.end, run.path, run.initial, shown["ensemble"].loss,
             flow.replay(FOUR, run.initial, run.path), shown["alignment"].extremals[0],
             limits.Linearised(LARGE, shown["particles"]),
-            limits.early_alignment(mf.Problem(RNG.standard_normal((5, 300)), RNG.standard_normal(5))),
+            limits.early_alignment(mf.Problem(noise(5, 300), noise(5))),
             shown["closed form"].law.displacement(np.linspace(0, 1, 500)),
         ]  # fmt: skip
         for other in others:

@@ -344,6 +344,15 @@ class TestOrientations:
         np.testing.assert_allclose(np.einsum("nkd,nd->nk", w, problem.x), 0.0, atol=1e-15)
         assert np.all(np.abs(angles) <= np.pi)
 
+    def test_a_sample_at_the_origin_has_no_kink(self):
+        problem = mf.Problem([[0.0, 0.0], [1.0, 1.0]], [1.0, 2.0], bias=False)
+        assert np.isnan(kink_angles(problem)[0]).all()
+        ax = plot.orientations(
+            mf.Particles.sample(problem, mf.Scaling.named("ntk"), 20, rng=0), problem=problem
+        )
+        lines = np.array(labelled(ax, "kinks at the samples").get_segments())[:, 0, 0]
+        np.testing.assert_allclose(lines, [-np.pi / 4, 3 * np.pi / 4])
+
     def test_the_published_condensed_angles_are_kinks(self):
         angles = kink_angles(mf.datasets.four_points())
         for angle in (-np.pi + np.arctan(1 / 6), -np.arctan(1 / 6)):

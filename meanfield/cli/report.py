@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield.cli.tables import Page, Table, paths
 from meanfield.cli.verb import of_this_command
 from meanfield.displays import signed
-from meanfield.regime import Classification, Regime
+from meanfield.regime import Classification, Regime, boundary_gamma
 from meanfield.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _zeros(diagram: PhaseDiagram) -> list[str]:
         at_widths = f"without noise: {noise_free:.3f}; " if math.isfinite(noise_free) else ""
         lines.append(
             f"S_w changes sign at gamma = {zero.gamma:.3f} {_interval(zero.low, zero.high)} for gamma' = "
-            f"{zero.gamma_prime:g} ({at_widths}limit: {1 + max(zero.gamma_prime, 0):g})"
+            f"{zero.gamma_prime:g} ({at_widths}limit: {float(boundary_gamma(zero.gamma_prime)):g})"
         )
     return lines
 

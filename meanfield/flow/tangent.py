@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import kernels
+from meanfield.kernel_modes import above_rounding
 
 Array = NDArray[np.float64]
 
@@ -226,5 +227,5 @@ def _without_rounding(values: Array, n: int) -> Array:
 
     A stationary residual lies in the null space of K: with rates of rounding it would seem to decay.
     """
-    cleaned: Array = np.where(values > n * np.finfo(np.float64).eps * values[-1], values, 0.0)
+    cleaned: Array = np.where(above_rounding(values, n), values, 0.0)
     return cleaned

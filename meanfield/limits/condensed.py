@@ -21,7 +21,7 @@ from meanfield.arguments import instance, number, root
 from meanfield.displays import brief
 from meanfield.exporting import dataset, frame
 from meanfield.flow.system import ReluSystem
-from meanfield.nodes import kink_angles
+from meanfield.nodes import arcs
 from meanfield.particles import Particles
 from meanfield.problem import Problem, check_mean_square
 from meanfield.scaling import Scaling
@@ -236,14 +236,37 @@ def early_alignment(problem: Problem, *, rng: int = 0) -> EarlyAlignment:
     return EarlyAlignment(problem, tuple(sorted(found, key=lambda e: -e.rate)), problem.rank <= 2)
 
 
-def _drift(problem: Problem, unit: Array) -> Array:
-    """``D`` in the cones of unit vectors, shape (K, r), for units of shape (K, r)."""
-    x, step = problem.reduced, max(1, _BLOCK // problem.n)
-    D = np.empty_like(unit)
-    for start in range(0, len(unit), step):
+def early_drift(x: Array, y: Array, w: Array) -> Array:
+    """``D(w) = (1/n) sum_i y_i x_i 1[w.x_i > 0]``, what pulls at a neuron while the output is zero.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+        Samples.
+    y : ndarray, shape (n,)
+        Targets.
+    w : ndarray, shape (K, d)
+        Input weights of any length: D depends on their cone of constant activation.
+
+    Returns
+    -------
+    ndarray, shape (K, d)
+
+    Examples
+    --------
+    >>> early_drift(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, 4.0]), np.array([[1.0, -1.0]]))
+    array([[1., 0.]])
+    """
+    D, step = np.empty_like(w), max(1, _BLOCK // len(x))
+    for start in range(0, len(w), step):
         block = slice(start, start + step)
-        D[block] = ((unit[block] @ x.T > 0.0) * problem.y) @ x / problem.n
+        D[block] = ((w[block] @ x.T > 0.0) * y) @ x / len(x)
     return D
+
+
+def _growth(problem: Problem, units: Array) -> Array:
+    """``G(u) = (1/n) sum_i y_i relu(u.x_i)``, which is ``D(u).u``, for units of shape (K, r)."""
+    return np.asarray(np.maximum(units @ problem.reduced.T, 0.0) @ problem.y / problem.n)
 
 
 def _scale(problem: Problem) -> float:
@@ -252,7 +275,7 @@ def _scale(problem: Problem) -> float:
 
 def _on_the_line(problem: Problem, sign: int) -> list[Extremal]:
     units = np.array([[1.0], [-1.0]])
-    rates = sign * np.einsum("kr,kr->k", _drift(problem, units), units)
+    rates = sign * _growth(problem, units)
     return [
         Extremal(problem.basis @ unit, sign, float(rate), (), None)
         for unit, rate in zip(units, rates, strict=True)
@@ -262,9 +285,8 @@ def _on_the_line(problem: Problem, sign: int) -> list[Extremal]:
 
 def _in_the_plane(problem: Problem, sign: int) -> list[Extremal]:
     """Zeros of the angular speed where it turns from positive to negative, that grow."""
-    start = kink_angles(problem.reduced)
-    middle = start + 0.5 * np.diff(start, append=start[0] + 2 * np.pi)
-    D = sign * _drift(problem, _unit(middle))
+    start, length = arcs(problem.reduced)
+    D = sign * early_drift(problem.reduced, problem.y, _unit(start + 0.5 * length))
     zero = _ZERO * _scale(problem)
     at, turns, kinks = _fixed_points(start, D, zero)
     repelling = np.sort(at[turns > 0])
@@ -272,7 +294,7 @@ def _in_the_plane(problem: Problem, sign: int) -> list[Extremal]:
     for angle, kink in zip(at[turns < 0], kinks[turns < 0], strict=True):
         u = _unit(np.array([angle]))[0]
         # At a kink D differs between the sides by a multiple of x_i, to which u is orthogonal.
-        rate = float(sign * (problem.y @ np.maximum(problem.reduced @ u, 0.0)) / problem.n)
+        rate = sign * float(_growth(problem, u[None])[0])
         if rate <= zero:
             continue
         lengths = np.linalg.norm(problem.reduced, axis=1)
@@ -348,7 +370,7 @@ def _search(problem: Problem, rng: int) -> list[Extremal]:
             break
     theta = theta[:, turning <= _AT_REST]  # the others are on their way past a saddle
     units, signs = theta[1:].T, np.sign(theta[0]).astype(int)
-    rates = signs * (np.maximum(units @ problem.reduced.T, 0.0) @ problem.y) / problem.n
+    rates = signs * _growth(problem, units)
     found: list[Extremal] = []
     lengths = np.linalg.norm(problem.reduced, axis=1)
     for k in np.argsort(-rates):

@@ -119,8 +119,7 @@ class KernelRegime(LinearLaw):
 
     @cached_property
     def _flow(self) -> LinearFlow:
-        modes, rate = self._modes, self.width * self.kappa**2 / self.problem.n
-        return LinearFlow(rate, modes.values, modes.vectors, modes.initial, modes.rest)
+        return LinearFlow.of(self._modes, self.width * self.kappa**2 / self.problem.n)
 
     def _outputs(self, points: Array) -> Callable[[float], Array]:
         kernel = self._modes.kernel_to(points, self.kappa_prime)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.arguments import number
+from meanfield.kernel_modes import KernelModes
 from meanfield.kernels import phi_functions
 
 Array = NDArray[np.float64]
@@ -40,6 +41,11 @@ class LinearFlow:
     vectors: Array
     initial: Array
     rest: Array
+
+    @classmethod
+    def of(cls, modes: KernelModes, rate: float) -> LinearFlow:
+        """The flow that a kernel drives, from its modes and the factor of the kernel."""
+        return cls(rate, modes.values, modes.vectors, modes.initial, modes.rest)
 
     @property
     def rates(self) -> Array:

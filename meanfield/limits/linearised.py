@@ -94,10 +94,7 @@ class Linearised(LinearLaw):
 
     @cached_property
     def _flow(self) -> LinearFlow:
-        modes = self._modes
-        return LinearFlow(
-            self._factor / self.problem.n, modes.values, modes.vectors, modes.initial, modes.rest
-        )
+        return LinearFlow.of(self._modes, self._factor / self.problem.n)
 
     def impulse_products(self, t: ArrayLike) -> Array:
         """``int_0^t T_i dT_j``, by which the layers follow each other in the second order.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from meanfield.arguments import instance, text, with_article
 from meanfield.errors import InputError
 from meanfield.flow import Trajectory
+from meanfield.nodes import kinks_of_samples
 from meanfield.particles import Particles
 from meanfield.plotting.colour_bars import bar_choice, colour_bar
 from meanfield.plotting.guests import is_guest, name_axes, points, view
@@ -142,15 +143,16 @@ def orientations(
 
 
 def kink_angles(problem: Problem) -> Array:
-    """The two orientations at which a neuron's kink sits on each sample, shape (n, 2).
+    """The two orientations in (-pi, pi] at which a neuron's kink sits on each sample, shape (n, 2).
+
+    nan for a sample at the origin, which has no kink.
 
     Examples
     --------
     >>> kink_angles(Problem([1.0], [1.0])).round(4)
     array([[-0.7854,  2.3562]])
     """
-    first = np.arctan2(-problem.x[:, 0], problem.x[:, 1])
-    return np.column_stack([first, np.where(first > 0, first - math.pi, first + math.pi)])
+    return math.pi - (math.pi - kinks_of_samples(problem.x)) % (2 * math.pi)
 
 
 def _draw_neurons(
@@ -183,8 +185,9 @@ def _draw_kinks(ax: Axes, problem: Problem) -> None:
     """Mark the orientations whose kink sits on a sample, and name the samples where there is room."""
     assert ax.figure is not None
     angles = kink_angles(problem)
+    marked = np.unique(angles[np.isfinite(angles)])
     ax.vlines(
-        np.unique(angles), 0.0, 1.0, transform=ax.get_xaxis_transform(), colors=FAINT, linewidths=0.5,
+        marked, 0.0, 1.0, transform=ax.get_xaxis_transform(), colors=FAINT, linewidths=0.5,
         zorder=1, label="kinks at the samples",
     )  # fmt: skip
     if problem.n > _NAMED:
@@ -194,7 +197,7 @@ def _draw_kinks(ax: Axes, problem: Problem) -> None:
     away = (-1.5 if guest else 1.5) / 72
     above = ax.get_xaxis_transform() + ScaledTranslation(0.0, away, ax.figure.dpi_scale_trans)
     for i, pair in enumerate(angles):
-        for angle in pair:
+        for angle in pair[np.isfinite(pair)]:
             name = PlacedText(
                 f"$x_{{{i + 1}}}$", [(float(angle), 1.0, 0.0)], obstacles, transform=above,
                 fontsize=points(SMALL), color="0.25", ha="center", va="top" if guest else "bottom",

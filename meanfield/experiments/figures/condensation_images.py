@@ -19,6 +19,7 @@ from meanfield.experiments.figures.own_kernel import OwnKernel
 from meanfield.experiments.figures.protocol import listed, per_half
 from meanfield.flow import Trajectory, gradient_flow
 from meanfield.limits import early_alignment
+from meanfield.limits.condensed import early_drift
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 
@@ -121,9 +122,9 @@ def images(request: Request) -> Problem:
 def early_direction(problem: Problem, rng: int = 0) -> tuple[Array, float]:
     """The fastest extremal vector of neurons and its growth rate in canonical time.
 
-    Inside a cone of constant activation it is a fixed point of ``u -> +-D(u)/|D(u)|`` with
-    ``D(u) = (1/n) sum_i y_i x_i 1[u.x_i > 0]``, found from random starts. Where none is found, on kinks only,
-    the general search of :func:`meanfield.limits.early_alignment` decides; it takes a minute.
+    Inside a cone of constant activation it is a fixed point of ``u -> +-D(u)/|D(u)|``, found from random
+    starts; D is :func:`meanfield.limits.condensed.early_drift`. Where none is found, on kinks only, the
+    general search of :func:`meanfield.limits.early_alignment` decides; it takes a minute.
     """
     starts = np.random.default_rng(rng).standard_normal((_STARTS, problem.d))
     found = [_fixed_point(problem, sign, start) for sign in (1, -1) for start in starts]
@@ -139,7 +140,7 @@ def early_direction(problem: Problem, rng: int = 0) -> tuple[Array, float]:
 def _fixed_point(problem: Problem, sign: int, start: Array) -> tuple[Array, float] | None:
     u = start
     for _ in range(_ROUNDS):
-        D = sign * (problem.y * (problem.x @ u > 0.0)) @ problem.x / problem.n
+        D = sign * early_drift(problem.x, problem.y, u[None])[0]
         rate = float(np.linalg.norm(D))
         if rate == 0.0:
             return None

@@ -10,6 +10,7 @@ limit S_w = 0 there; slopes at finite width are positive near the boundary, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from meanfield.experiments.figures.protocol import listed
 from meanfield.experiments.slopes import Slope, fit_slope
 from meanfield.experiments.zeros import Zero, locate
 from meanfield.flow.generic import TANH, GenericNetwork, GenericRun, generic_flow
+from meanfield.kernel_modes import KernelModes
+from meanfield.limits.linear_flow import LinearFlow
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
 
@@ -142,17 +145,16 @@ def _train(
 def first_order(problem: Problem, network: GenericNetwork, run: GenericRun) -> float:
     """RD_w of the linearised flow at the run's final time, from the Jacobian of the initial network.
 
-    ``e' = -(1/n) J J^T e`` and ``dw = J_w^T T`` with ``T = -(1/n) int e dt``; any activation.
+    ``dw = J_w^T T`` with ``T = -(1/n) int e dt`` under the kernel ``J J^T``; any activation, zero initial
+    output.
     """
     z = network.preactivations(problem.x)
     by_a = network.activation.value(z) / network.alpha
     by_w = network.a[:, None, None] * network.activation.slope(z)[:, :, None] * problem.x / network.alpha
     K_w = np.einsum("kic,kjc->ij", by_w, by_w)
-    rates, vectors = np.linalg.eigh((by_a.T @ by_a + K_w) / problem.n)
-    rates = np.maximum(rates, 1e-14 * rates[-1])
-    grown = -np.expm1(-rates * run.time[-1]) / rates
-    impulse = vectors @ (grown * (vectors.T @ problem.y)) / problem.n
-    return float(np.sqrt(impulse @ K_w @ impulse) / np.linalg.norm(network.w))
+    modes = KernelModes.of_network(problem, (by_a.T @ by_a, K_w), -problem.y)
+    _, moved = modes.forms(LinearFlow.of(modes, 1.0 / problem.n).impulse(float(run.time[-1])))
+    return math.sqrt(moved) / float(np.linalg.norm(network.w))
 
 
 def _zeros(points: list[Point]) -> tuple[Zero, ...]:

@@ -110,7 +110,7 @@ def test_functions_of_kernels_have_hints_unless_they_are_compiled():
 
 #: What takes a while: runs, sweeps and figures.
 TRAINS = {
-    "boundary", "early_alignment", "ensemble", "generic_flow", "gradient_descent", "gradient_flow",
+    "boundary", "early_alignment", "ensemble", "gradient_descent", "gradient_flow",
     "infinite_width", "limit_diagram", "limit_displacements", "main", "new_axes", "phase_diagram", "replay",
     "run", "run_cell", "train_cells",
 }  # fmt: skip
@@ -180,7 +180,7 @@ def test_state_that_tests_share_is_seen():
 
 
 #: Homes of networks, which multiply their own w with x; kernels and derivations know no Particles.
-HOMES = ("particles.py", "flow/generic.py", "kernels/", "symbolic/")
+HOMES = ("particles.py", "kernels/", "symbolic/")
 PRODUCTS = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
 
 

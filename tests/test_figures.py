@@ -7,7 +7,6 @@ import math
 import re
 import struct
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -374,19 +373,6 @@ class TestCondensationImages:
 
 
 class TestTanh:
-    @pytest.mark.parametrize("t", [1.0, 1e6, 1e12])
-    def test_first_order_law_is_that_of_the_linearised_network(self, t):
-        """Two samples at one point: what is rounding of zero in the kernel grew with t, to 1 % at 1e12."""
-        from meanfield.experiments.figures.tanh import first_order
-        from meanfield.flow.generic import RELU, GenericNetwork
-
-        problem = mf.Problem([0.5, 0.5, -0.5], [0.0, 1.0, 0.5])
-        generic = GenericNetwork.sample(problem, (1.0, 1.0, 1.0), 50, activation=RELU, rng=0)
-        network = mf.Particles.from_arrays(generic.a, generic.w, kappa=1.0, kappa_prime=1.0)
-        expected = mf.limits.Linearised(problem, network).displacement(t).first_w
-        run = SimpleNamespace(time=np.array([0.0, t]))
-        assert first_order(problem, generic, run) == pytest.approx(expected, rel=1e-12)
-
     def test_stars_stand_at_the_zeros_and_points_at_the_grid(self):
         result = quick("tanh")
         left, right, _ = mf.plotting.figure(result).axes

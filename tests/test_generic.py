@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from generic import RELU, TANH, GenericNetwork, _System, generic_flow
 
 import meanfield as mf
-from meanfield.flow.generic import RELU, TANH, GenericNetwork, _System, generic_flow
 
 SPLITS = {
     "mean-field": lambda m, g: (m**g, 1.0, 1.0),

@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from generic import TANH, GenericNetwork, generic_flow
 
 import meanfield as mf
 from meanfield.cli import main
 from meanfield.experiments import limit_diagram
-from meanfield.flow.generic import TANH, GenericNetwork, generic_flow
 from meanfield.flow.target import loss_target
 
 FOUR = mf.datasets.four_points()

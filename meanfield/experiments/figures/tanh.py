@@ -1,4 +1,4 @@
-"""The boundary for another activation: tanh, through the generic flow.
+"""The boundary for another activation: tanh.
 
 tanh is not homogeneous, so that kappa and kappa' do not say everything: the size of the input weights counts
 on its own. They start where tanh bends: ``beta2 = 1``, ``beta1 = m**-gamma'``,
@@ -10,7 +10,6 @@ limit S_w = 0 there; slopes at finite width are positive near the boundary, and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,11 +21,12 @@ from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Requ
 from meanfield.experiments.figures.protocol import listed
 from meanfield.experiments.slopes import Slope, fit_slope
 from meanfield.experiments.zeros import Zero, locate
-from meanfield.flow.generic import TANH, GenericNetwork, GenericRun, generic_flow
-from meanfield.kernel_modes import KernelModes
-from meanfield.limits.linear_flow import LinearFlow
+from meanfield.flow import Trajectory, gradient_flow
+from meanfield.limits import Linearised
+from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
+from meanfield.scaling import Scaling
 
 Array = NDArray[np.float64]
 
@@ -92,13 +92,13 @@ def compute(request: Request) -> TanhBoundary:
                 [_train(problem, gamma, gamma_prime, m, request.seed, s) for s in range(seeds)]
                 for m in widths
             ]
-            rd = np.array([[run.rd_w for _, run in draws] for draws in pairs])
+            rd = np.array([[run.stats.rd_w_max for _, run in draws] for draws in pairs])
             law = np.array([[first_order(problem, *pair) for pair in draws] for draws in pairs])
             slope = fit_slope(widths, rd)
             points.append(Point(gamma, gamma_prime, slope, fit_slope(widths, law).value))
             rows += [
-                (gamma, gamma_prime, m, s, run.rd_w, run.rd_a, float(law[k, s]), run.status.name,
-                 run.evaluations, slope.value)
+                (gamma, gamma_prime, m, s, run.stats.rd_w_max, run.stats.rd_a_max, float(law[k, s]),
+                 run.status.name, run.stats.passes, slope.value)
                 for k, m in enumerate(widths)
                 for s, (_, run) in enumerate(pairs[k])
             ]  # fmt: skip
@@ -116,7 +116,7 @@ def compute(request: Request) -> TanhBoundary:
     ]  # fmt: skip
     return TanhBoundary(
         header=("gamma", "gamma_prime", "m", "draw", "rd_w", "rd_a", "rd_w_first_order", "status",
-                "evaluations", "S_w"),
+                "sweeps", "S_w"),
         rows=as_rows(rows), checks=tuple(checks), points=tuple(points), zeros=zeros, widths=widths,
         ran=f"{len(rows)} tanh networks at {len(points)} points, m = {listed(widths)} neurons, "
         f"{seeds} draws each",
@@ -135,26 +135,18 @@ def _grid(quick: bool) -> Mapping[float, tuple[float, ...]]:
 
 def _train(
     problem: Problem, gamma: float, gamma_prime: float, width: int, root: int, draw: int
-) -> tuple[GenericNetwork, GenericRun]:
-    laws = (width ** (gamma - gamma_prime), width**-gamma_prime, 1.0)
+) -> tuple[Particles, Trajectory]:
+    scaling = Scaling(gamma, gamma_prime, beta2=1.0)
     seed = np.random.SeedSequence(root, spawn_key=(draw,))
-    network = GenericNetwork.sample(problem, laws, width, activation=TANH, rng=seed)
-    return network, generic_flow(problem, network, loss_atol=_LOSS_ATOL, max_steps=_MAX_STEPS)
+    network = Particles.sample(problem, scaling, width, activation="tanh", rng=seed)
+    return network, gradient_flow(
+        problem, network, loss_atol=_LOSS_ATOL, max_steps=_MAX_STEPS, progress=False
+    )
 
 
-def first_order(problem: Problem, network: GenericNetwork, run: GenericRun) -> float:
-    """RD_w of the linearised flow at the run's final time, from the Jacobian of the initial network.
-
-    ``dw = J_w^T T`` with ``T = -(1/n) int e dt`` under the kernel ``J J^T``; any activation, zero initial
-    output.
-    """
-    z = network.preactivations(problem.x)
-    by_a = network.activation.value(z) / network.alpha
-    by_w = network.a[:, None, None] * network.activation.slope(z)[:, :, None] * problem.x / network.alpha
-    K_w = np.einsum("kic,kjc->ij", by_w, by_w)
-    modes = KernelModes.of_network(problem, (by_a.T @ by_a, K_w), -problem.y)
-    _, moved = modes.forms(LinearFlow.of(modes, 1.0 / problem.n).impulse(float(run.time[-1])))
-    return math.sqrt(moved) / float(np.linalg.norm(network.w))
+def first_order(problem: Problem, network: Particles, run: Trajectory) -> float:
+    """RD_w of the linearised flow at the run's final time."""
+    return Linearised(problem, network).displacement(run.end.time).first_w
 
 
 def _zeros(points: list[Point]) -> tuple[Zero, ...]:
@@ -165,6 +157,4 @@ def _zeros(points: list[Point]) -> tuple[Zero, ...]:
     return tuple(zero for zero in zeros if zero is not None)
 
 
-ENTRY = Entry(
-    "tanh", "the boundary for tanh networks, through the generic flow", "nothing", (5.0, 100.0), compute
-)
+ENTRY = Entry("tanh", "the boundary for tanh networks", "nothing", (5.0, 100.0), compute)

@@ -4,7 +4,7 @@
 
 with SciPy's explicit pair of orders 5 and 4 on all m (d + 1) unknowns. Nothing here uses what
 :func:`meanfield.gradient_flow` rests on (homogeneity, normalised or canonical coordinates, exact motion
-between kinks), so that it serves two ends: activations other than ReLU, and a second opinion on ReLU.
+between kinks): the independent twin of the flow.
 Its steps are bounded by the stiffest mode of the tangent kernel, and shrink where ReLU neurons slide
 along a kink: take it for some thousand neurons and few samples.
 """
@@ -12,13 +12,13 @@ along a kink: take it for some thousand neurons and few samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.activations import Activation, as_activation
 from meanfield.arguments import RNG, number
 from meanfield.displays import brief
 from meanfield.errors import InputError
@@ -31,37 +31,7 @@ from meanfield.scaling import Scaling
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Activation:
-    """A scalar nonlinearity and its derivative, both on arrays.
-
-    Attributes
-    ----------
-    name : str
-        For tables and figures.
-    value, slope : callable
-        ``sigma(z)`` and ``sigma'(z)``, elementwise.
-    """
-
-    name: str
-    value: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
-
-
-def _relu(z: Array) -> Array:
-    return np.maximum(z, 0.0)
-
-
-def _step(z: Array) -> Array:
-    return (z > 0.0).astype(np.float64)
-
-
-def _tanh_slope(z: Array) -> Array:
-    return 1.0 - np.tanh(z) ** 2
-
-
-RELU = Activation("relu", _relu, _step)
-TANH = Activation("tanh", np.tanh, _tanh_slope)
+RELU, TANH = as_activation("relu"), as_activation("tanh")
 
 
 @dataclass(frozen=True, eq=False)

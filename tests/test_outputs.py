@@ -117,13 +117,17 @@ def test_several_outputs(activation, loss, method):
         assert run.stats.energy_drift < 1e-3
 
 
-def test_relus_with_several_outputs_turn_at_kinks():
-    """No exact motion: p is a vector. Explicit steps see kinks as noise; outputs within a few per cent."""
+def test_relus_with_several_outputs():
+    """No exact motion: p is a vector. Smooth steps see kinks as noise, and small steps of Euler are the truth."""
     problem = mf.Problem(X, TWO)
-    network = mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), 40, rng=0, antisymmetric=False)
-    run = mf.gradient_flow(problem, network, save_at=[30.0], loss_tol=0, rtol=1e-4)
+    network = mf.Particles.sample(problem, mf.Scaling(1.0, 0.0, beta2=1.0), 40, rng=0, antisymmetric=False)
     plain = Plain(problem, network, mean_square, TWO)
-    assert run.loss[0] == pytest.approx(plain.value(plain.at([30.0])[-1]), rel=5e-3)
+    theta, steps = plain.start.copy(), 20_000
+    for _ in range(steps):
+        theta += 30.0 * plain.time / steps * plain.velocity(0.0, theta)
+    for method in ("rosenbrock", "stabilised"):
+        run = mf.gradient_flow(problem, network, save_at=[30.0], loss_tol=0, rtol=1e-2, method=method)
+        assert run.loss[0] == pytest.approx(plain.value(theta), rel=3e-2)
 
 
 def test_one_column_is_one_output():

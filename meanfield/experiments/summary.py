@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from meanfield.activations import RELU
 from meanfield.arguments import instance
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
@@ -116,8 +117,10 @@ def duration(seconds: float) -> str:
 def _ensemble(widths: Iterable[float], seeds: Collection[int], settings: CellSettings) -> str:
     neurons = "neurons in each of two twin halves" if settings.per_half else "neurons"
     twins = "antisymmetric initialisation" if settings.antisymmetric else "independent neurons"
+    what = "" if settings.activation == RELU else f"{settings.activation.name} activations"
+    what += "" if settings.beta2 is None else f" with beta2 = {settings.beta2:g}"
     return (
-        f"widths m = {_listed(widths)} ({neurons}, {twins}), {len(seeds)} random draws each (seeds "
+        f"{what + ', ' if what else ''}widths m = {_listed(widths)} ({neurons}, {twins}), {len(seeds)} random draws each (seeds "
         f"{_listed(seeds)} below root {settings.entropy})"
     )
 

@@ -588,7 +588,8 @@ class Particles:
         Parameters
         ----------
         a, w : float, default 1.0
-            Rates of the output and of the input weights, positive, as factors of the time tbar.
+            Rates of the output and of the input weights, as factors of the time tbar; 0 for a layer that stays
+            as it is.
 
         Returns
         -------
@@ -599,7 +600,10 @@ class Particles:
         >>> Particles.from_arrays([1.0], [[2.0]], kappa=1.0, kappa_prime=1.0).trained(a=0.1).rates
         (0.1, 1.0)
         """
-        return replace(self, rates=(_as_scale("a", a), _as_scale("w", w)))
+        rates = tuple(number(name, rate, "a rate >= 0", least=0.0) for name, rate in (("a", a), ("w", w)))
+        if rates == (0.0, 0.0):
+            raise InputError("a and w are 0, so that nothing is trained; give a positive rate to one of them")
+        return replace(self, rates=(rates[0], rates[1]))
 
     def _activated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """``sigma(beta2 z) / beta2``, the activation in normalised units."""

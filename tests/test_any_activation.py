@@ -147,7 +147,7 @@ class TestRuns:
         assert math.isnan(stats.capacity)
 
     def test_the_exact_motion_is_refused(self):
-        with pytest.raises(InputError, match=r"'residual', which is for one output.*has 1 and tanh"):
+        with pytest.raises(InputError, match=r"'residual', which is for one output.*has 1, tanh"):
             mf.gradient_flow(FOUR, tanh_network(), method="residual")
 
     def test_a_limit_of_relus_is_no_limit_of_it(self):

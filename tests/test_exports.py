@@ -3,7 +3,9 @@
 import importlib
 import json
 import math
+import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -13,6 +15,7 @@ import xarray
 
 import meanfield as mf
 from meanfield import InputError, MissingExtraError, limits, symbolic
+from meanfield.experiments import LimitSettings, methods_text
 
 FOUR = mf.datasets.four_points()
 NTK, MEAN_FIELD = mf.Scaling.named("ntk"), mf.Scaling.named("mean-field")
@@ -264,6 +267,45 @@ class TestPredictedSa:
             for j, gamma in enumerate(diagram.gamma):
                 S_w, S_a = mf.exponents(float(gamma), float(gamma_prime))
                 assert (diagram.predicted_S_w[i, j], diagram.predicted_S_a[i, j]) == (S_w, S_a)
+
+
+def test_a_closed_form_claims_no_quality_of_steps(results):
+    """Its statistics said tolerances of 0, and that the flow's laws had been seen to hold."""
+    stats = results["closed form"].stats
+    assert stats.steps == stats.passes == 0
+    unknown = (stats.rtol, stats.atol, stats.conservation_drift, stats.energy_drift, stats.capacity)
+    assert np.isnan(unknown).all()
+
+
+class TestMapOfTheLimit:
+    """It held cells with seeds and settings with a tolerance that no computation had."""
+
+    def test_says_what_was_computed(self, results):
+        diagram = results["map of the limit"]
+        assert diagram.of_limit
+        assert not results["diagram"].of_limit
+        assert diagram.settings == LimitSettings(diagram.settings.loss_atol, nodes=256, tol=1e-3)
+        assert [one.cell.width for one in diagram.results[:2]] == [1e20, 1e30]
+        assert {one.source for one in diagram.results} == {"kernel", "mean-field"}
+        for one in diagram.results:
+            assert (one.steps == 0) == (one.source == "kernel")
+        text = methods_text(diagram)
+        assert "scales m = 1e+20, 1e+30. No network was drawn" in text
+        assert "2 times by the closed form of the kernel regime and 2 times by gradient flow of 256" in text
+        assert not re.search("seed|random|trained|tolerance 0.01| 0 s ", text)
+        assert "widths [1e+20, 1e+30], limit)" in repr(diagram)
+        assert "seed" not in diagram._repr_html_()
+        assert list(diagram.runs_to_pandas().columns)[2:4] == ["width", "rd_w"]
+        assert not {"seed", "capacity"} & set(diagram.runs_to_pandas().columns)
+
+    def test_files_of_older_versions_are_read(self):
+        kept = mf.load(Path(__file__).parent / "kept" / "limit-map.npz")
+        fresh = mf.limit_diagram(FOUR, gamma=[0.5, 1.0, 1.5], gamma_prime=[0.0])
+        assert kept.settings == LimitSettings(fresh.settings.loss_atol)
+        assert [(one.cell, one.source, one.status) for one in kept.results] == [
+            (one.cell, one.source, one.status) for one in fresh.results
+        ]
+        np.testing.assert_allclose(kept.rd_w, fresh.rd_w, rtol=1e-6)
 
 
 class TestFilesOfDiagrams:

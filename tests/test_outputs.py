@@ -118,7 +118,7 @@ def test_several_outputs(activation, loss, method):
 
 
 def test_relus_with_several_outputs():
-    """No exact motion: p is a vector. Smooth steps see kinks as noise, and small steps of Euler are the truth."""
+    """No exact motion: p is a vector. Smooth steps see kinks as noise; Euler's small steps are the truth."""
     problem = mf.Problem(X, TWO)
     network = mf.Particles.sample(problem, mf.Scaling(1.0, 0.0, beta2=1.0), 40, rng=0, antisymmetric=False)
     plain = Plain(problem, network, mean_square, TWO)
@@ -172,6 +172,36 @@ def test_rates_of_the_layers(activation, rates):
     times = [0.2, 1.0] if activation != "tanh" else [1.0, 100.0]
     network = network if activation == "tanh" else away_from_kinks(problem, network)
     check(problem, network, lambda f, y: (0.5 * (f - y) ** 2, f - y), problem.y, None, times, 1e-3)
+
+
+@pytest.mark.parametrize("method", ["rosenbrock", "stabilised", "linearly-implicit", "runge-kutta"])
+@pytest.mark.parametrize("rates", [(0.0, 2.0), (0.7, 0.0)])
+def test_a_layer_that_stays_as_it_is(rates, method):
+    problem = mf.Problem(X, TWO)
+    network = mf.Particles.sample(
+        problem, mf.Scaling(0.8, 0.3, beta2=0.9), 12, activation="tanh", antisymmetric=False, rng=2
+    ).trained(a=rates[0], w=rates[1])
+    run = check(problem, network, mean_square, TWO, method, [1.0, 100.0], 1e-3)
+    held = "a" if rates[0] == 0.0 else "w"
+    np.testing.assert_array_equal(getattr(run.final, held), getattr(network, held))
+
+
+def test_random_features_are_the_linearised_network():
+    """With fixed input weights the flow is linear: e' = -(K/n) e with K of the output layer alone."""
+    problem = mf.Problem(X, TWO[:, 0])
+    network = mf.Particles.sample(problem, mf.Scaling(0.5, 0.0), 50, rng=0).trained(w=0.0)
+    run = mf.gradient_flow(problem, network, save_at=[1.0, 20.0], loss_tol=0, rtol=1e-4)
+    assert run.stats.method == "rosenbrock"
+    K_a, _ = mf.limits.empirical_kernels(network, problem.x)
+    K = network.width * network.kappa**2 / network.kappa_prime * K_a
+    rates, vectors = np.linalg.eigh(K / problem.n)
+    for k, t in enumerate(run.time):
+        e = vectors @ (np.exp(-rates * t) * (vectors.T @ -problem.y))
+        np.testing.assert_allclose(run.output[k] - problem.y, e, atol=1e-4)
+    with pytest.raises(InputError, match="nothing is trained"):
+        network.trained(a=0.0, w=0.0)
+    with pytest.raises(InputError, match=r"'residual', which is for.*rates \(1.0, 0.0\)"):
+        mf.gradient_flow(problem, network, method="residual")
 
 
 def away_from_kinks(problem, network):

@@ -11,6 +11,7 @@ from meanfield.experiments.ensembles import Ensemble, Training
 from meanfield.experiments.exports import Merged, export_store, merge_stores, store_to_xarray
 from meanfield.experiments.files import load
 from meanfield.experiments.limit_map import limit_diagram
+from meanfield.experiments.limit_points import LimitPoint, LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.presets import PRESETS, Preset
@@ -34,6 +35,9 @@ __all__ = [
     "Ensemble",
     "EnsembleInterrupted",
     "Evaluation",
+    "LimitPoint",
+    "LimitResult",
+    "LimitSettings",
     "Merged",
     "Origin",
     "PhaseDiagram",

@@ -20,6 +20,7 @@ from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.diagram_files import read_diagram, write_diagram
 from meanfield.experiments.diagram_tables import diagram_dataset, runs, runs_frame, summary, summary_frame
+from meanfield.experiments.limit_points import LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.reference import PredictedSlopes
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Widths that are shown in one line.
-_SHOWN = 8
+#: Widths that are shown in one line, and the width from which on one is not written out.
+_SHOWN, _WRITTEN = 8, 1e9
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class PhaseDiagram:
     ----------
     problem : Problem
         The data.
-    settings : CellSettings
-        What all runs share.
+    settings : CellSettings or LimitSettings
+        What all runs share; LimitSettings mark a map of the limit (:func:`meanfield.limit_diagram`).
     gamma, gamma_prime : ndarray, shapes (G,) and (P,)
         The grid.
     widths, seeds : ndarray of int, shapes (W,) and (S,)
@@ -97,7 +98,7 @@ class PhaseDiagram:
         converged or came to rest.
     confidence : float
         Level of the intervals.
-    results : tuple of CellResult
+    results : tuple of CellResult or of LimitResult
         All runs, sorted by cell.
     missing : int
         Cells that have not been run.
@@ -120,7 +121,7 @@ class PhaseDiagram:
     """
 
     problem: Problem
-    settings: CellSettings
+    settings: CellSettings | LimitSettings
     gamma: Array
     gamma_prime: Array
     widths: NDArray[np.int64] | Array
@@ -128,11 +129,16 @@ class PhaseDiagram:
     rd_w: Array
     rd_a: Array
     confidence: float
-    results: tuple[CellResult, ...]
+    results: tuple[CellResult, ...] | tuple[LimitResult, ...]
     missing: int
     uncertainty: float = 0.0
     origins: tuple[Origin, ...] = ()
     prediction: Prediction | None = None
+
+    @property
+    def of_limit(self) -> bool:
+        """Whether this is a map of the limit, without networks and draws."""
+        return isinstance(self.settings, LimitSettings)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -340,20 +346,21 @@ class PhaseDiagram:
         return displays.table(
             f"Phase diagram of {self.problem.name!r}: S_w by gamma' and gamma",
             ("gamma' \\ gamma", *(f"{gamma:.4g}" for gamma in self.gamma)), lines,
-            f"widths {widths}; {len(self.seeds)} seeds{missing}",
+            f"widths {widths}; {'limit' if self.of_limit else f'{len(self.seeds)} seeds'}{missing}",
         )  # fmt: skip
 
     def __repr__(self) -> str:
+        seeds = f"{len(self.seeds)} seeds, {self.missing} cells missing"
         return (
             f"PhaseDiagram({self.problem.name!r}, {len(self.gamma)} x {len(self.gamma_prime)} points, "
-            f"widths {_widths(self.widths)}, {len(self.seeds)} seeds, {self.missing} cells missing)"
+            f"widths {_widths(self.widths)}, {'limit' if self.of_limit else seeds})"
         )
 
 
 def _widths(widths: NDArray[Any]) -> str:
     """A list of widths; of many, how many and from where to where."""
     if len(widths) <= _SHOWN:
-        return str(list(map(int, widths)))
+        return f"[{', '.join(f'{m:.0f}' if m < _WRITTEN else f'{m:g}' for m in widths)}]"
     return f"[{widths[0]:.0f}, ..., {widths[-1]:.0f}] ({len(widths)})"
 
 
@@ -366,7 +373,9 @@ def agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None
     return bool(verdict.value == regime.value)
 
 
-def suprema(results: Sequence[CellResult | None], shape: tuple[int, ...]) -> tuple[Array, Array]:
+def suprema(
+    results: Sequence[CellResult | LimitResult | None], shape: tuple[int, ...]
+) -> tuple[Array, Array]:
     """RD_w and RD_a of runs in the order of a grid; nan where one is missing or was stopped too early."""
     finished = [r if r is not None and r.finished else None for r in results]
     rd_w, rd_a = (

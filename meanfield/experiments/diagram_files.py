@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from meanfield.errors import InputError
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS
+from meanfield.experiments.limit_points import LimitPoint, LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.reference import PredictedSlopes, ReferenceSlope
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _AXES = ("gamma", "gamma_prime", "widths", "seeds")
 _MAPS = ("rd_w", "rd_a")
+_POINT_COLUMNS = tuple(field.name for field in fields(LimitPoint))
+_LIMIT_COLUMNS = tuple(field.name for field in fields(LimitResult) if field.name != "cell")
+#: Texts, which are no arrays in the file.
+_TEXTS = ("status", "source")
 _PREDICTED = tuple(field.name for field in fields(PredictedSlopes))
 
 
@@ -40,16 +44,20 @@ def write_diagram(diagram: PhaseDiagram, path: str | os.PathLike[str]) -> Path:
         "missing": diagram.missing,
         "uncertainty": diagram.uncertainty,
         "origins": [json.loads(origin.as_json()) for origin in diagram.origins],
-        "status": [result.status for result in diagram.results],
+        "of_limit": diagram.of_limit,
     }
+    cell_columns, columns = _columns(diagram.of_limit)
+    results = diagram.results
+    meta |= {name: [getattr(one, name) for one in results] for name in columns if name in _TEXTS}
     arrays = {name: getattr(diagram, name) for name in (*_AXES, *_MAPS)}
     arrays |= {"x": diagram.problem.x[:, : diagram.problem.d_in], "y": diagram.problem.y}
-    results = diagram.results
-    arrays |= {f"cell_{name}": np.array([getattr(r.cell, name) for r in results]) for name in CELL_COLUMNS}
     arrays |= {
-        f"run_{name}": np.array([getattr(r, name) for r in results])
-        for name in RESULT_COLUMNS
-        if name != "status"
+        f"cell_{name}": np.array([getattr(one.cell, name) for one in results]) for name in cell_columns
+    }
+    arrays |= {
+        f"run_{name}": np.array([getattr(one, name) for one in results])
+        for name in columns
+        if name not in _TEXTS
     }
     if diagram.prediction is not None:
         arrays |= _prediction_arrays(diagram.prediction)
@@ -67,7 +75,6 @@ def read_diagram(
         If its parts do not fit together.
     """
     problem = Problem.restored(arrays["x"], arrays["y"], meta["problem"])
-    settings = CellSettings.restored(meta["settings"])
     shape = tuple(len(arrays[name]) for name in ("gamma_prime", "gamma", "widths", "seeds"))
     for name in _MAPS:
         if arrays[name].shape != shape or arrays[name].dtype != np.float64:
@@ -75,12 +82,15 @@ def read_diagram(
     numbers = (meta["confidence"], meta["uncertainty"])
     if not all(isinstance(value, float) and 0.0 <= value < 1.0 for value in numbers):
         raise InputError(f"its confidence and uncertainty are {numbers}")
+    if "of_limit" not in meta:
+        meta = _upgraded(meta, arrays)
+    settings = (LimitSettings if meta["of_limit"] else CellSettings).restored(meta["settings"])
     return kind(
         problem=problem,
         settings=settings,
         **{name: arrays[name] for name in (*_AXES, *_MAPS)},
         confidence=meta["confidence"],
-        results=_results(arrays, meta["status"]),
+        results=_results(arrays, meta),
         missing=int(meta["missing"]),
         uncertainty=meta["uncertainty"],
         origins=tuple(Origin.from_json(json.dumps(origin)) for origin in meta["origins"]),
@@ -88,14 +98,37 @@ def read_diagram(
     )
 
 
-def _results(arrays: dict[str, NDArray[Any]], status: Sequence[str]) -> tuple[CellResult, ...]:
-    cells = zip(*(arrays[f"cell_{name}"].tolist() for name in CELL_COLUMNS), strict=True)
-    names = [name for name in RESULT_COLUMNS if name != "status"]
-    runs = zip(*(arrays[f"run_{name}"].tolist() for name in names), strict=True)
-    return tuple(
-        CellResult(cell=Cell(*cell), status=str(end), **dict(zip(names, run, strict=True)))
-        for cell, run, end in zip(cells, runs, status, strict=True)
+def _columns(of_limit: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of what is kept of a cell, and of its run."""
+    return (_POINT_COLUMNS, _LIMIT_COLUMNS) if of_limit else (CELL_COLUMNS, RESULT_COLUMNS)
+
+
+def _upgraded(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """What the file of an older version says: maps of the limit were written as if they held networks."""
+    of_limit = meta["uncertainty"] > 0.0
+    if not of_limit:
+        return meta | {"of_limit": False}
+    steps = arrays["run_steps"].tolist()
+    return meta | {
+        "of_limit": True,
+        "settings": {"loss_atol": meta["settings"]["loss_atol"]},
+        "source": ["mean-field" if taken else "kernel" for taken in steps],
+    }
+
+
+def _results(
+    arrays: dict[str, NDArray[Any]], meta: dict[str, Any]
+) -> tuple[CellResult, ...] | tuple[LimitResult, ...]:
+    cell_columns, columns = _columns(meta["of_limit"])
+    cells = zip(*(arrays[f"cell_{name}"].tolist() for name in cell_columns), strict=True)
+    runs = zip(
+        *(list(map(str, meta[n])) if n in _TEXTS else arrays[f"run_{n}"].tolist() for n in columns),
+        strict=True,
     )
+    found = [(cell, dict(zip(columns, run, strict=True))) for cell, run in zip(cells, runs, strict=True)]
+    if meta["of_limit"]:
+        return tuple(LimitResult(cell=LimitPoint(*cell), **run) for cell, run in found)
+    return tuple(CellResult(cell=Cell(*cell), **run) for cell, run in found)
 
 
 def _prediction_arrays(prediction: Prediction) -> dict[str, NDArray[Any]]:

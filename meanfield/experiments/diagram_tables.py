@@ -21,6 +21,9 @@ RUN_COLUMNS = (
     "gamma", "gamma_prime", "width", "seed", "rd_w", "rd_a", "loss", "time", "status", "steps",
     "conservation_drift", "capacity",
 )  # fmt: skip
+LIMIT_COLUMNS = (
+    "gamma", "gamma_prime", "width", "rd_w", "rd_a", "loss", "time", "status", "steps", "source",
+)  # fmt: skip
 #: What of the summary is a map over the plane, and not an axis of it.
 _AXES = ("gamma", "gamma_prime")
 
@@ -57,7 +60,7 @@ def runs(diagram: PhaseDiagram) -> dict[str, list[Any]]:
     """Every run by columns (all but its wall time, so that tables are reproducible)."""
     return {
         name: [getattr(r.cell, name) if hasattr(r.cell, name) else getattr(r, name) for r in diagram.results]
-        for name in RUN_COLUMNS
+        for name in (LIMIT_COLUMNS if diagram.of_limit else RUN_COLUMNS)
     }
 
 

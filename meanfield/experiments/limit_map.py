@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from meanfield.arguments import progress_choice, real_array, shown, whole_number
 from meanfield.errors import InputError
-from meanfield.experiments.cells import Cell, CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram, suprema
 from meanfield.experiments.grid import as_exponents
+from meanfield.experiments.limit_points import LimitPoint, LimitResult, LimitSettings
 from meanfield.experiments.progress import mapped
 from meanfield.flow.target import needed_target
 from meanfield.limits import limit_displacements
@@ -22,6 +21,8 @@ from meanfield.scaling import Scaling
 
 #: Relative uncertainty of RD at one width, from its nodes: the interval of a slope.
 _UNCERTAINTY = 0.05
+#: Tolerance of a point's flow, and the change of the kernel up to which the closed form is used.
+_TOL = 1e-3
 
 
 def limit_diagram(
@@ -61,8 +62,10 @@ def limit_diagram(
     Returns
     -------
     PhaseDiagram
-        As :func:`meanfield.phase_diagram` returns it, to be drawn by the same call; one "seed", and
-        intervals of a relative uncertainty of 5 % in each RD.
+        As :func:`meanfield.phase_diagram` returns it, to be drawn by the same call. Its ``settings`` and
+        ``results`` are :class:`~meanfield.experiments.LimitSettings` and
+        :class:`~meanfield.experiments.LimitResult`, its arrays have one entry along the axis of the seeds,
+        and its intervals come from a relative uncertainty of 5 % in each RD.
 
     Examples
     --------
@@ -80,9 +83,9 @@ def limit_diagram(
     if len(m) < 2 or m[0] < 2.0:
         raise InputError(f"widths is {shown(widths)}; give at least two different finite numbers from 2 on")
     g, gp = as_exponents("gamma", gamma), as_exponents("gamma_prime", gamma_prime)
-    settings = CellSettings(loss_atol=needed_target(problem, loss_tol, loss_atol).loss)
+    settings = LimitSettings(needed_target(problem, loss_tol, loss_atol).loss, nodes, _TOL)
     points = [Scaling(float(a), float(b)) for b in gp for a in g]
-    work = partial(_run, problem, settings.loss_atol, nodes, tuple(float(w) for w in m))
+    work = partial(_run, problem, settings, tuple(float(w) for w in m))
     delay = 0.0 if progress else 2.0
     at_points = mapped(work, points, executor or 1, "map of the limit", progress, delay=delay)
     results = [result for at_point in at_points for result in at_point]
@@ -95,16 +98,17 @@ def limit_diagram(
 
 
 def _run(
-    problem: Problem, loss_atol: float, nodes: int, widths: tuple[float, ...], scaling: Scaling
-) -> list[CellResult]:
+    problem: Problem, settings: LimitSettings, widths: tuple[float, ...], scaling: Scaling
+) -> list[LimitResult]:
+    assert settings.nodes is not None
     ends = limit_displacements(
-        problem, scaling, widths=widths, nodes=nodes, loss_atol=loss_atol, progress=False
-    )
+        problem, scaling, widths=widths, nodes=settings.nodes, tol=_TOL, loss_atol=settings.loss_atol,
+        progress=False,
+    )  # fmt: skip
     return [
-        CellResult(
-            cell=Cell(scaling.gamma, scaling.gamma_prime, m, 0),  # type: ignore[arg-type]
-            rd_w=end.rd_w, rd_a=end.rd_a, loss=end.loss, time=end.time, status=end.status.name,
-            steps=end.steps, conservation_drift=0.0, capacity=math.nan, seconds=0.0,
+        LimitResult(
+            cell=LimitPoint(scaling.gamma, scaling.gamma_prime, m), rd_w=end.rd_w, rd_a=end.rd_a,
+            loss=end.loss, time=end.time, status=end.status.name, steps=end.steps, source=end.source,
         )
         for m, end in zip(widths, ends, strict=True)
     ]  # fmt: skip

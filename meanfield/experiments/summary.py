@@ -11,8 +11,12 @@ from meanfield.activations import RELU
 from meanfield.arguments import instance
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
+from meanfield.experiments.limit_points import LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.store import SweepStore
+
+#: The number from which on one is not written out.
+_WRITTEN = 1e9
 
 
 def methods_text(diagram: PhaseDiagram) -> str:
@@ -43,10 +47,12 @@ def methods_text(diagram: PhaseDiagram) -> str:
         f"Phase diagram of {problem.name} (n = {problem.n} samples, d = {problem.d}, {bias}): "
         f"{scalings} scalings (gamma = {_listed(diagram.gamma)}; gamma' = {_listed(diagram.gamma_prime)})"
     )
+    if isinstance(diagram.settings, LimitSettings):
+        return f"{place}, scales m = {_listed(diagram.widths)}. {_limits(diagram, diagram.settings)}"
     return " ".join(
         [
             f"{place}, {_ensemble(diagram.widths, diagram.seeds.tolist(), diagram.settings)}.",
-            _runs(diagram.results, diagram.settings),
+            _runs([one for one in diagram.results if isinstance(one, CellResult)], diagram.settings),
             f"{diagram.missing} networks of the grid are missing." if diagram.missing else "",
             _software(diagram.origins),
         ]
@@ -117,24 +123,38 @@ def duration(seconds: float) -> str:
 def _ensemble(widths: Iterable[float], seeds: Collection[int], settings: CellSettings) -> str:
     neurons = "neurons in each of two twin halves" if settings.per_half else "neurons"
     twins = "antisymmetric initialisation" if settings.antisymmetric else "independent neurons"
-    what = "" if settings.activation == RELU else f"{settings.activation.name} activations"
-    what += "" if settings.beta2 is None else f" with beta2 = {settings.beta2:g}"
+    what = "" if settings.activation == RELU else f"{settings.activation.name} activations, "
+    what += "" if settings.beta2 is None else f"beta2 = {settings.beta2:g}, "
     return (
-        f"{what + ', ' if what else ''}widths m = {_listed(widths)} ({neurons}, {twins}), {len(seeds)} random draws each (seeds "
+        f"{what}widths m = {_listed(widths)} ({neurons}, {twins}), {len(seeds)} random draws each (seeds "
         f"{_listed(seeds)} below root {settings.entropy})"
     )
 
 
 def _runs(results: Sequence[CellResult], settings: CellSettings) -> str:
+    return (
+        f"{len(results)} networks were trained by gradient flow to R = (1/2n) sum (f - y)^2 <= "
+        f"{settings.loss_atol:.3g} with relative tolerance {settings.rtol:g}: {_ends(results)}; "
+        f"{duration(sum(result.seconds for result in results))} of computation in all."
+    )
+
+
+def _limits(diagram: PhaseDiagram, settings: LimitSettings) -> str:
+    sources = Counter(one.source for one in diagram.results if isinstance(one, LimitResult))
+    nodes = "quadrature nodes" if settings.nodes is None else f"{settings.nodes} quadrature nodes"
+    return (
+        "No network was drawn: the dynamics of infinitely many neurons at these scales were computed to R = "
+        f"(1/2n) sum (f - y)^2 <= {settings.loss_atol:.3g}, {sources['kernel']} times by the closed form of "
+        f"the kernel regime and {sources['mean-field']} times by gradient flow of {nodes}: "
+        f"{_ends(diagram.results)}."
+    )
+
+
+def _ends(results: Sequence[CellResult | LimitResult]) -> str:
     converged = sum(result.converged for result in results)
     rested = sum(result.finished for result in results) - converged
     stopped = len(results) - converged - rested
-    return (
-        f"{len(results)} networks were trained by gradient flow to R = (1/2n) sum (f - y)^2 <= "
-        f"{settings.loss_atol:.3g} with relative tolerance {settings.rtol:g}: {converged} reached it, "
-        f"{rested} came to rest above it, {stopped} were stopped; "
-        f"{duration(sum(result.seconds for result in results))} of computation in all."
-    )
+    return f"{converged} reached it, {rested} came to rest above it, {stopped} were stopped"
 
 
 def _software(origins: Sequence[Origin]) -> str:
@@ -152,5 +172,6 @@ def _listed(values: Iterable[float]) -> str:
     ('1, 2, 5', '0, 0.1', '0 to 19 (20 values)')
     """
     plain = [round(value, 9) for value in values]  # without the errors of rounding
-    texts = [f"{value:g}" if value != int(value) else f"{int(value)}" for value in plain]
+    whole = [value == int(value) and abs(value) < _WRITTEN for value in plain]
+    texts = [f"{int(value)}" if one else f"{value:g}" for value, one in zip(plain, whole, strict=True)]
     return ", ".join(texts) if len(texts) <= 13 else f"{texts[0]} to {texts[-1]} ({len(texts)} values)"

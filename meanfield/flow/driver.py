@@ -270,8 +270,9 @@ def chosen_method(
     name: MethodName = one_of("method", method, get_args(MethodName))
     if not exact and METHODS[name].needs is ReluSystem:
         raise InputError(
-            f"method is {name!r}, which is for one output and activations that are piecewise linear, but the "
-            f"network has {particles.outputs} and {particles.activation.name}; leave method out"
+            f"method is {name!r}, which is for one output, activations that are piecewise linear and "
+            f"two trained layers, but the network has {particles.outputs}, {particles.activation.name} and rates "
+            f"{particles.rates}; leave method out"
         )
     return name
 

@@ -62,6 +62,8 @@ class ElementwisePasses:
         c of ``sigma_c(z) = sigma(c z) / c``, which is what canonical parameters see.
     outputs : int
         Number of outputs c: rows of theta that are output weights.
+    moves : tuple of bool
+        Whether output and input weights are trained: nothing pulls at those that are not.
 
     Attributes
     ----------
@@ -72,10 +74,16 @@ class ElementwisePasses:
     """
 
     def __init__(
-        self, x: Array, weight: Array, activation: Activation, scale: float, outputs: int = 1
+        self,
+        x: Array,
+        weight: Array,
+        activation: Activation,
+        scale: float,
+        outputs: int = 1,
+        moves: tuple[bool, bool] = (True, True),
     ) -> None:
         self.x, self.weight, self.outputs = x, weight, outputs
-        self.activation, self.scale = activation, scale
+        self.activation, self.scale, self.moves = activation, scale, moves
         self.n, self.r = x.shape
         self.size = weight.size
         self.chunks = kernels.chunk_count(self.size)  # of kernels that stream through the state
@@ -170,7 +178,7 @@ class Forward:
             force = here @ self._p[:, tile.lo : tile.hi]
             force *= slope
             pulled[c:] = passes.x[tile.first : tile.last].T @ force
-            return pulled
+            return self._held(pulled)
 
         self._spend("values", 1)
         self._spend("back", 2)
@@ -217,6 +225,10 @@ class Forward:
             for j in range(r):
                 blocks[row : row + j + 1] = (passes.scale * x[:, j, None] * x[:, : j + 1]).T @ force
                 row += j + 1
+            if not all(passes.moves):
+                blocks[: c * r] = 0.0
+            if not passes.moves[1]:
+                blocks[c * r :] = 0.0
             return blocks
 
         self._spend("values", 1)
@@ -241,7 +253,7 @@ class Forward:
             change *= here @ self._p[:, tile.lo : tile.hi]
             change += (here @ v[:c, tile.lo : tile.hi]) * slope
             product[c:] = x.T @ change
-            return product
+            return self._held(product)
 
         self._spend("values", 1)
         self.passes.spend(1)  # second derivatives
@@ -277,7 +289,7 @@ class Forward:
         passes.run(2.0 * (n * c) ** 2 + _FLOPS * n, work, passes=0, chunks=len(groups))
         inner = passes.x @ passes.x.T
         inner = inner if c == 1 else np.repeat(np.repeat(inner, c, axis=0), c, axis=1)
-        return np.asarray(np.kron(by_p.sum(axis=0), np.eye(c)) + inner * by_q.sum(axis=0))
+        return self._of_layers(by_p, inner * by_q.sum(axis=0))
 
     def _gram_through(self, pq: Array, inverse: Array) -> Array:
         # Phi B^{-1} Phi^T = Phi_p Phi_p^T + Psi inverse Psi^T with Psi = Phi_q - Phi_p pq.
@@ -299,7 +311,22 @@ class Forward:
                     by_q[group] += solved.reshape(n * c, -1) @ turned.reshape(n * c, -1).T
 
         passes.run(2.0 * (n * c) ** 2 * (r + 1) + _FLOPS * n, work, passes=0, chunks=len(groups))
-        return np.asarray(np.kron(by_p.sum(axis=0), np.eye(c)) + by_q.sum(axis=0))
+        return self._of_layers(by_p, by_q.sum(axis=0))
+
+    def _of_layers(self, by_p: Array, by_q: Array) -> Array:
+        """The sum of what layers that are trained give to a Gram matrix (n c, n c)."""
+        of_p = np.kron(by_p.sum(axis=0), np.eye(self.passes.outputs))
+        moves_p, moves_q = self.passes.moves
+        return np.asarray(of_p + by_q if moves_p and moves_q else of_p if moves_p else by_q)
+
+    def _held(self, pulled: Array) -> Array:
+        """A pullback (c + r, N) without what would move layers that are not trained."""
+        c, (moves_p, moves_q) = self.passes.outputs, self.passes.moves
+        if not moves_p:
+            pulled[:c] = 0.0
+        if not moves_q:
+            pulled[c:] = 0.0
+        return pulled
 
     def _spend(self, part: str, thirds: int) -> None:
         """Count what is evaluated: once, if it is kept."""

@@ -118,7 +118,9 @@ class CanonicalSystem:
         self.particles = particles
         # Layers that learn at rates r_a and r_w: p = sqrt(r_a) P, q = sqrt(r_w) Q and a time sqrt(r_a r_w) s
         # turn the flow into that of equal rates (derived in docs/conventions.md).
-        rate_a, rate_w = particles.rates
+        rate_a, rate_w = (
+            rate or 1.0 for rate in particles.rates
+        )  # at rate 0 a layer is held: see the passes
         self.kappa = scale("kappa", particles.kappa) * math.sqrt(rate_a * rate_w)
         scale("kappa_prime", particles.kappa_prime)
         scale("kappa times the width", particles.kappa * particles.width)
@@ -428,7 +430,10 @@ class SmoothSystem(CanonicalSystem):
 
     def _make_passes(self) -> ElementwisePasses:
         scale = self.particles.beta2 * self.roots[1]
-        return ElementwisePasses(self.x, self.weight, self.particles.activation, scale, self.outputs_count)
+        moves = self.particles.rates[0] > 0.0, self.particles.rates[1] > 0.0
+        return ElementwisePasses(
+            self.x, self.weight, self.particles.activation, scale, self.outputs_count, moves
+        )
 
     def vjp(self, theta: Array) -> tuple[Array, Callable[[Array, Array], object]]:
         """See :meth:`CanonicalSystem.vjp`: activations are evaluated once for both."""
@@ -441,8 +446,8 @@ class SmoothSystem(CanonicalSystem):
 
 
 def moves_exactly(particles: Particles) -> bool:
-    """Whether neurons have one output and an activation of two slopes, so that they can be moved exactly."""
-    return particles.activation.slopes is not None and particles.outputs == 1
+    """Whether neurons can be moved exactly: one output, an activation of two slopes, both layers trained."""
+    return particles.activation.slopes is not None and particles.outputs == 1 and min(particles.rates) > 0.0
 
 
 def check_relu(particles: Particles) -> None:
@@ -453,6 +458,8 @@ def check_relu(particles: Particles) -> None:
             f"the activation is {particles.activation.name}, but this is for networks of ReLUs only; draw "
             "the network without activation="
         )
+    if min(particles.rates) == 0.0:
+        raise InputError("a layer of the network is not trained, but this is for networks that train both")
     if particles.outputs != 1:
         raise InputError(
             f"the network has {particles.outputs} outputs, but this is for networks with one only"

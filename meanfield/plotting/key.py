@@ -61,7 +61,7 @@ def note(diagram: PhaseDiagram, layer: Layer = "w") -> str:
     seeds = len(diagram.seeds)
     shown = ", ".join(widths) if len(widths) <= 4 else f"{widths[0]}\u2013{widths[-1]}"
     what = "neurons per twin half" if diagram.settings.per_half else "neurons"
-    draws = "limit" if diagram.uncertainty else f"{seeds} seed{'s' if seeds > 1 else ''}"
+    draws = "limit" if diagram.of_limit else f"{seeds} seed{'s' if seeds > 1 else ''}"
     found = [judge(row, layer) for row in diagram.rows]
     verdicts = [one.side_agrees for one in found]
     line = "the boundary" if layer == "w" else "$S_a=0$"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield.experiments.cells import CellResult
 from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.figures import published
 from meanfield.experiments.figures.entry import Check, Entry, FigureResult, Request, as_rows
@@ -37,7 +38,7 @@ def compute(request: Request) -> RdAgainstWidth:
     rows = [
         (result.cell.gamma, result.cell.width, result.cell.seed, result.rd_w, result.rd_a, result.loss,
          result.status, published.RD_W[result.cell.gamma][published.WIDTHS.index(result.cell.width)])
-        for result in diagram.results
+        for result in diagram.results if isinstance(result, CellResult)
     ]  # fmt: skip
     return RdAgainstWidth(
         header=("gamma", "m", "seed", "rd_w", "rd_a", "loss", "status", "rd_w_published"),

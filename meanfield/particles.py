@@ -588,8 +588,8 @@ class Particles:
         Parameters
         ----------
         a, w : float, default 1.0
-            Rates of the output and of the input weights, as factors of the time tbar; 0 for a layer that stays
-            as it is.
+            Rates of the output and of the input weights, as factors of the time tbar; 0 for a layer that
+            stays as it is.
 
         Returns
         -------

@@ -271,8 +271,8 @@ def chosen_method(
     if not exact and METHODS[name].needs is ReluSystem:
         raise InputError(
             f"method is {name!r}, which is for one output, activations that are piecewise linear and "
-            f"two trained layers, but the network has {particles.outputs}, {particles.activation.name} and rates "
-            f"{particles.rates}; leave method out"
+            f"two trained layers, but the network has {particles.outputs}, {particles.activation.name} and "
+            f"rates {particles.rates}; leave method out"
         )
     return name
 

@@ -287,6 +287,8 @@ class CanonicalSystem:
         """The state in normalised units, with the part of w outside the samples' span put back."""
         c, (by_a, by_w) = self.outputs_count, self.roots
         a = np.ascontiguousarray((theta[:c] / by_a).T).reshape(self.particles.a.shape)
+        if self.particles.rates[0] == 0.0:
+            a = self.particles.a  # to the bit
         q, q0 = theta[c:], self.theta0[c:]
         if self.particles.span is not None:
             # In the layout of all particles: sums over coordinates depend on it in their last bit.

@@ -55,13 +55,15 @@ def table(title: str, header: Iterable[str], rows: Iterable[Iterable[Any]], note
 
 
 def signed(value: float, digits: int) -> str:
-    """A number with its sign and so many digits after the point; zero has no sign.
+    """A number with its sign and so many digits after the point; zero has no sign, nan is a dash.
 
     Examples
     --------
     >>> signed(0.171, 2), signed(-1e-9, 2), signed(-1.0, 3)
     ('+0.17', '0.00', '-1.000')
     """
+    if value != value:
+        return "-"
     text = f"{value:+.{digits}f}"
     return text if float(text) else text[1:]
 

@@ -214,3 +214,45 @@ class TestSweeps:
             FOUR, HALF, 20, seeds=2, activation="tanh", loss_tol=1e-2, save_at=[1.0], progress=False
         )
         assert {run.final.activation.name for run in found.runs} == {"tanh"}
+
+
+class TestLossesInSweeps:
+    def test_cells_are_trained_with_the_problems_loss(self, tmp_path):
+        """Labels of two classes; no exponent is claimed, and the store knows the loss."""
+        labels = mf.Problem([-1.0, -0.4, 0.3, 1.0], [0, 1, 0, 1], loss="logistic")
+        store = tmp_path / "sweep.sqlite"
+        options = TestSweeps.OPTIONS | {"store": store}
+        diagram = mf.phase_diagram(labels, **options)
+        rng = np.random.SeedSequence(0, spawn_key=(0,))
+        network = mf.Particles.sample(labels, mf.Scaling(0.5, 0.0), 80, rng=rng)
+        run = mf.gradient_flow(labels, network, loss_atol=diagram.settings.loss_atol, rtol=1e-2)
+        assert diagram.rd_w[0, 0, 1, 0] == pytest.approx(run.stats.rd_w_max, rel=1e-9)
+        assert math.isnan(diagram.rows[0].predicted_S_w)
+        assert diagram.settings.loss == "logistic"
+        assert "a mean logistic loss <=" in mf.experiments.methods_text(diagram)
+        mf.plotting.phase_diagram(diagram)
+
+    def test_several_outputs_are_refused(self):
+        three = mf.Problem([-1.0, -0.4, 0.3, 1.0], [0, 1, 2, 1], loss="cross-entropy")
+        with pytest.raises(InputError, match="sweeps are for one output, but the problem has 3"):
+            mf.phase_diagram(three, **TestSweeps.OPTIONS)
+
+
+class TestLearnedFunction:
+    def test_outputs_in_colours_of_their_own(self):
+        x = np.linspace(-1.0, 1.0, 6)
+        problem = mf.Problem(x, np.column_stack([x, x**2]))
+        network = mf.Particles.sample(problem, HALF, 20, activation="tanh", rng=0)
+        run = mf.gradient_flow(problem, network, loss_tol=1e-1)
+        ax = mf.plotting.learned_function(run)
+        drawn = {line.get_label(): line for line in ax.lines}
+        at, f = drawn["output 2"].get_data()
+        np.testing.assert_allclose(f, run.predict(at)[:, 1])
+        with pytest.raises(InputError, match="2 runs of 2 outputs are given"):
+            mf.plotting.learned_function([run, run])
+
+    def test_classes_are_marks(self):
+        problem = mf.Problem([-1.0, -0.4, 0.3, 1.0], [0, 1, 2, 1], loss="cross-entropy")
+        network = mf.Particles.sample(problem, HALF, 20, activation="tanh", rng=0)
+        ax = mf.plotting.learned_function(mf.gradient_flow(problem, network, loss_tol=0.5))
+        assert {"class 1", "class 2", "class 3"} <= {line.get_label() for line in ax.lines}

@@ -16,6 +16,7 @@ from meanfield.arguments import check_types, instance
 from meanfield.flow import Status, gradient_flow
 from meanfield.flow.passes import PARTIAL_SUMS
 from meanfield.laws import PowerLaw
+from meanfield.losses import MEAN_SQUARE
 from meanfield.particles import Particles, sized
 from meanfield.problem import Problem
 from meanfield.regime import exponents
@@ -77,6 +78,8 @@ class CellSettings:
         The nonlinearity of the networks.
     beta2 : float or None
         Spread of their initial input weights, where the activation is not homogeneous of degree one.
+    loss : str
+        Name of the problem's loss.
 
     Examples
     --------
@@ -93,6 +96,7 @@ class CellSettings:
     entropy: int = 0
     activation: Activation = RELU
     beta2: float | None = None
+    loss: str = MEAN_SQUARE.name
 
     def described(self) -> dict[str, Any]:
         """Names and values of the settings, for files and tables; activations are kept by their names.
@@ -130,8 +134,9 @@ class CellSettings:
     def theory(self, gamma: ArrayLike, gamma_prime: ArrayLike) -> tuple[Array, Array]:
         """Predicted exponents S_w and S_a of these networks; nan where there is no prediction.
 
-        Where an activation is not homogeneous of degree one, power counting says where the linear regime
-        ends, and what holds in it. Beyond, neurons leave the part of the activation that they began in.
+        There is none for losses other than the mean square. Where an activation is not homogeneous of degree
+        one, power counting says where the linear regime ends, and what holds in it. Beyond, neurons leave
+        the part of the activation that they began in.
 
         Parameters
         ----------
@@ -143,6 +148,8 @@ class CellSettings:
         S_w, S_a : ndarray, shape (...)
         """
         S_w, S_a = exponents(gamma, gamma_prime, antisymmetric=self.antisymmetric)
+        if self.loss != MEAN_SQUARE.name:
+            return np.full_like(S_w, math.nan), np.full_like(S_a, math.nan)
         if self.activation.homogeneous:
             return S_w, S_a
         lazy = S_w <= 0.0

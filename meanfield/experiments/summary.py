@@ -14,6 +14,7 @@ from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.limit_points import LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.store import SweepStore
+from meanfield.losses import MEAN_SQUARE
 
 #: The number from which on one is not written out.
 _WRITTEN = 1e9
@@ -133,7 +134,7 @@ def _ensemble(widths: Iterable[float], seeds: Collection[int], settings: CellSet
 
 def _runs(results: Sequence[CellResult], settings: CellSettings) -> str:
     return (
-        f"{len(results)} networks were trained by gradient flow to R = (1/2n) sum (f - y)^2 <= "
+        f"{len(results)} networks were trained by gradient flow to {_loss(settings)} <= "
         f"{settings.loss_atol:.3g} with relative tolerance {settings.rtol:g}: {_ends(results)}; "
         f"{duration(sum(result.seconds for result in results))} of computation in all."
     )
@@ -155,6 +156,11 @@ def _ends(results: Sequence[CellResult | LimitResult]) -> str:
     rested = sum(result.finished for result in results) - converged
     stopped = len(results) - converged - rested
     return f"{converged} reached it, {rested} came to rest above it, {stopped} were stopped"
+
+
+def _loss(settings: CellSettings) -> str:
+    plain = settings.loss == MEAN_SQUARE.name
+    return "R = (1/2n) sum (f - y)^2" if plain else f"a mean {settings.loss} loss"
 
 
 def _software(origins: Sequence[Origin]) -> str:

@@ -40,7 +40,7 @@ from meanfield.experiments.prediction import Prediction, wanted
 from meanfield.experiments.progress import Live, SweepProgress
 from meanfield.experiments.store import SweepStore
 from meanfield.flow.target import needed_target
-from meanfield.problem import Problem, check_mean_square
+from meanfield.problem import Problem
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -218,7 +218,11 @@ def checked_settings(
     confidence: float,
 ) -> CellSettings:
     """Settings of the cells, after what they are made of was checked."""
-    check_mean_square(problem, "sweeps compare with a theory")
+    if problem.outputs > 1:
+        raise InputError(
+            f"sweeps are for one output, but the problem has {problem.outputs}; train networks with "
+            "gradient_flow"
+        )
     antisymmetric, per_half = flag("antisymmetric", antisymmetric), flag("per_half", per_half)
     _check_ensemble(grid, antisymmetric=antisymmetric, per_half=per_half)
     level(confidence)
@@ -233,6 +237,7 @@ def checked_settings(
         max_steps=whole_number("max_steps", max_steps),
         entropy=root(rng),
         activation=chosen,
+        loss=problem.loss_function.name,
         beta2=size,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,8 @@ def learned_function(
     Returns
     -------
     matplotlib.axes.Axes
-        Its artists carry the labels ``data``, ``linear interpolant`` and those of the runs.
+        Its artists carry the labels ``data``, ``linear interpolant`` and those of the runs; of several
+        outputs ``output 1`` and so on, or ``class 1``.
 
     Raises
     ------
@@ -106,6 +107,8 @@ def learned_function(
     if problem.d_in != 1:
         raise InputError(f"functions are drawn for one feature, but the data have {problem.d_in}")
     at = inputs_of(problem, x)
+    if problem.outputs > 1:
+        return _several_outputs(ax, problem, named, at, shown=shown, kwargs=kwargs)
     ax = new_axes("column", 2.3) if ax is None else ax
     knots, values = linear_interpolant(problem)
     drawn: list[Line2D] = []
@@ -208,6 +211,45 @@ def loss(
     if named:
         key_outside(ax, {str(line.get_label()): line for line in drawn}, above=3.0,
                     columns=4 if max(map(len, names)) <= 12 else 2)  # fmt: skip
+    settle(ax)
+    return ax
+
+
+def _several_outputs(
+    ax: Axes | None,
+    problem: Problem,
+    named: Sequence[tuple[Trajectory, str]],
+    at: Array,
+    *,
+    shown: bool,
+    kwargs: Mapping[str, Any],
+) -> Axes:
+    """Draw each output of one run in a colour of its own; samples of classes are marks at the bottom."""
+    if len(named) > 1:
+        raise InputError(
+            f"{len(named)} runs of {problem.outputs} outputs are given; give one run, of which each output "
+            "is drawn"
+        )
+    ax = new_axes("column", 2.3) if ax is None else ax
+    classes = problem.loss_function.labels
+    outputs, targets = named[0][0].predict(at), problem.targets
+    x, ends = problem.features[:, 0], list[tuple[float, str, Any]]()
+    for k in range(problem.outputs):
+        what, colour = f"{'class' if classes else 'output'} {k + 1}", f"C{k}"
+        ax.plot(at, outputs[:, k], label=what, **merged(Line2D, {"color": colour, "zorder": 3}, kwargs))
+        ends.append((float(outputs[-1, k]), what, colour))
+        if classes:
+            mine = x[targets[:, k] == 1.0]
+            ax.plot(mine, np.full(len(mine), 0.03), ls="none", marker="|", ms=6.0, color=colour, zorder=4,
+                    transform=ax.get_xaxis_transform(), label="_data")  # fmt: skip
+        else:
+            ax.plot(x, targets[:, k], ls="none", marker="o", ms=4.0, color=colour, zorder=4, label="_data")
+    view(ax, x=(at[0], at[-1]))
+    name_function(ax, problem)
+    if shown and is_guest():
+        key_inside(ax, {str(line.get_label()): line for line in ax.lines if str(line.get_label())[0] != "_"})
+    elif shown:
+        label_ends(ax, ends, lines=1)
     settle(ax)
     return ax
 

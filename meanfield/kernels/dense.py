@@ -254,7 +254,7 @@ def combination_norms(increments, coefficients, weight, first, last, partial, ou
         Chunks ``first <= chunk < last``.
     partial : ndarray, shape (chunks, 2)
         Gets the result.
-    outputs : int
+    outputs : int, default 1
         Rows of p.
     """
     count, rows, size = increments.shape
@@ -296,7 +296,7 @@ def observe(theta, theta0, weight, first, last, partial, outputs=1):
         Chunks ``first <= chunk < last``.
     partial : ndarray, shape (chunks, 5)
         Gets the result.
-    outputs : int
+    outputs : int, default 1
         Rows of p.
     """
     rows, size = theta.shape

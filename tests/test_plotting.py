@@ -14,7 +14,7 @@ import meanfield as mf
 from meanfield.experiments import Prediction, Verdict
 from meanfield.experiments.grid import Grid
 from meanfield.plotting.curves import linear_interpolant
-from meanfield.plotting.maps import cell_edges
+from meanfield.plotting.map_cells import cell_edges
 from meanfield.plotting.neurons import kink_angles
 from meanfield.plotting.placing import Obstacles, PlacedText, crosses, spread
 from meanfield.plotting.style import number

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from meanfield.experiments import figures
-from meanfield.experiments.boundaries import Boundary, Evaluation, boundary
+from meanfield.experiments.boundaries import Boundary, boundary
+from meanfield.experiments.boundary_search import Evaluation
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_cell
-from meanfield.experiments.diagram import PhaseDiagram, Row
+from meanfield.experiments.diagram import PhaseDiagram
 from meanfield.experiments.ensemble_runs import EnsembleInterrupted, ensemble
 from meanfield.experiments.ensembles import Ensemble, Training
 from meanfield.experiments.exports import Merged, export_store, merge_stores, store_to_xarray
@@ -16,6 +17,7 @@ from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
 from meanfield.experiments.presets import PRESETS, Preset
 from meanfield.experiments.reference import PredictedSlopes, predicted_slopes
+from meanfield.experiments.rows import Row
 from meanfield.experiments.slopes import Bend, Slope, Verdict, fit_slope
 from meanfield.experiments.spread import Spread
 from meanfield.experiments.store import Record, SweepStore

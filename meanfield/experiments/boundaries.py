@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from meanfield import displays
 from meanfield.activations import Activation
 from meanfield.arguments import instance, number, whole_number
 from meanfield.bars import visible
+from meanfield.experiments.boundary_search import Evaluation, Search, stepped
 from meanfield.experiments.cells import Cell, CellResult, CellSettings
-from meanfield.experiments.diagram import write_csv
+from meanfield.experiments.csv_files import write_csv
 from meanfield.experiments.executors import AnyExecutor
 from meanfield.experiments.grid import Grid, as_exponents, as_seeds, as_widths
 from meanfield.experiments.origin import Outcome
@@ -30,7 +31,7 @@ from meanfield.experiments.sweep import (
     train_cells,
     whereabouts,
 )
-from meanfield.experiments.zeros import Zero, locate
+from meanfield.experiments.zeros import Zero
 from meanfield.exporting import dataset, frame
 from meanfield.problem import Problem
 from meanfield.regime import boundary_gamma
@@ -45,26 +46,6 @@ Array = NDArray[np.float64]
 _SHOWN = 8
 #: How a zero is found, for tables and captions.
 METHOD = "ensembles of networks, stepping along the slope of the same widths without sampling noise"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """An ensemble that was trained on the way to a zero.
-
-    Attributes
-    ----------
-    gamma, gamma_prime : float
-        The point of the plane.
-    S_w : Slope
-        What it measured.
-    reference : float
-        The slope of the same widths without sampling noise.
-    """
-
-    gamma: float
-    gamma_prime: float
-    S_w: Slope
-    reference: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,7 +281,7 @@ def boundary(
         rtol=rtol, max_steps=max_steps, rng=rng, confidence=confidence,
     )  # fmt: skip
     rows = [
-        _Row(ReferenceSlope.around(problem, settings, grid.widths, gp, reach))
+        Search(ReferenceSlope.around(problem, settings, grid.widths, gp, reach))
         for gp in map(float, grid.gamma_prime)
     ]
     finished: dict[Cell, Outcome] = {}
@@ -316,7 +297,7 @@ def boundary(
             raise KeyboardInterrupt(after_cells(len(finished), whereabouts(store))) from None
         return [assemble(problem, settings, point, finished, confidence).rows[0].S_w for point in points]
 
-    evaluations = _search(rows, grid, measured, tol, max_points)
+    evaluations = stepped(rows, grid, measured, tol, max_points)
     return Boundary(
         problem=problem,
         settings=settings,
@@ -333,66 +314,3 @@ def boundary(
         confidence=confidence,
         tol=tol,
     )
-
-
-class _Row:
-    """The search at one gamma_prime."""
-
-    def __init__(self, reference: ReferenceSlope) -> None:
-        self.reference = reference
-        start = reference.zero()
-        self.next = _as_point(reference.predicted if np.isnan(start) else start)
-        self.visited: dict[float, Slope] = {}
-        self.star, self.interval = np.nan, (-np.inf, np.inf)
-        self.settled = self.done = False
-
-    @property
-    def here(self) -> Array:
-        """The next gamma, as an axis of a grid."""
-        return as_exponents("gamma", self.next)
-
-    @property
-    def there(self) -> Array:
-        """The row's gamma_prime, as an axis of a grid."""
-        return as_exponents("gamma_prime", self.reference.gamma_prime)
-
-    def take(self, S_w: Slope, tol: float) -> Evaluation:
-        """Step from what an ensemble at the next point measured, and those before it."""
-        here = self.next
-        self.visited[here] = S_w
-        at = sorted(self.visited)
-        zero = locate(self.reference.gamma_prime, np.array(at), [self.visited[g] for g in at], self.reference)
-        self.star, self.interval = (np.nan, (-np.inf, np.inf)) if zero is None else (
-            zero.gamma, (zero.low, zero.high)
-        )  # fmt: skip
-        self.settled = bool(abs(self.star - here) <= tol)
-        self.done = self.settled or not np.isfinite(self.star)
-        if not self.done:
-            self.next = _as_point(self.star)
-        return Evaluation(here, self.reference.gamma_prime, S_w, float(self.reference(here)))
-
-
-def _search(
-    rows: Sequence[_Row],
-    grid: Grid,
-    measured: Callable[[list[Grid]], list[Slope]],
-    tol: float,
-    max_points: int,
-) -> tuple[Evaluation, ...]:
-    """Step along all rows at once, with an ensemble at the next point of each, until they are done.
-
-    ``measured`` trains the ensembles at some points and returns their S_w.
-    """
-    evaluations: list[Evaluation] = []
-    for _ in range(max_points):
-        going = [row for row in rows if not row.done]
-        if not going:
-            break
-        points = [replace(grid, gamma=row.here, gamma_prime=row.there) for row in going]
-        evaluations += [row.take(S_w, tol) for row, S_w in zip(going, measured(points), strict=True)]
-    return tuple(evaluations)
-
-
-def _as_point(gamma: float) -> float:
-    """Rounded, so that a search repeated with more seeds visits points that a store may hold."""
-    return round(gamma, 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -15,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import displays
-from meanfield.arguments import file_path
-from meanfield.errors import InputError
 from meanfield.experiments.cells import CellResult, CellSettings
+from meanfield.experiments.csv_files import write_columns
 from meanfield.experiments.diagram_files import read_diagram, write_diagram
 from meanfield.experiments.diagram_tables import diagram_dataset, runs, runs_frame, summary, summary_frame
 from meanfield.experiments.limit_points import LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.prediction import Prediction
-from meanfield.experiments.reference import PredictedSlopes
-from meanfield.experiments.slopes import CRITICAL_BAND, Slope, Verdict, fit_slope
+from meanfield.experiments.rows import Row, agreement, holds
+from meanfield.experiments.slopes import Slope, Verdict, fit_slope
 from meanfield.experiments.zeros import Zero, locate
 from meanfield.flow.trajectory import load_saved
 from meanfield.problem import Problem
@@ -38,44 +36,6 @@ Array = NDArray[np.float64]
 
 #: Widths that are shown in one line, and the width from which on one is not written out.
 _SHOWN, _WRITTEN = 8, 1e9
-
-
-@dataclass(frozen=True)
-class Row:
-    """One point of the plane in the summary table.
-
-    Attributes
-    ----------
-    gamma, gamma_prime : float
-        The point.
-    S_w, S_a : Slope
-        Measured exponents.
-    predicted_S_w, predicted_S_a : float
-        Asymptotic exponents of the theory: those of infinitely large widths.
-    verdict : Verdict
-        What the measurement says.
-    regime : Regime
-        What the theory says.
-    agrees : bool or None
-        Whether the interval of S_w holds what is predicted at these widths, as far as that is known; None
-        where nothing was predicted or measured.
-    regime_agrees : bool or None
-        Whether the verdict is the theory's regime; None if the measurement does not decide.
-    at_widths : PredictedSlopes or None
-        Both slopes between the same widths without sampling noise; None where nothing was predicted.
-    """
-
-    gamma: float
-    gamma_prime: float
-    S_w: Slope
-    S_a: Slope
-    predicted_S_w: float
-    predicted_S_a: float
-    verdict: Verdict
-    regime: Regime
-    agrees: bool | None
-    regime_agrees: bool | None
-    at_widths: PredictedSlopes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +175,7 @@ class PhaseDiagram:
         Path
             The file.
         """
-        return _write_columns(path, summary(self))
+        return write_columns(path, summary(self))
 
     def runs_to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write every run as CSV (all but its wall time, so that the file is reproducible).
@@ -230,7 +190,7 @@ class PhaseDiagram:
         Path
             The file.
         """
-        return _write_columns(path, runs(self))
+        return write_columns(path, runs(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """The summary as a table of pandas, one row for each gamma_prime and gamma.
@@ -364,15 +324,6 @@ def _widths(widths: NDArray[Any]) -> str:
     return f"[{widths[0]:.0f}, ..., {widths[-1]:.0f}] ({len(widths)})"
 
 
-def agreement(verdict: Verdict, regime: Regime, predicted: float) -> bool | None:
-    """Whether a verdict is what the theory says, as far as a band around zero can tell."""
-    if verdict is Verdict.UNDECIDED:
-        return None
-    if verdict is Verdict.CRITICAL:
-        return abs(predicted) <= CRITICAL_BAND
-    return bool(verdict.value == regime.value)
-
-
 def suprema(
     results: Sequence[CellResult | LimitResult | None], shape: tuple[int, ...]
 ) -> tuple[Array, Array]:
@@ -383,35 +334,3 @@ def suprema(
         for name in ("rd_w", "rd_a")
     )
     return rd_w, rd_a
-
-
-def holds(measured: Slope, predicted: float, error: float) -> bool | None:
-    """Whether an interval holds a prediction at the same widths, given the prediction's own error.
-
-    The error adds in quadrature, the mean's bias at finite width (:attr:`Slope.fluctuation`) as it is. None
-    where one of both is not known.
-    """
-    half = predicted - measured.value
-    if not (math.isfinite(half) and math.isfinite(measured.low) and math.isfinite(measured.high)):
-        return None
-    side = measured.high - measured.value if half > 0.0 else measured.value - measured.low
-    return abs(half) <= math.hypot(side, error) + measured.fluctuation
-
-
-def _write_columns(path: str | os.PathLike[str], columns: dict[str, list[Any]]) -> Path:
-    """A table by columns as CSV; what is not known is empty."""
-    rows = zip(*columns.values(), strict=True)
-    return write_csv(path, list(columns), [["" if v is None else v for v in row] for row in rows])
-
-
-def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
-    """Write a table and return its path; one sentence if that is impossible."""
-    target = file_path("path", path)
-    try:
-        with target.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(header)
-            writer.writerows(rows)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}); give a writable place") from None
-    return target

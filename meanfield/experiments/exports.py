@@ -15,7 +15,7 @@ import numpy as np
 from meanfield.arguments import file_path, instance, listed
 from meanfield.errors import InputError, StoreError
 from meanfield.experiments.cells import CellResult
-from meanfield.experiments.diagram import write_csv
+from meanfield.experiments.csv_files import write_csv
 from meanfield.experiments.layout import CELL_COLUMNS, RESULT_COLUMNS
 from meanfield.experiments.store import Record, SweepStore, differences
 from meanfield.exporting import dataset

@@ -2,8 +2,9 @@
 
 from meanfield.arc_cosine import arc_cosine_kernels
 from meanfield.limits.comparison import Comparison, Rate, compare, convergence_rate, mean_run
-from meanfield.limits.condensed import EarlyAlignment, Extremal, early_alignment
+from meanfield.limits.condensed import EarlyAlignment, early_alignment
 from meanfield.limits.displacement import LimitDisplacement, limit_displacements
+from meanfield.limits.extremals import Extremal
 from meanfield.limits.kernel_regime import KernelRegime, empirical_kernels
 from meanfield.limits.linear_law import Displacement
 from meanfield.limits.linearised import Linearised

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meanfield.arguments import Layer
-from meanfield.experiments.diagram import Row, agreement, holds
+from meanfield.experiments.rows import Row, agreement, holds
 from meanfield.experiments.slopes import Slope
 from meanfield.regime import Regime
 

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection, QuadMesh
-from matplotlib.colors import Colormap, Normalize
-from matplotlib.patches import Rectangle
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import Colormap
 from numpy.typing import NDArray
 
 from meanfield.arguments import Layer, flag, instance, number, one_of, pairs, shown, text
 from meanfield.displays import signed
 from meanfield.errors import InputError
 from meanfield.experiments import Boundary, PhaseDiagram
-from meanfield.experiments.slopes import Verdict
 from meanfield.plotting.colour_bars import bar_choice, colour_bar
 from meanfield.plotting.guests import name_axes, points
 from meanfield.plotting.guests import view as show
 from meanfield.plotting.key import explain
-from meanfield.plotting.layers import judge
+from meanfield.plotting.map_cells import (
+    CELL_MARKS,
+    UNTRAINED,
+    cell_edges,
+    draw_cells,
+    draw_untrained,
+    mark_cells,
+)
 from meanfield.plotting.placing import Obstacles, PlacedText, explained
 from meanfield.plotting.style import (
-    COLOURS,
     DIVERGING,
     GAMMA_PRIME,
     colour_map,
     exact,
-    merged,
     new_axes,
     settle,
     styled,
@@ -52,8 +55,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Width of a cell if the grid has a single value along an axis.
-_LONE_CELL = 0.2
 #: Height of the strip with the regimes' names, as a share of the view.
 _STRIP = 0.09
 
@@ -169,11 +170,11 @@ def phase_diagram(
     ax = new_axes("column", 3.5) if ax is None else ax
     x_edges, y_edges = cell_edges(diagram.gamma), cell_edges(diagram.gamma_prime)
     obstacles = Obstacles(ax)
-    cells = _draw_cells(ax, x_edges, y_edges, measured, bound, {"label": f"measured S_{of}"} | looks)
-    _mark_cells(ax, diagram, of, x_edges, y_edges)
+    cells = draw_cells(ax, x_edges, y_edges, measured, bound, {"label": f"measured S_{of}"} | looks)
+    mark_cells(ax, diagram, of, x_edges, y_edges)
     view, strip = _view(x_edges, y_edges, list(scheme_points(schemes)), _STRIP if of == "w" else 0.0)
     _set_axes(ax, diagram, view)
-    _draw_untrained(ax, view, x_edges, y_edges)
+    draw_untrained(ax, view, x_edges, y_edges)
     draw_boundary(ax, view, obstacles, theory, layer=of)
     contours = draw_contours(ax, view, obstacles, predicted=diagram.settings.theory, theory=theory, layer=of)
     if of == "w":
@@ -204,20 +205,6 @@ def _draw_zeros(
     draw_published(ax, published, obstacles)
 
 
-def cell_edges(points: Array) -> Array:
-    """Edges of the cells around grid points: midway between neighbours, mirrored at the ends.
-
-    Examples
-    --------
-    >>> cell_edges(np.array([0.0, 1.0, 3.0]))
-    array([-0.5,  0.5,  2. ,  4. ])
-    """
-    if len(points) == 1:
-        return np.array([points[0] - _LONE_CELL / 2, points[0] + _LONE_CELL / 2])
-    middle = (points[:-1] + points[1:]) / 2
-    return np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
-
-
 def _colour_limit(measured: Array, limit: float | None) -> float:
     if limit is not None:
         return number("limit", limit, "a positive number, from 1e-6 on", least=1e-6)
@@ -241,63 +228,6 @@ def _set_axes(ax: Axes, diagram: PhaseDiagram, view: View) -> None:
     name_axes(ax, r"$\gamma$", GAMMA_PRIME, upright=True)
     tick_at(ax.xaxis, diagram.gamma, 0.1)
     tick_at(ax.yaxis, diagram.gamma_prime, 0.06)
-
-
-def _draw_cells(
-    ax: Axes, x_edges: Array, y_edges: Array, measured: Array, bound: float, kwargs: Mapping[str, Any]
-) -> QuadMesh:
-    looks = {
-        "norm": Normalize(-bound, bound), "edgecolors": "white", "linewidth": 0.4, "zorder": 1,
-    }  # fmt: skip
-    return ax.pcolormesh(x_edges, y_edges, np.ma.masked_invalid(measured), **merged(QuadMesh, looks, kwargs))
-
-
-def _draw_untrained(ax: Axes, view: View, x_edges: Array, y_edges: Array) -> None:
-    """Tint what the view holds beyond the cells: a white band would look like missing data."""
-    (left, right), (bottom, top) = view.gamma, view.gamma_prime
-    x0, x1, y0, y1 = (float(edges[end]) for edges in (x_edges, y_edges) for end in (0, -1))
-    bands = ((left, bottom, right, y0), (left, y1, right, top), (left, y0, x0, y1), (x1, y0, right, y1))
-    tints = [_rectangle(band, 0.0, 0.0) for band in bands if band[2] > band[0] and band[3] > band[1]]
-    if tints:
-        marks = PatchCollection(tints, zorder=0.5, label="theory only", **CELL_MARKS["theory only"])
-        ax.add_collection(marks, autolim=False)
-
-
-def _mark_cells(ax: Axes, diagram: PhaseDiagram, layer: Layer, x_edges: Array, y_edges: Array) -> None:
-    """Hatch the cells that decide nothing and frame those that contradict the theory."""
-    # Frames of neighbouring cells stay apart.
-    inset = (0.004 * float(np.ptp(x_edges)), 0.005 * float(np.ptp(y_edges)))
-    kinds: dict[str, list[Rectangle]] = {label: [] for label in CELL_MARKS if label != "theory only"}
-    for index, row in enumerate(diagram.rows):
-        i, j = divmod(index, len(diagram.gamma))
-        corners = (float(x_edges[j]), float(y_edges[i]), float(x_edges[j + 1]), float(y_edges[i + 1]))
-        found = judge(row, layer)
-        if found.slope.verdict is Verdict.UNDECIDED:
-            kinds["undecided"].append(_rectangle(corners, 0.0, 0.0))
-        if found.agrees is False:
-            kinds["prediction outside the interval"].append(_rectangle(corners, *inset))
-        elif found.agrees is None and found.side_agrees is False:
-            kinds["disagrees with theory"].append(_rectangle(corners, *inset))
-    for label, rectangles in kinds.items():
-        if rectangles:
-            marks = PatchCollection(rectangles, zorder=2, label=label, **CELL_MARKS[label])
-            ax.add_collection(marks, autolim=False)
-
-
-def _rectangle(corners: tuple[float, float, float, float], dx: float, dy: float) -> Rectangle:
-    x0, y0, x1, y1 = corners
-    return Rectangle((x0 + dx, y0 + dy), x1 - x0 - 2 * dx, y1 - y0 - 2 * dy)
-
-
-_FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": COLOURS[3], "linewidth": 1.2}
-#: Colour of the part of the plane where nothing was trained.
-UNTRAINED = "0.91"
-CELL_MARKS: dict[str, dict[str, Any]] = {
-    "undecided": {"facecolor": "none", "edgecolor": "0.4", "hatch": "//////", "linewidth": 0.0},
-    "prediction outside the interval": _FRAME,
-    "disagrees with theory": _FRAME,
-    "theory only": {"facecolor": UNTRAINED, "edgecolor": "none", "linewidth": 0.0},
-}
 
 
 def _write_numbers(

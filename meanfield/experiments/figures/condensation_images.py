@@ -1,7 +1,7 @@
 """Condensation on images: amplitude against the cosine with the direction along which neurons grow first.
 
 While the output is small neurons do not meet, and the fastest of them grow along extremal vectors (see
-:mod:`meanfield.limits.condensed`). In the condensed regime nearly all of the amplitude lies there when the
+:mod:`meanfield.limits.extremals`). In the condensed regime nearly all of the amplitude lies there when the
 network leaves its initial plateau; later, directions spread to fit what one direction cannot.
 """
 
@@ -19,7 +19,7 @@ from meanfield.experiments.figures.own_kernel import OwnKernel
 from meanfield.experiments.figures.protocol import listed, per_half
 from meanfield.flow import Trajectory, gradient_flow
 from meanfield.limits import early_alignment
-from meanfield.limits.condensed import early_drift
+from meanfield.limits.extremals import early_drift
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 
@@ -123,7 +123,7 @@ def early_direction(problem: Problem, rng: int = 0) -> tuple[Array, float]:
     """The fastest extremal vector of neurons and its growth rate in canonical time.
 
     Inside a cone of constant activation it is a fixed point of ``u -> +-D(u)/|D(u)|``, found from random
-    starts; D is :func:`meanfield.limits.condensed.early_drift`. Where none is found, on kinks only, the
+    starts; D is :func:`meanfield.limits.extremals.early_drift`. Where none is found, on kinks only, the
     general search of :func:`meanfield.limits.early_alignment` decides; it takes a minute.
     """
     starts = np.random.default_rng(rng).standard_normal((_STARTS, problem.d))

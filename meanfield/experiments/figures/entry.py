@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from meanfield.arguments import file_path, flag, progress_choice, whole_number
 from meanfield.displays import brief
 from meanfield.errors import InputError
-from meanfield.experiments.diagram import write_csv
+from meanfield.experiments.csv_files import write_csv
 from meanfield.experiments.executors import AnyExecutor, check_executor
 from meanfield.exporting import frame
 

@@ -166,7 +166,7 @@ class Trajectory:
     unreached : ndarray, shape (U,)
         Times of ``save_at`` after the end of the run: it stopped before, ``status`` says why.
     margin : ndarray, shape (T,), or None
-        For losses with labels the margin of the function, normalised as in Chizat and Bach (2020),
+        For losses with labels the margin of the function, normalised as in Chizat and Bach (2020)::
 
             min_i y_i f(x_i) / ((1/alpha) sum_k (a_k**2 + |w_k|**2))
 

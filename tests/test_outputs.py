@@ -130,6 +130,18 @@ def test_relus_with_several_outputs():
         assert run.loss[0] == pytest.approx(plain.value(theta), rel=3e-2)
 
 
+def test_tangent_kernel_of_several_outputs():
+    """``de/dtbar = -(1/n) K e``, outputs running fastest: the first rates of a short run."""
+    problem = mf.Problem(X, TWO)
+    network = mf.Particles.sample(problem, mf.Scaling(0.8, 0.3, beta2=0.9), 12, activation="tanh", rng=2)
+    K = mf.flow.tangent_kernel(problem, network)
+    assert K.shape == (18, 18)
+    run = mf.gradient_flow(problem, network, save_at=[0.0, 1e-4], loss_tol=0, rtol=1e-9, save_parameters=True)
+    rate = (run.output[1] - run.output[0]).ravel() / 1e-4
+    np.testing.assert_allclose(rate, K @ TWO.ravel() / 9, atol=1e-3 * np.abs(rate).max())
+    assert np.all(run.order_parameters().kernel_alignment > 0.0)
+
+
 def test_one_column_is_one_output():
     """Two outputs of which one has nothing to learn, and no weights, are one output."""
     one = mf.Problem(X, TWO[:, 0])

@@ -18,7 +18,7 @@ from meanfield.arguments import flag, number, real_array
 from meanfield.displays import brief
 from meanfield.errors import InputError
 from meanfield.exporting import dataset, frame
-from meanfield.flow.system import CanonicalSystem, check_pair
+from meanfield.flow.system import CanonicalSystem, ReluSystem, check_pair
 from meanfield.particles import Particles
 from meanfield.problem import Problem
 from meanfield.resources import check_fits
@@ -114,7 +114,7 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
 
     Returns
     -------
-    ndarray, shape (n, n)
+    ndarray, shape (n, n), or (n c, n c) for c outputs, which run fastest
 
     Examples
     --------
@@ -135,7 +135,9 @@ def tangent_kernel(problem: Problem, particles: Particles) -> Array:
         onto = (np.abs(z) <= off) & (off > 0.0)
         # A turn by a millionth puts the neuron on its inactive side, and changes nothing else.
         theta[1:, onto] -= np.outer(x, (z[onto] + 2.0 * off[onto]) / square)
-    K: Array = system.output(system.output(system.kappa * system.gram(theta)).T)
+    K = system.kappa * system.gram(theta)
+    if isinstance(system, ReluSystem):
+        K = system.output(system.output(K).T)
     return K
 
 
@@ -301,7 +303,7 @@ def order_parameters(problem: Problem, states: list[Particles], time: Array) -> 
     change, alignment = np.full(len(states), math.nan), np.empty(len(states))
     for row, state in enumerate(states):  # one at a time: each has n x n numbers
         K = tangent_kernel(problem, state) if row else first
-        alignment[row] = kernel_alignment(K, problem.y)
+        alignment[row] = kernel_alignment(K, problem.y.ravel())
         if start > 0.0:
             change[row] = float(np.linalg.norm(K - first)) / start
     return OrderParameters(

@@ -422,9 +422,13 @@ class Particles:
     @property
     def amplitude(self) -> NDArray[np.float64]:
         """Amplitude ``|a_k| |w_k|`` of each neuron, shape (N,); Euclidean norms."""
-        size = np.abs(self.a) if self.a.ndim == 1 else np.sqrt(self.a_squared)
-        amplitude: NDArray[np.float64] = size * np.sqrt(self.w_squared)
+        amplitude: NDArray[np.float64] = self.a_size * np.sqrt(self.w_squared)
         return amplitude
+
+    @property
+    def a_size(self) -> NDArray[np.float64]:
+        """``|a_k|`` of each neuron, shape (N,)."""
+        return np.asarray(np.abs(self.a) if self.a.ndim == 1 else np.sqrt(self.a_squared))
 
     @property
     def a_squared(self) -> NDArray[np.float64]:
@@ -649,8 +653,7 @@ class Particles:
         """
         size = number("size", size, "a positive number", above=0.0)
         push = generator(rng).standard_normal(self.w.shape) / math.sqrt(self.w.shape[1])
-        size_a = self.a if self.a.ndim == 1 else np.sqrt(self.a_squared)
-        own = np.hypot(np.linalg.norm(self.w, axis=1), self.kappa_prime * size_a)
+        own = np.hypot(np.linalg.norm(self.w, axis=1), self.kappa_prime * self.a_size)
         own[own == 0.0] = float(np.sqrt(np.mean(own**2))) or 1.0
         return self.moved(self.a, self.w + size * own[:, None] * push)
 

@@ -319,7 +319,7 @@ def order_parameters(problem: Problem, states: list[Particles], time: Array) -> 
 
 def _amplitude_share(q: Array, particles: Particles) -> Array | None:
     """Shares of the neurons in the whole amplitude; None if there is none."""
-    amplitude = particles.weight * np.abs(particles.a) * np.linalg.norm(q, axis=1)
+    amplitude = particles.weight * particles.a_size * np.linalg.norm(q, axis=1)
     total = float(amplitude.sum())
     return amplitude / total if total > 0.0 else None
 

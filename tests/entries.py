@@ -91,6 +91,9 @@ ENTRIES = {
     "Problem.inputs": (PROBLEM.inputs, {"x": [1.0]}),
     "Problem.standardised": (PROBLEM.standardised, {"features": True, "targets": True, "name": "three"}),
     "Problem.with_bias": (PROBLEM.with_bias, {"x": [1.0]}),
+    "LimitSettings.theory": (
+        experiments.LimitSettings(1e-2).theory, {"gamma": [1.0], "gamma_prime": 0.0},
+    ),
     "CellSettings.theory": (SETTINGS.theory, {"gamma": [1.0], "gamma_prime": 0.0}),
     "Scaling": (mf.Scaling, {"gamma": 1.0, "gamma_prime": 0.0, "name": "mine"}),
     "Scaling of laws": (mf.Scaling, {"alpha": "m", "beta1": 1.0, "beta2": "1/d", "name": "mine"}),

@@ -43,6 +43,7 @@ KINDS = {
     "AnyExecutor": {"None", "whole number", "string", "digits"},
     "PathLike": {"string", "digits"},
     "Callable": {"function"},
+    "OfOutputs": {"function"},
     "dict": {"mapping"},
 }
 #: What parameters take besides: texts of any kind (other texts are one of a few words).
@@ -50,6 +51,8 @@ TEXTS = {
     "name": {"string", "digits"},
     "target_name": {"string", "digits"},
     "formula": {"string", "digits"},
+    "unit": {"string", "digits"},
+    "summary": {"string", "digits"},
     "labels": {"string", "digits"},
     "label": {"string", "digits"},
     "parts": {"strings"},
@@ -100,8 +103,8 @@ ITS_OWN = {
     "store_text", "store_to_xarray", "Exponents.numeric",  # a store that is open; any number of names
     "Particles.moved", "Particles.twins", "SweepStore.add", "SweepStore.add_all", "Origin.from_json",
     "BoundaryLine.between", "FigureResult.column", "Prediction.over", "Stats.after",
-    "CellSettings.restored", "Moment.of", "Training.particles", "Training.run",
-    "Activation.value_and_slope", "Activation.second", "Angle.of", "activations.kept_activation",
+    "CellSettings.restored", "LimitSettings.restored", "Moment.of", "Training.particles", "Training.run",
+    "Activation.value_and_slope", "Activation.second", "Angle.of", "kept_activation",
 }  # fmt: skip
 
 

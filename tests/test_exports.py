@@ -4,7 +4,7 @@ import importlib
 import json
 import math
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -378,4 +378,4 @@ class TestFilesOfDiagrams:
             meta = json.loads(str(archive["meta"]))
             assert all(archive[name].dtype.kind in "fiU" for name in archive)
         assert meta["kind"] == "diagram"
-        assert meta["settings"] == asdict(results["diagram"].settings)
+        assert meta["settings"] == results["diagram"].settings.described()

@@ -104,9 +104,10 @@ class TestCrossEntropy:
             with pytest.raises(mf.InputError, match="give"):
                 self.LOSS.targets(wrong)
 
-    def test_needs_several_outputs(self):
-        with pytest.raises(mf.InputError, match=r"one output for each class.*loss='logistic'"):
-            mf.Problem([1.0, 2.0, 3.0], [0, 1, 2], loss="cross-entropy")
+    def test_an_output_for_each_class(self):
+        problem = mf.Problem([1.0, 2.0, 3.0], [0, 1, 2], loss="cross-entropy")
+        np.testing.assert_array_equal(problem.y, np.eye(3))
+        assert problem.zero_loss == pytest.approx(np.log(3.0))
 
 
 class TestNames:
@@ -438,8 +439,6 @@ class TestRuns:
             lambda: mf.limits.early_alignment(SPLIT),
             lambda: mf.limits.limit_displacements(SPLIT, mf.Scaling(0.5), widths=[1e3]),
             lambda: mf.limit_diagram(SPLIT, gamma=[0.5], gamma_prime=[0.0]),
-            lambda: mf.phase_diagram(SPLIT, gamma=[0.5], gamma_prime=[0.0], widths=[10, 20]),
-            lambda: mf.boundary(SPLIT, gamma_prime=[0.0], widths=[10, 20]),
         ],
     )
     def test_what_is_for_the_mean_square_says_so(self, ask):

@@ -75,7 +75,7 @@ class TestShapes:
         (np.ones((2, 2, 2)), [1, 2], r"x has shape \(2, 2, 2\)", r"give \(n,\) or \(n, d_in\)"),
         (np.ones((0, 2)), [], r"x has shape \(0, 2\)", "n, d_in >= 1"),
         (np.ones((2, 0)), [1, 2], r"x has shape \(2, 0\)", "n, d_in >= 1"),
-        ([1, 2], np.ones((2, 2)), r"y has shape \(2, 2\)", "one target per sample"),
+        ([1, 2], np.ones((2, 2, 2)), r"y has shape \(2, 2, 2\)", "one target per sample"),
         ([0, 0], [1, 2], "every input of the 2 samples is zero", "at least one non-zero"),
         ([1e200, 1], [1, 2], "entries of x reach 1e.200", "rescale the data"),
         ([1, 2], [1e-200, 0], "entries of y reach 1e-200", "rescale the data"),

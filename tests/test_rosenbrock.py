@@ -35,9 +35,6 @@ class Stub:
     def forward(self, theta):
         return self.passes.forward(theta)
 
-    def curvature(self, state):
-        return self.D
-
     def pull(self, f):
         """e of a loss that is quadratic, with second derivative D."""
         wide = (f - self.y).reshape(self.n, self.c)
@@ -47,7 +44,8 @@ class Stub:
         return np.einsum("iab,ib->ia", D, wide).ravel()
 
     def state(self):
-        return SimpleNamespace(theta=self.theta, e=self.pull(self.kappa * self.forward(self.theta).output()))
+        e = self.pull(self.kappa * self.forward(self.theta).output())
+        return SimpleNamespace(theta=self.theta, e=e, curvature=self.D)
 
     def velocity(self, theta):
         forward = self.forward(theta)

@@ -410,7 +410,7 @@ class TestCompletion:
         complete_words meanfield store e
         """
         assert " ".join(self.shell("bash", script, tmp_path)) == (
-            "phase-diagram / --loss-tol --loss-atol / xavier / quick paper / export /"
+            "phase-diagram / --loss --loss-tol --loss-atol / xavier / quick paper / export /"
         )
 
     def test_fish(self, tmp_path):

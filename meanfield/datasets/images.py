@@ -12,7 +12,7 @@ from meanfield.arguments import RNG, generator, shown, whole_number
 from meanfield.datasets._checks import problem_of, regular_file
 from meanfield.datasets._idx import read_idx
 from meanfield.errors import InputError, MissingExtraError
-from meanfield.losses import Loss
+from meanfield.losses import Loss, as_loss
 from meanfield.problem import Problem
 
 
@@ -72,7 +72,7 @@ def digits(
     data = load_digits()
     images, labels = np.asarray(data.data, dtype=np.float64), np.asarray(data.target)
     rows, y = _choose("digits", images, labels, count, classes, generator(rng))
-    return Problem(images[rows] / 16.0, y, bias=bias, name="digits", loss=loss)
+    return Problem(images[rows] / 16.0, y, bias=bias, name="digits", loss=as_loss(loss))
 
 
 def load_idx(
@@ -151,7 +151,7 @@ def load_idx(
     source = None if rng is None else generator(rng)
     path, _ = regular_file(images)
     rows, y = _choose(os.fspath(images), pixels, marks, count, classes, source)
-    return problem_of(path, pixels[rows] / 255.0, y, bias=bias, loss=loss)
+    return problem_of(path, pixels[rows] / 255.0, y, bias=bias, loss=as_loss(loss))
 
 
 def _choose(

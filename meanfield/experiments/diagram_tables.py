@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,5 +105,5 @@ def attributes(diagram: PhaseDiagram) -> dict[str, Any]:
         "problem_sha256": diagram.problem.fingerprint,
         "confidence": diagram.confidence,
         "missing": diagram.missing,
-        "settings": json.dumps(asdict(diagram.settings), sort_keys=True),
+        "settings": json.dumps(diagram.settings.described(), sort_keys=True),
     }

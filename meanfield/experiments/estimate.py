@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.experiments.cells import Cell, CellResult, CellSettings, cell_particles, run_particles
+from meanfield.experiments.durations import duration
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -191,8 +192,6 @@ def smaller(cells: Sequence[Cell]) -> list[Cell]:
 
 def announcement(model: CostModel, cells: Sequence[Cell], processes: int, *, cut: bool) -> str:
     """What a sweep takes, and a smaller one if it is long."""
-    from meanfield.experiments.summary import duration
-
     whole = model.total(cells, processes)
     where = f"in {processes} processes" if processes > 1 else "in this process"
     text = f"estimate: {'at least ' if cut else ''}about {duration(whole)} for {len(cells)} networks {where}"

@@ -11,6 +11,7 @@ from meanfield.activations import RELU
 from meanfield.arguments import instance
 from meanfield.experiments.cells import CellResult, CellSettings
 from meanfield.experiments.diagram import PhaseDiagram
+from meanfield.experiments.durations import duration
 from meanfield.experiments.limit_points import LimitResult, LimitSettings
 from meanfield.experiments.origin import Origin
 from meanfield.experiments.store import SweepStore
@@ -106,19 +107,6 @@ def store_text(store: SweepStore) -> str:
         for origin, count in Counter(record.origin for record in records).most_common():
             lines.append(f"computed    {count} on {origin.host} ({origin.system}): {origin.software}")
     return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """A time for readers.
-
-    Examples
-    --------
-    >>> duration(4.21), duration(200), duration(9000)
-    ('4.2 s', '3.3 min', '2.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.2g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
 
 
 def _ensemble(widths: Iterable[float], seeds: Collection[int], settings: CellSettings) -> str:

@@ -15,5 +15,9 @@ def sweep(**changes):
 
 def numbers(diagram):
     """All that a sweep computes, but for wall times, as bytes."""
-    runs = [dataclasses.replace(result, seconds=0.0) for result in diagram.results]
+    timed = [hasattr(result, "seconds") for result in diagram.results]  # points of the limit have no clock
+    runs = [
+        dataclasses.replace(result, seconds=0.0) if clock else result
+        for result, clock in zip(diagram.results, timed, strict=True)
+    ]
     return diagram.rd_w.tobytes(), diagram.rd_a.tobytes(), repr(runs)

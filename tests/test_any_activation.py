@@ -56,9 +56,9 @@ class TestScale:
         assert mf.Particles.sample(FOUR, mf.Scaling(0.5, 0.0), 10).beta2 == 1.0
 
     def test_names(self):
-        with pytest.raises(InputError, match=r"no activation is called 'tahn'.*did you mean 'tanh'\?"):
-            as_activation("tahn")
-        with pytest.raises(InputError, match="no activation is called 3"):
+        with pytest.raises(InputError, match=r"no activation is called 'tanhh'.*did you mean 'tanh'\?"):
+            as_activation("tanhh")
+        with pytest.raises(InputError, match="activation is 3; give one of"):
             as_activation(3)
 
     def test_outputs_in_the_users_own_parameters(self):

@@ -439,10 +439,10 @@ class TestExitCodes:
         code, manual, _ = run(capsys, "--help")
         assert code == 0
         assert re.search("1 +a run neither converged nor came to rest, ", manual)
+        assert re.search("143 +ended by SIGTERM", manual)
         readme = (Path(__file__).parent.parent / "README.md").read_text()
-        assert (
-            "exit codes are 0, 1 (a run neither converged nor came to rest), 2 (bad input) and 130" in readme
-        )
+        said = "exit codes are 0, 1 (a run neither converged nor came to rest), 2 (bad input), 130 (Ctrl-C)"
+        assert f"{said} and 143 (SIGTERM)" in readme
 
 
 class TestTrain:

@@ -70,7 +70,8 @@ def site():
         pytest.skip(f"the documentation is not built; {how}")
     pages = [SITE / f"{name}.html" for name in ("genindex", "search", "py-modindex")]
     for source in DOCS.rglob("*.md"):
-        if {"_build", "jupyter_execute"} & set(source.relative_to(DOCS).parts):
+        # What begins with an underscore is part of another page.
+        if {"_build", "jupyter_execute"} & set(source.relative_to(DOCS).parts) or source.name[0] == "_":
             continue
         page = SITE / source.relative_to(DOCS).with_suffix(".html")
         if not page.exists() or page.stat().st_mtime < source.stat().st_mtime:

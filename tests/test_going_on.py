@@ -8,6 +8,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.flow import METHODS, FlowInterrupted, replay
+from meanfield.flow.system import SmoothSystem
 
 FOUR = mf.datasets.four_points()
 OTHER = mf.Problem([-0.5, 0.0, 0.5], [0.3, -0.2, 0.1])
@@ -49,7 +50,10 @@ class TestTheSameRun:
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("from_file", [False, True])
     def test_of_every_method_and_from_a_file(self, method, from_file, tmp_path):
-        start, at = network(OTHER, 0.5), np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+        at = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+        # Smooth steps see kinks as noise, and take small ones at such a tolerance: not what is tested here.
+        smooth = {"activation": "tanh", "beta2": 1.0} if METHODS[method].needs is SmoothSystem else {}
+        start = network(OTHER, 0.5, **smooth)
         options = {"method": method, "rtol": 1e-5, "atol": 1e-8, "loss_tol": 0}
         whole = flow(start, OTHER, save_at=at, **options)
         part = flow(start, OTHER, save_at=at, t_end=2.0, **options)

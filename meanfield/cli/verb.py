@@ -24,6 +24,7 @@ EXIT_CODES = (
           "or a worker process died"),
     ("2", "bad input; one sentence on standard error says what to do"),
     ("130", "interrupted by Ctrl-C; what was finished is kept"),
+    ("143", "ended by SIGTERM; what was finished is kept"),
 )  # fmt: skip
 
 DATA_FILES = (

@@ -56,7 +56,9 @@ class Directions:
     weight: Array
 
 
-def directions(problem: Problem, count: int, rng: np.random.Generator) -> Directions:
+def directions(
+    problem: Problem, count: int, rng: np.random.Generator, *, everywhere: bool = False
+) -> Directions:
     """About ``count`` nodes for a problem: a deterministic rule up to rank 2, randomised Sobol' points above.
 
     Parameters
@@ -68,6 +70,8 @@ def directions(problem: Problem, count: int, rng: np.random.Generator) -> Direct
         Wanted number of nodes with a > 0.
     rng : Generator
         Scrambles the points at rank 3 and above; not used below.
+    everywhere : bool
+        Whether neurons move on both sides of their kinks, as those of all activations but the ReLU do.
 
     Raises
     ------
@@ -84,10 +88,12 @@ def directions(problem: Problem, count: int, rng: np.random.Generator) -> Direct
         raise InputError(
             f"{count} pairs of nodes are asked for; give at least {_FEWEST} (nodes >= {2 * _FEWEST})"
         )
+    # What is inactive on x is active on -x, which has the same kink.
+    x = np.concatenate([problem.reduced, -problem.reduced]) if everywhere else problem.reduced
     if problem.rank == 1:
-        pieces = _on_the_line(problem.reduced[:, 0], count)
+        pieces = _on_the_line(x[:, 0], count)
     elif problem.rank == 2:
-        pieces = _in_the_plane(problem.reduced, count)
+        pieces = _in_the_plane(x, count)
     else:
         pieces = [_on_the_sphere(problem.rank, count, rng)]
     a, q, weight = [], [], []

@@ -273,15 +273,13 @@ class Particles:
         chosen, size = sized(activation, beta2, scaling, width, problem.d)
         if problem.outputs > 1:
             raise InputError(f"the problem has {problem.outputs} outputs, but nodes are for one; use sample")
-        source = generator(rng)
-        rule = directions if chosen.homogeneous else gaussian
-        half = rule(problem, whole_number("nodes", nodes, least=16) // 2, source)
+        source, count = generator(rng), whole_number("nodes", nodes, least=16) // 2
         if chosen.homogeneous:
-            return replace(
-                cls.twins(problem, scaling, width, half, rng=source), activation=chosen, beta2=size
-            )
-        free = _outside(problem, len(half.weight), source)
-        pairs = cls._paired(problem, scaling, width, half, free)
+            half = directions(problem, count, source, everywhere=chosen != RELU)
+            pairs = cls.twins(problem, scaling, width, half, rng=source)
+        else:
+            half = gaussian(problem, count, source)
+            pairs = cls._paired(problem, scaling, width, half, _outside(problem, len(half.weight), source))
         return replace(pairs, activation=chosen, beta2=size)
 
     @classmethod

@@ -119,6 +119,20 @@ class TestNodes:
         error = np.std(drawn, ddof=1) / math.sqrt(len(drawn))
         assert abs(np.mean(drawn) - of_nodes) < 4.0 * error + 2e-3 * of_nodes
 
+    @pytest.mark.parametrize("activation", ["leaky-relu(0.5)", "absolute", "linear"])
+    @pytest.mark.parametrize("x", [[0.2, 0.5, 1.0], [[0.5, 0.2, 1.0], [-0.3, 1.0, 0.4]]])
+    def test_neurons_that_are_off_for_the_relu_move_too(self, activation, x):
+        """Kernels of the nodes are those of infinite width, in closed form: no neuron is ever inactive."""
+        problem = mf.Problem(x, np.ones(len(x)))
+        nodes = mf.Particles.quadrature(problem, mf.Scaling(1.0, 0.0), 10, activation=activation, nodes=4096)
+        lengths = np.linalg.norm(problem.x, axis=1)
+        cosine = np.clip(problem.x @ problem.x.T / np.outer(lengths, lengths), -1.0, 1.0)
+        one, other = np.meshgrid(lengths, lengths, indexing="ij")
+        products = as_activation(activation).products(one, other, np.arccos(cosine))
+        K_a, K_w = empirical_kernels(nodes, problem.x)
+        np.testing.assert_allclose(K_a, products.value, rtol=2e-3)
+        np.testing.assert_allclose(K_w, products.slope * (problem.x @ problem.x.T), rtol=2e-3, atol=2e-3)
+
     def test_what_lies_outside_the_span_is_gaussian(self):
         problem = mf.Problem(np.eye(4)[:2], [1.0, -1.0])
         nodes = mf.Particles.quadrature(problem, mf.Scaling(1.0, 0.0), 10, activation="tanh", beta2=1.0)
@@ -154,6 +168,13 @@ class TestRuns:
         limit = mf.infinite_width(FOUR, mf.Scaling(0.5, 0.0), width=40, tol=0.1, nodes=64)
         with pytest.raises(InputError, match="the activation is tanh in the run and relu in the limit"):
             compare(mf.gradient_flow(FOUR, tanh_network(), loss_tol=1e-2), limit)
+
+    @pytest.mark.parametrize("other", [lambda net: net.trained(a=0.5), lambda net: net.centred()])
+    def test_nor_of_networks_that_train_otherwise(self, other):
+        limit = mf.infinite_width(FOUR, mf.Scaling(0.5, 0.0), width=40, tol=0.1, nodes=64)
+        network = other(mf.Particles.sample(FOUR, mf.Scaling(0.5, 0.0), 40, rng=0))
+        with pytest.raises(InputError, match=r"other rates than the limit's.*without trained"):
+            compare(mf.gradient_flow(FOUR, network, loss_tol=1e-2), limit)
 
 
 class TestSweeps:

@@ -198,6 +198,32 @@ def test_a_layer_that_stays_as_it_is(rates, method):
     np.testing.assert_array_equal(getattr(run.final, held), getattr(network, held))
 
 
+@pytest.mark.parametrize("rates", [(0.3, 1.0), (1.0, 0.0), (2.0, 0.5)])
+def test_linearised_networks_know_the_rates(rates):
+    """A wide network follows them: outputs and displacements of both layers, to its own nonlinearity."""
+    problem = mf.Problem(X[:5], TWO[:5, 0])
+    network = mf.Particles.sample(
+        problem, mf.Scaling(0.5, 0.2, beta2=1.0), 40_000, activation="tanh", rng=1
+    ).trained(a=rates[0], w=rates[1])
+    run = mf.gradient_flow(problem, network, save_at=[2.0, 20.0], loss_tol=0, rtol=1e-4)
+    linear = mf.limits.Linearised(problem, network)
+    np.testing.assert_allclose(linear.output(X[:5], run.time), run.output, atol=4e-3)
+    moved = linear.displacement(run.time)
+    np.testing.assert_allclose(moved.rd_a, run.rd_a, rtol=1e-2)
+    np.testing.assert_allclose(moved.rd_w, run.rd_w, rtol=1e-2)
+
+
+def test_the_margin_is_in_the_users_weights():
+    """min y f over (1/alpha) sum (a^2 + |w|^2) of a and w themselves, whatever the rates."""
+    problem = mf.Problem(X, TWO[:, 0] > 0.0, loss="logistic")
+    network = mf.Particles.sample(problem, mf.Scaling(0.8, 0.5, beta2=0.7), 30, activation="tanh", rng=2)
+    run = mf.gradient_flow(problem, network.trained(a=0.3, w=2.0), t_end=200.0, loss_tol=0)
+    a, w = 0.7 * network.kappa_prime * run.final.a, 0.7 * run.final.w
+    alpha = 0.7**2 * network.kappa_prime / network.kappa
+    size = (np.sum(a**2) + np.sum(w**2)) / alpha
+    assert run.margin[-1] == pytest.approx(np.min(run.output[-1] * problem.y) / size, rel=1e-9)
+
+
 def test_random_features_are_the_linearised_network():
     """With fixed input weights the flow is linear: e' = -(K/n) e with K of the output layer alone."""
     problem = mf.Problem(X, TWO[:, 0])
@@ -259,6 +285,12 @@ class TestCentred:
         longer = mf.gradient_flow(problem, again, loss_tol=5e-2)
         assert longer.converged
         assert longer.start.loss == run.start.loss
+
+    def test_what_bounds_the_output_alone_is_not_reported(self):
+        problem = mf.Problem(X, TWO[:, 0])
+        network = mf.Particles.sample(problem, mf.Scaling(0.5, 0.0), 30, antisymmetric=False, rng=3)
+        assert math.isnan(mf.gradient_flow(problem, network.centred(), loss_tol=1e-1).stats.capacity)
+        assert mf.gradient_flow(problem, network, loss_tol=1e-1).stats.capacity <= 1.0
 
     def test_once_only(self):
         one = mf.Particles.from_arrays([1.0], [[2.0]], kappa=1.0, kappa_prime=1.0).centred()

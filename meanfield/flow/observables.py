@@ -64,7 +64,11 @@ class Observer:
         self._q2_outside = max(self._q2_initial - float(sums[3]), 0.0)
         self._lengths = np.linalg.norm(system.x, axis=1)
         self._homogeneous = particles.activation.homogeneous
-        self._relu = particles.activation == RELU and particles.outputs == 1
+        plain = particles.outputs == 1 and particles.minus is None
+        self._bounded = particles.activation == RELU and plain
+        # P and Q are a and w in units of their own where layers learn at rates of their own.
+        self._unit_p = particles.kappa * particles.kappa_prime / system.roots[0] ** 2
+        self._unit_q = particles.kappa * system.roots[1] ** 2 / particles.kappa_prime
 
     def measure(self, state: State) -> Observation:
         """Measure a state."""
@@ -78,9 +82,9 @@ class Observer:
             rd_w=_ratio(math.sqrt(dq2), math.sqrt(self._q2_initial)),
             rd_a=_ratio(math.sqrt(dp2), math.sqrt(self._p2_initial)),
             drift=_ratio(drift, p2 + q2 + self._q2_outside) if self._homogeneous else math.nan,
-            capacity=self._capacity(state, q2 + self._q2_outside) if self._relu else math.nan,
+            capacity=self._capacity(state, q2 + self._q2_outside) if self._bounded else math.nan,
             rounding=np.finfo(np.float64).eps * (largest_sum + self.system.y_scale),
-            mass=self.system.kappa * (p2 + q2 + self._q2_outside),
+            mass=self._unit_p * p2 + self._unit_q * (q2 + self._q2_outside),
         )
 
     def _capacity(self, state: State, q2: float) -> float:

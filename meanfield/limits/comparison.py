@@ -179,6 +179,11 @@ def compare(run: Trajectory, limit: Trajectory) -> Comparison:
             f"the activation is {run.initial.activation.name} in the run and {limit.initial.activation.name} "
             "in the limit; give a run of the limit's own"
         )
+    if run.initial.rates != limit.initial.rates or run.initial.minus is not None:
+        raise InputError(
+            "the run's layers learn at other rates than the limit's, or its output is less that of another "
+            "network; give a run without trained() and centred()"
+        )
     shared = (run.time > 0.0) & (run.time <= limit.end.time)
     if not shared.any():
         raise InputError("the runs share no times after 0; save more of them with save_at")

@@ -85,8 +85,13 @@ class Linearised(LinearLaw):
         n, network = self.problem.n, self.network
         check_fits(f"the kernels between {n} samples, {n} x {n} numbers each,", _MATRICES * 8.0 * n**2)
         K_a, K_w = empirical_kernels(network, self.problem.x)
-        layers = K_a / network.kappa_prime, network.kappa_prime * K_w
+        layers = self._by_layer(K_a, K_w)
         return KernelModes.of_network(self.problem, layers, network.output(self.problem.x) - self.problem.y)
+
+    def _by_layer(self, K_a: Array, K_w: Array) -> tuple[Array, Array]:
+        """What the layers give to the kernel, each at its learning rate."""
+        network = self.network
+        return network.rates[0] * K_a / network.kappa_prime, network.rates[1] * network.kappa_prime * K_w
 
     @property
     def _factor(self) -> float:
@@ -117,7 +122,7 @@ class Linearised(LinearLaw):
     def _outputs(self, points: Array) -> Callable[[float], Array]:
         network = self.network
         K_a, K_w = empirical_kernels(network, points, self.problem.x)
-        kernel = K_a / network.kappa_prime + network.kappa_prime * K_w
+        kernel = sum(self._by_layer(K_a, K_w))
         initial = network.output(points)
         return lambda t: initial + self._factor * (kernel @ (self._flow.vectors @ self._flow.impulse(t)))
 
@@ -139,11 +144,12 @@ class Linearised(LinearLaw):
 
     def _displacement(self, t: float) -> Displacement:
         network, impulse = self.network, self._flow.impulse(t)
+        by_a, by_w = network.rates[0] / network.kappa_prime, network.rates[1] * network.kappa_prime
         a_part, w_part = self._modes.forms(impulse)
         a_size, w_size = network.weight @ network.a**2, network.weight @ network.w_squared
         return Displacement(
-            first_w=network.kappa * math.sqrt(network.kappa_prime * network.width * w_part / w_size),
-            first_a=network.kappa * math.sqrt(network.width * a_part / (network.kappa_prime * a_size)),
+            first_w=network.kappa * math.sqrt(by_w * network.width * w_part / w_size),
+            first_a=network.kappa * math.sqrt(by_a * network.width * a_part / a_size),
             second_w=0.0,
             second_a=0.0,
             rounding=self._modes.rounding(impulse),

@@ -679,6 +679,9 @@ class Particles:
             "kappa": self.kappa,
             "kappa'": self.kappa_prime,
             "activation": self.activation.name,
+            "outputs": self.outputs if self.outputs > 1 else None,
+            "learning rates of a and w": None if self.rates == (1.0, 1.0) else str(self.rates),
+            "subtracted": None if self.minus is None else "the output of another network",
             "beta2": None if self.activation.homogeneous else self.beta2,
             "pairs of twins": "yes" if self.antisymmetric else "no",
             "reduced to the samples' span": "no" if self.span is None else "yes",
@@ -688,14 +691,17 @@ class Particles:
     def __repr__(self) -> str:
         return (
             f"<Particles: N={self.size}, d={self.d}, width={self.width:g}, kappa={self.kappa:g}, "
-            f"kappa_prime={self.kappa_prime:g}{self._nonlinearity()}>"
+            f"kappa_prime={self.kappa_prime:g}{self._what_else()}>"
         )
 
-    def _nonlinearity(self) -> str:
-        if self.activation == RELU:
-            return ""
-        size = "" if self.activation.homogeneous else f", beta2={self.beta2:g}"
-        return f", activation={self.activation.name}{size}"
+    def _what_else(self) -> str:
+        """What differs from a plain network of ReLUs."""
+        parts = [] if self.activation == RELU else [f"activation={self.activation.name}"]
+        parts += [] if self.activation.homogeneous else [f"beta2={self.beta2:g}"]
+        parts += [f"outputs={self.outputs}"] if self.outputs > 1 else []
+        parts += [] if self.rates == (1.0, 1.0) else [f"rates={self.rates}"]
+        parts += [] if self.minus is None else ["centred"]
+        return "".join(f", {part}" for part in parts)
 
 
 def _as_count(width: float, *, even: bool) -> int:

@@ -615,7 +615,8 @@ class Problem:
 
     def __repr__(self) -> str:
         loss = "" if self.loss_function == MEAN_SQUARE else f", loss={self.loss_function.name!r}"
-        return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}{loss}>"
+        outputs = f", outputs={self.outputs}" if self.outputs > 1 else ""
+        return f"<Problem {self.name!r}: n={self.n}, d={self.d}, bias={self.bias}{outputs}{loss}>"
 
 
 def check_mean_square(problem: Problem, what: str) -> None:

@@ -332,6 +332,13 @@ class TestSentences:
         with pytest.raises(InputError, match=r"shape \(9, 3\), but the loss 'logistic'.*cross-entropy"):
             mf.Problem(X, ONE_HOT, loss="logistic")
 
+    def test_they_say_what_they_are(self):
+        problem = mf.Problem(X, TWO)
+        network = mf.Particles.sample(problem, mf.Scaling(1.0, 0.0, beta2=1.0), 4, activation="tanh", rng=0)
+        said = repr(network.trained(w=0.0).centred())
+        assert said.endswith("activation=tanh, beta2=1, outputs=2, rates=(1.0, 0.0), centred>")
+        assert repr(problem) == "<Problem 'data': n=9, d=3, bias=True, outputs=2>"
+
     def test_what_is_for_one_output(self):
         problem = mf.Problem(X, TWO)
         with pytest.raises(InputError, match="one output only, but the problem has 2"):
@@ -339,6 +346,8 @@ class TestSentences:
         with pytest.raises(InputError, match="has 2 outputs, but nodes are for one"):
             mf.Particles.quadrature(problem, mf.Scaling(1.0, 0.0), 10)
         network = mf.Particles.sample(problem, mf.Scaling(1.0, 0.0), 10, rng=0)
+        with pytest.raises(InputError, match=r"2 outputs, but these kernels.*flow\.tangent_kernel"):
+            mf.limits.empirical_kernels(network, problem.x)
         with pytest.raises(InputError, match="'residual', which is for one output"):
             mf.gradient_flow(problem, network, method="residual")
 

@@ -273,6 +273,11 @@ def empirical_kernels(
     True
     """
     instance("particles", particles, Particles, "Particles.sample, .quadrature or .from_arrays")
+    if particles.outputs > 1:
+        raise InputError(
+            f"particles has {particles.outputs} outputs, but these kernels are those of one; use "
+            "meanfield.flow.tangent_kernel, which has a block for each two samples"
+        )
     rows, columns = input_rows(x, other, problem)
     for name, array in (("x", rows), ("other", columns)):
         if array.shape[1] != particles.d:

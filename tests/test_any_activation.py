@@ -277,3 +277,15 @@ class TestLearnedFunction:
         network = mf.Particles.sample(problem, HALF, 20, activation="tanh", rng=0)
         ax = mf.plotting.learned_function(mf.gradient_flow(problem, network, loss_tol=0.5))
         assert {"class 1", "class 2", "class 3"} <= {line.get_label() for line in ax.lines}
+
+
+@pytest.mark.parametrize("activation", ["leaky-relu(0.2)", "absolute"])
+@pytest.mark.parametrize(("gamma", "gamma_prime"), [(0.6, 0.0), (1.5, 0.0), (1.0, -0.7)])
+def test_exponents_of_the_relu_hold_for_other_kinks(activation, gamma, gamma_prime):
+    """Slopes between widths of 1e8 and 1e10 without noise; logarithms of m are what is left of 0.02."""
+    problem = mf.Problem([-0.5, -0.23, 0.1, 0.3, 0.5], [0.2, -0.1, 0.35, 0.1, 0.4])
+    settings = CellSettings(loss_atol=1e-4, activation=as_activation(activation))
+    found = mf.experiments.predicted_slopes(problem, settings, [1e8, 1e10], gamma, gamma_prime)
+    S_w, S_a = settings.theory(gamma, gamma_prime)
+    assert found.S_w == pytest.approx(float(S_w), abs=0.02)
+    assert found.S_a == pytest.approx(float(S_a), abs=0.02)

@@ -235,7 +235,7 @@ def _several_outputs(
     outputs, targets = named[0][0].predict(at), problem.targets
     x, ends = problem.features[:, 0], list[tuple[float, str, Any]]()
     for k in range(problem.outputs):
-        what, colour = f"{'class' if classes else 'output'} {k + 1}", f"C{k}"
+        what, colour = f"{'class' if classes else 'output'} {k + 1}", COLOURS[k % len(COLOURS)]
         ax.plot(at, outputs[:, k], label=what, **merged(Line2D, {"color": colour, "zorder": 3}, kwargs))
         ends.append((float(outputs[-1, k]), what, colour))
         if classes:

@@ -70,7 +70,7 @@ def directions(
         Wanted number of nodes with a > 0.
     rng : Generator
         Scrambles the points at rank 3 and above; not used below.
-    everywhere : bool
+    everywhere : bool, default False
         Whether neurons move on both sides of their kinks, as those of all activations but the ReLU do.
 
     Raises

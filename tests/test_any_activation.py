@@ -280,7 +280,7 @@ class TestLearnedFunction:
 
 
 @pytest.mark.parametrize("activation", ["leaky-relu(0.2)", "absolute"])
-@pytest.mark.parametrize(("gamma", "gamma_prime"), [(0.6, 0.0), (1.5, 0.0), (1.0, -0.7)])
+@pytest.mark.parametrize(("gamma", "gamma_prime"), [(0.6, 0.0), (1.5, 0.0), (1.0, -0.7), (1.3, 0.3)])
 def test_exponents_of_the_relu_hold_for_other_kinks(activation, gamma, gamma_prime):
     """Slopes between widths of 1e8 and 1e10 without noise; logarithms of m are what is left of 0.02."""
     problem = mf.Problem([-0.5, -0.23, 0.1, 0.3, 0.5], [0.2, -0.1, 0.35, 0.1, 0.4])

@@ -121,8 +121,11 @@ def predicted_slopes(
 def _log_displacements(
     problem: Problem, settings: CellSettings, widths: Array, point: tuple[float, float], nodes: int
 ) -> Array:
-    """log RD_w and log RD_a at each width, shape (W, 2); nan where a run did not end, or nothing moved."""
-    logs = np.full((len(widths), 2), math.nan)
+    """log RD_w and log RD_a at each width, shape (W, 2); nan where a run did not end, or nothing moved.
+
+    A run that rests above the loss which that at another width reaches is one of too few particles: nan.
+    """
+    logs, converged = np.full((len(widths), 2), math.nan), np.zeros(len(widths), dtype=bool)
     for k, width in enumerate(widths.tolist()):
         cell = Cell(*point, int(width), 0)
         particles = Particles.quadrature(
@@ -136,6 +139,9 @@ def _log_displacements(
         result = run_particles(problem, particles, cell, settings)
         if result.finished:
             logs[k] = [math.log(rd) if rd > 0.0 else math.nan for rd in (result.rd_w, result.rd_a)]
+        converged[k] = result.converged
+    if converged.any():
+        logs[~converged] = math.nan
     return logs
 
 

@@ -645,7 +645,7 @@ def tiles(request, monkeypatch):
         monkeypatch.setattr(elementwise, "_NEURONS", 4)
         monkeypatch.setattr(elementwise, "_PIECE", 8)
     if request.param == "nothing kept":
-        monkeypatch.setattr(elementwise, "_KEPT", 0)
+        monkeypatch.setattr(elementwise, "KEPT", 0)
     return request.param
 
 
@@ -689,7 +689,7 @@ def test_passes_are_their_naive_twins(name, outputs, n, size, tiles, monkeypatch
 def test_passes_have_the_same_bits_for_any_number_of_threads(n, size, kept, threads, monkeypatch):
     """Few neurons share samples, many share neurons."""
     if not kept:
-        monkeypatch.setattr(elementwise, "_KEPT", 0)
+        monkeypatch.setattr(elementwise, "KEPT", 0)
     rng = np.random.default_rng(0)
     theta, x, weight = rng.standard_normal((4, size)), rng.standard_normal((n, 2)), rng.random(size)
     v, g = rng.standard_normal(theta.shape), rng.standard_normal(2 * n)

@@ -22,6 +22,7 @@ from processes import alive, dies_once, finished_cells, needs_proc, wait_until, 
 from sweeps import FOUR, SMALL, numbers
 
 from meanfield import InputError, Problem, limit_diagram, phase_diagram
+from meanfield.activations import as_activation
 from meanfield.errors import MissingExtraError, WorkerLostError
 from meanfield.experiments import Cell, CellSettings, pools, run_cell
 from meanfield.experiments.cells import cell_memory, cost
@@ -155,22 +156,34 @@ class TestShards:
 class TestMemory:
     @pytest.mark.parametrize(
         ("n", "d_in", "width"),
-        [(4, 1, 5000), (40, 1, 4000), (20, 5, 3000), (45, 60, 1000), (150, 3, 600), (300, 2, 300)],
+        [
+            (4, 1, 5000),
+            (40, 1, 4000),
+            (20, 5, 3000),
+            (45, 60, 1000),
+            (150, 3, 600),
+            (300, 2, 300),
+            (1100, 3, 300),
+        ],
     )
-    def test_estimate(self, n, d_in, width):
+    @pytest.mark.parametrize("activation", ["relu", "tanh"])
+    def test_estimate(self, activation, n, d_in, width):
         """Against the peak that Python's allocator sees, over the first steps; 0.5 MB are a floor."""
         import tracemalloc
 
         rng = np.random.default_rng(0)
         problem = Problem(rng.standard_normal((n, d_in)), rng.standard_normal(n))
-        settings = CellSettings(loss_atol=1e-3 * problem.zero_loss, max_steps=4, per_half=True)
+        settings = CellSettings(
+            loss_atol=1e-3 * problem.zero_loss, max_steps=4, per_half=True,
+            activation=as_activation(activation), beta2=1.0,
+        )  # fmt: skip
         run_cell(problem, Cell(1.2, 0.0, 2, 0), settings)  # compiles, and imports
         cell = Cell(1.2, 0.0, width, 0)
         tracemalloc.start()
         run_cell(problem, cell, settings)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        estimate = cell_memory(problem, cell, per_half=True)
+        estimate = cell_memory(problem, cell, settings)
         assert peak <= estimate <= 2.5 * peak + 0.5e6
 
     def test_a_cell_that_cannot_fit_is_refused_before_anything_runs(self, tmp_path):

@@ -14,7 +14,10 @@ from meanfield import kernels
 from meanfield.activations import RELU, Activation, kept_activation
 from meanfield.arguments import check_types, instance
 from meanfield.flow import Status, gradient_flow
+from meanfield.flow.driver import MANY_KINKS
+from meanfield.flow.elementwise import KEPT
 from meanfield.flow.passes import PARTIAL_SUMS
+from meanfield.flow.tangent import DIRECT
 from meanfield.laws import PowerLaw
 from meanfield.losses import MEAN_SQUARE
 from meanfield.particles import Particles, sized
@@ -330,17 +333,35 @@ def run_particles(
     )
 
 
-def cell_memory(problem: Problem, cell: Cell, *, per_half: bool) -> float:
+def cell_memory(problem: Problem, cell: Cell, settings: CellSettings) -> float:
     """Bytes that a cell needs at its peak, about.
 
     Two copies of the particles and three states are alive at once (counted from the code and checked by
-    a test), with partial sums of Gram matrices, one for each chunk of particles but bounded.
+    a test), with partial sums of Gram matrices, one for each chunk of particles but bounded. Smooth
+    steps keep values and slopes of two states, and, for few samples, blocks of the Jacobian.
     """
-    size, n = cell.width * (2 if per_half else 1), problem.n
+    size, n = neurons(cell, settings), problem.n
+    if not settings.activation.kinked:
+        return 8.0 * size * (2 * problem.d + 8) + _smooth_memory(size, n, problem.rank)
     particles = size * (2 * (1 + problem.d) + 3 * (1 + problem.rank) + 6)
-    chunks = min(kernels.chunk_count(size), max(2, PARTIAL_SUMS // n**2))
     samples = 3 * n * problem.rank
+    chunks = kernels.chunk_count(size)
+    if (
+        n > MANY_KINKS and problem.rank > 2
+    ):  # explicit steps: no Gram matrix, but rows of a block in each thread
+        rows = 2 * n * kernels.BLOCK * min(chunks, kernels.get_threads())
+        return 8.0 * (particles + samples + size * 6 * (1 + problem.rank) + 80 * n + rows) + 0.5e6
+    chunks = min(chunks, max(2, PARTIAL_SUMS // n**2))
     return 8.0 * (particles + samples + (9 + 3 * chunks) * min(n**2, PARTIAL_SUMS)) + 0.5e6
+
+
+def _smooth_memory(size: int, n: int, rank: int) -> float:
+    """Bytes of states, activations that are kept, blocks and Gram matrices of smooth methods."""
+    states, kept = 16 * size * (1 + rank), min(n * size, KEPT)
+    if n > DIRECT:
+        return 8.0 * (states + 5 * kept) + 2.5e6
+    blocks, parts = size * (8 * rank**2 + 4 * rank), 9 + 2 * min(64, 1 + size // 1024)
+    return 8.0 * (states + 8 * kept + blocks + parts * n**2) + 2.5e6
 
 
 def cost(cell: Cell) -> float:

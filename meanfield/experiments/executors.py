@@ -84,7 +84,7 @@ def run_cells(
         return
 
     def need(cell: Cell) -> float:
-        return cell_memory(problem, cell, per_half=settings.per_half)
+        return cell_memory(problem, cell, settings)
 
     with ExitStack() as stack:
         # Sums in BLAS depend on its threads: one everywhere keeps the bits.
@@ -96,7 +96,7 @@ def run_cells(
         if memory is None:
             memory = free_memory() if client is None else _DASK_SHARE * _dask_memory(client)
         budget = memory - PROCESS_BYTES * processes
-        largest = check_memory(problem, cells, settings.per_half, budget)
+        largest = check_memory(problem, cells, settings, budget)
         queue = CellQueue(cells, need, budget)
 
         def plan(where: str) -> None:
@@ -164,7 +164,7 @@ def timed(
         return
     processes = min(executor or 1, len(cells))
     budget = (free_memory() if memory is None else memory) - PROCESS_BYTES * (processes if executor else 0)
-    check_memory(problem, cells, settings.per_half, budget)
+    check_memory(problem, cells, settings, budget)
     found = recalled(finished)
     with ExitStack() as stack:
         stack.enter_context(kernels.one_blas_thread())

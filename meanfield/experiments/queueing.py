@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from meanfield.errors import InputError
-from meanfield.experiments.cells import Cell, cell_memory, cost
+from meanfield.experiments.cells import Cell, CellSettings, cell_memory, cost
 from meanfield.experiments.grid import astuple
 from meanfield.problem import Problem
 from meanfield.resources import gigabytes
@@ -69,10 +69,10 @@ class CellQueue:
         self._cells.append(cell)
 
 
-def check_memory(problem: Problem, cells: Sequence[Cell], per_half: bool, budget: float) -> float:
+def check_memory(problem: Problem, cells: Sequence[Cell], settings: CellSettings, budget: float) -> float:
     """Bytes of the largest cell; refuses one that no memory is there for."""
     largest = max(cells, key=lambda cell: cell.width)
-    need = cell_memory(problem, largest, per_half=per_half)
+    need = cell_memory(problem, largest, settings)
     if need > budget:
         raise InputError(
             f"a run of width {largest.width} needs about {gigabytes(need)} of memory, but there are "

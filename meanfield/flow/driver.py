@@ -58,7 +58,7 @@ METHODS: dict[MethodName, type[Method]] = {
 }
 
 #: More samples than these are not met kink by kink, but in a plane, where that costs nothing.
-_MANY_KINKS = 1024
+MANY_KINKS = 1024
 #: Most bytes for the blocks of an exact Jacobian, one for each neuron.
 _BLOCKS = 2.0**29
 #: Share of the loss that a run at rest may still lose when the time doubles.
@@ -262,7 +262,7 @@ def chosen_method(
     exact = moves_exactly(particles)
     if method is None:
         if exact and particles.activation.kinked:  # a linear activation has no kinks to follow
-            many = problem.n > _MANY_KINKS and problem.rank > 2
+            many = problem.n > MANY_KINKS and problem.rank > 2
             return Stabilised.name if many and not save_path else Residual.name
         blocks = 8.0 * particles.size * problem.rank**2
         few = problem.n * problem.outputs <= DIRECT and blocks <= _BLOCKS

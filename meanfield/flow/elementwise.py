@@ -31,7 +31,7 @@ _PIECE = 1 << 13
 #: Most groups of neurons, or of samples, that threads share.
 _GROUPS = 64
 #: Up to this many pre-activations, values and slopes are kept (256 MB for both).
-_KEPT = 1 << 24
+KEPT = 1 << 24
 #: Entries of the parts of a Gram matrix that threads add up (256 MB), unless one part alone is larger.
 _GRAM = 1 << 25
 #: Cost of an activation, in floating-point operations.
@@ -151,7 +151,7 @@ class Forward:
     def __init__(self, passes: ElementwisePasses, theta: Array) -> None:
         self.passes, self.theta = passes, theta
         self._p, self._q = theta[: passes.outputs], theta[passes.outputs :]
-        self._kept: dict[Tile, tuple[Array, Array]] | None = {} if passes.n * passes.size <= _KEPT else None
+        self._kept: dict[Tile, tuple[Array, Array]] | None = {} if passes.n * passes.size <= KEPT else None
         self._done: set[str] = set()
 
     def output(self) -> Array:

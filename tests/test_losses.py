@@ -380,7 +380,8 @@ SPLIT = mf.Problem(
 
 
 @pytest.mark.parametrize(
-    ("activation", "gamma", "most"), [("relu", 0.5, 110), ("relu", 1.5, 110), ("tanh", 0.5, 130)]
+    ("activation", "gamma", "most"),
+    [("relu", 0.5, 110), ("relu", 1.5, 110), ("tanh", 0.5, 130), ("tanh", 1.0, 500), ("tanh", 1.5, 500)],
 )
 def test_separable_data(activation, gamma, most):
     """To any loss in geometric time, with as many steps for each digit; the bar is 500 to 1e-8."""
